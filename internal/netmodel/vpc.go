@@ -1,0 +1,186 @@
+// Package netmodel describes a virtual private cloud as data and answers, without touching a machine, whether a packet
+// passes in it.
+//
+// The same description crosses the socket between the server, which builds it from what people created over the EC2 API,
+// and the host, whose fabric makes Linux obey it. Three views of one VPC live here and must agree: [VPC.Pass] says what is
+// allowed and why; [Compile] turns the VPC into packet filter chains; [VPC.Resolve] says what its private name server
+// answers. Tests hold them against each other, and the fabric's tests hold them against real packets.
+//
+// Trust: nothing here trusts its input. [Parse] refuses unknown, duplicate and differently cased members; [VPC.Validate]
+// bounds every list and admits only identifiers and addresses that cannot mean anything to a packet filter but themselves.
+// Whoever controls a VPC description decides which of that VPC's own interfaces may talk to each other, and no more: a
+// description has no way to name a host address, a link to another network, or a rule that accepts outside the two gates.
+//
+// Semantics are those of Amazon VPC's security groups ("Control traffic to your AWS resources using security groups" in
+// the VPC user guide): allow rules only, stateful, a default of deny, the sender's outbound and the receiver's inbound
+// rules both needed. Traffic to the resolver and to the task credentials address is not filtered by groups, as there.
+package netmodel
+
+import "net/netip"
+
+// Addresses that exist in every VPC. They are link-local, so no VPC range can contain them.
+var (
+	// Gateway is the next hop of every workload: the VPC's side of its link. It answers nothing.
+	Gateway = netip.AddrFrom4([4]byte{169, 254, 1, 1})
+	// Resolver is the fixed address of the private name server; [VPC.ResolverAddress] is the other one.
+	Resolver = netip.AddrFrom4([4]byte{169, 254, 169, 253})
+	// Metadata is EC2's instance metadata address. Bawn has none: connections are reset at once.
+	Metadata = netip.AddrFrom4([4]byte{169, 254, 169, 254})
+	// Credentials is the address of the container credentials endpoint, on port 80.
+	Credentials = netip.AddrFrom4([4]byte{169, 254, 170, 2})
+	// GatewayEndpoints is the range that the addresses of gateway endpoints come from.
+	GatewayEndpoints = netip.PrefixFrom(netip.AddrFrom4([4]byte{169, 254, 171, 0}), 24)
+)
+
+// Ports of the two services that security groups do not filter.
+const (
+	DNSPort         = 53
+	CredentialsPort = 80
+)
+
+// VPC is one virtual network: everything that can send in it, be reached in it, and the rules between them.
+type VPC struct {
+	ID             string          `json:"id"`
+	Account        string          `json:"account"`
+	CIDRs          []netip.Prefix  `json:"cidrs"`
+	Subnets        []Subnet        `json:"subnets"`
+	RouteTables    []RouteTable    `json:"routeTables"`
+	SecurityGroups []SecurityGroup `json:"securityGroups"`
+	PrefixLists    []PrefixList    `json:"prefixLists,omitempty"`
+	Endpoints      []Endpoint      `json:"endpoints,omitempty"`
+	Interfaces     []Interface     `json:"interfaces,omitempty"`
+	// FlowLogs asks for a record of every flow, refused ones included.
+	FlowLogs bool `json:"flowLogs,omitempty"`
+}
+
+// Subnet is an address range and the route table that governs it. RouteTable is always explicit: whoever builds the VPC
+// resolves the main table.
+type Subnet struct {
+	ID         string       `json:"id"`
+	CIDR       netip.Prefix `json:"cidr"`
+	RouteTable string       `json:"routeTable"`
+}
+
+// RouteTable holds the local route, always, and the gateway endpoints that name it. Nothing else can be routed to.
+type RouteTable struct {
+	ID string `json:"id"`
+}
+
+// SecurityGroup admits what one of its rules matches. A group without rules admits nothing.
+type SecurityGroup struct {
+	ID      string `json:"id"`
+	Ingress []Rule `json:"ingress,omitempty"`
+	Egress  []Rule `json:"egress,omitempty"`
+}
+
+// Rule admits a protocol and port range to or from exactly one of a range, the members of a group, or a prefix list.
+//
+// For TCP and UDP the ports are inclusive, 0 to 65535. For ICMP FromPort is the type and ToPort the code, -1 meaning any,
+// as in EC2. For [AllProtocols] and other protocols both are -1 or both 0, and mean nothing.
+type Rule struct {
+	Protocol   Protocol     `json:"protocol"`
+	FromPort   int          `json:"fromPort"`
+	ToPort     int          `json:"toPort"`
+	CIDR       netip.Prefix `json:"cidr,omitzero"`
+	Group      string       `json:"group,omitzero"`
+	PrefixList string       `json:"prefixList,omitzero"`
+}
+
+// PrefixList is a named set of ranges.
+type PrefixList struct {
+	ID    string         `json:"id"`
+	CIDRs []netip.Prefix `json:"cidrs"`
+}
+
+// EndpointType tells the two kinds of VPC endpoint apart. The zero value is neither and refused.
+type EndpointType string
+
+// The kinds of endpoint, named as in EC2's VpcEndpointType.
+const (
+	InterfaceEndpoint EndpointType = "Interface"
+	GatewayEndpoint   EndpointType = "Gateway"
+)
+
+// Endpoint is a door from inside the VPC to one service: addresses inside the VPC's own namespace on which the server
+// listens.
+//
+// An interface endpoint has one address in each of its subnets and is admitted by its security groups. A gateway endpoint
+// has one address from [GatewayEndpoints], is reachable from the subnets of its route tables only, and is the content of
+// PrefixList, so that an egress rule can name it.
+type Endpoint struct {
+	ID          string            `json:"id"`
+	Type        EndpointType      `json:"type"`
+	Service     string            `json:"service"`
+	Names       []string          `json:"names,omitempty"`
+	Ports       []uint16          `json:"ports"`
+	Addresses   []EndpointAddress `json:"addresses"`
+	Groups      []string          `json:"groups,omitempty"`
+	RouteTables []string          `json:"routeTables,omitempty"`
+	PrefixList  string            `json:"prefixList,omitempty"`
+}
+
+// EndpointAddress is an address of an endpoint and the subnet it is in; a gateway endpoint's is in none.
+type EndpointAddress struct {
+	Subnet  string     `json:"subnet,omitempty"`
+	Address netip.Addr `json:"address"`
+}
+
+// Interface is the one way by which a workload reaches its VPC. An interface in no group can neither send nor receive.
+type Interface struct {
+	ID       string     `json:"id"`
+	Subnet   string     `json:"subnet"`
+	Address  netip.Addr `json:"address"`
+	Groups   []string   `json:"groups,omitempty"`
+	Workload string     `json:"workload"`
+	Owner    string     `json:"owner,omitempty"`
+	MAC      string     `json:"mac"`
+}
+
+// ResolverAddress is the second fixed address of the private name server: the base of the first range plus two, as in
+// every Amazon VPC. It is the zero Addr if the VPC has no range.
+func (v *VPC) ResolverAddress() netip.Addr {
+	if len(v.CIDRs) == 0 || !v.CIDRs[0].IsValid() {
+		return netip.Addr{}
+	}
+	return v.CIDRs[0].Masked().Addr().Next().Next()
+}
+
+// InterfaceAt returns the interface with this address, or nil.
+func (v *VPC) InterfaceAt(a netip.Addr) *Interface {
+	for i := range v.Interfaces {
+		if v.Interfaces[i].Address == a {
+			return &v.Interfaces[i]
+		}
+	}
+	return nil
+}
+
+// EndpointAt returns the endpoint with this address, or nil.
+func (v *VPC) EndpointAt(a netip.Addr) *Endpoint {
+	for i := range v.Endpoints {
+		for _, e := range v.Endpoints[i].Addresses {
+			if e.Address == a {
+				return &v.Endpoints[i]
+			}
+		}
+	}
+	return nil
+}
+
+func (v *VPC) subnet(id string) *Subnet {
+	for i := range v.Subnets {
+		if v.Subnets[i].ID == id {
+			return &v.Subnets[i]
+		}
+	}
+	return nil
+}
+
+func (v *VPC) group(id string) *SecurityGroup {
+	for i := range v.SecurityGroups {
+		if v.SecurityGroups[i].ID == id {
+			return &v.SecurityGroups[i]
+		}
+	}
+	return nil
+}
