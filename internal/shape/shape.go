@@ -57,6 +57,7 @@ type Operation struct {
 	Input         *Struct
 	Output        *Struct
 	Errors        []string   // names of the errors that the model lists
+	Advisory      []string   // reviewed input members that are answered as disabled: ignored, not refused
 	NewInput      func() any // makes a pointer to the zero <Name>Input
 	NewOutput     func() any // makes a pointer to the zero <Name>Output
 	StreamingIn   bool       // the body is a stream of bytes, not a document
@@ -69,6 +70,7 @@ type Error struct {
 	Code    string   // code on the wire, such as "NoSuchEntity"
 	Status  int      // HTTP status
 	Server  bool     // the server's fault
+	Message string   // wire name of its message member; "" means "message"
 	Members []string // further members than the message, by wire name
 }
 

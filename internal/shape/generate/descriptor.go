@@ -99,6 +99,9 @@ func (g *generator) operation(name string) (string, error) {
 	if len(op.Errors) > 0 {
 		fmt.Fprintf(&b, "Errors: %s,\n", goStrings(op.Errors))
 	}
+	if len(op.Advisory) > 0 {
+		fmt.Fprintf(&b, "Advisory: %s,\n", goStrings(op.Advisory))
+	}
 	fmt.Fprintf(&b, "NewInput: func() any { return new(%sInput) },\nNewOutput: func() any { return new(%sOutput) },\n}\n}\n", exported(name), exported(name))
 	return b.String(), nil
 }
@@ -133,7 +136,9 @@ func (g *generator) errors() string {
 		fmt.Fprintf(&b, "%q: {Name: %q, Code: %q, Status: %d, Server: %t", name, name, code, status, server)
 		var members []string
 		for _, m := range sorted(s.Members) {
-			if !strings.EqualFold(m, "message") {
+			if strings.EqualFold(m, "message") {
+				fmt.Fprintf(&b, ", Message: %q", m)
+			} else {
 				members = append(members, m)
 			}
 		}

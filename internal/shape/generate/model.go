@@ -27,6 +27,7 @@ type operation struct {
 	}
 	Input, Output *ref
 	Errors        []string
+	Advisory      []string
 }
 
 type xmlNamespace struct{ URI, Prefix string }

@@ -35,7 +35,7 @@ func constName(kind, value string) string {
 			up = true
 		case up:
 			b.WriteRune(unicode.ToUpper(r))
-			up = unicode.IsDigit(r) && false
+			up = false
 		case shout:
 			b.WriteRune(unicode.ToLower(r))
 		default:
@@ -53,6 +53,8 @@ var (
 // pattern turns a model's regular expression into Go's syntax. RE2 has no repeat beyond 1,000; such a bound becomes "any number",
 // which the type's maximum length still limits.
 func pattern(p string) string {
+	// Java's \u takes four digits; the models mean the supplementary planes here.
+	p = strings.ReplaceAll(p, `\u10000-\u10FFFF`, `\x{10000}-\x{10FFFF}`)
 	p = javaEscape.ReplaceAllString(p, `\x{$1}`)
 	return bigRepeat.ReplaceAllString(p, `{$1,}`)
 }

@@ -67,16 +67,16 @@ func Model() *shape.Service {
 
 func errors() map[string]*shape.Error {
 	return map[string]*shape.Error{
-		"ConcurrentModificationException":  {Name: "ConcurrentModificationException", Code: "ConcurrentModification", Status: 409, Server: false},
-		"DeleteConflictException":          {Name: "DeleteConflictException", Code: "DeleteConflict", Status: 409, Server: false},
-		"EntityAlreadyExistsException":     {Name: "EntityAlreadyExistsException", Code: "EntityAlreadyExists", Status: 409, Server: false},
-		"InvalidInputException":            {Name: "InvalidInputException", Code: "InvalidInput", Status: 400, Server: false},
-		"LimitExceededException":           {Name: "LimitExceededException", Code: "LimitExceeded", Status: 409, Server: false},
-		"MalformedPolicyDocumentException": {Name: "MalformedPolicyDocumentException", Code: "MalformedPolicyDocument", Status: 400, Server: false},
-		"NoSuchEntityException":            {Name: "NoSuchEntityException", Code: "NoSuchEntity", Status: 404, Server: false},
-		"PolicyNotAttachableException":     {Name: "PolicyNotAttachableException", Code: "PolicyNotAttachable", Status: 400, Server: false},
-		"ServiceFailureException":          {Name: "ServiceFailureException", Code: "ServiceFailure", Status: 500, Server: true},
-		"UnmodifiableEntityException":      {Name: "UnmodifiableEntityException", Code: "UnmodifiableEntity", Status: 400, Server: false},
+		"ConcurrentModificationException":  {Name: "ConcurrentModificationException", Code: "ConcurrentModification", Status: 409, Server: false, Message: "message"},
+		"DeleteConflictException":          {Name: "DeleteConflictException", Code: "DeleteConflict", Status: 409, Server: false, Message: "message"},
+		"EntityAlreadyExistsException":     {Name: "EntityAlreadyExistsException", Code: "EntityAlreadyExists", Status: 409, Server: false, Message: "message"},
+		"InvalidInputException":            {Name: "InvalidInputException", Code: "InvalidInput", Status: 400, Server: false, Message: "message"},
+		"LimitExceededException":           {Name: "LimitExceededException", Code: "LimitExceeded", Status: 409, Server: false, Message: "message"},
+		"MalformedPolicyDocumentException": {Name: "MalformedPolicyDocumentException", Code: "MalformedPolicyDocument", Status: 400, Server: false, Message: "message"},
+		"NoSuchEntityException":            {Name: "NoSuchEntityException", Code: "NoSuchEntity", Status: 404, Server: false, Message: "message"},
+		"PolicyNotAttachableException":     {Name: "PolicyNotAttachableException", Code: "PolicyNotAttachable", Status: 400, Server: false, Message: "message"},
+		"ServiceFailureException":          {Name: "ServiceFailureException", Code: "ServiceFailure", Status: 500, Server: true, Message: "message"},
+		"UnmodifiableEntityException":      {Name: "UnmodifiableEntityException", Code: "UnmodifiableEntity", Status: 400, Server: false, Message: "message"},
 	}
 }
 

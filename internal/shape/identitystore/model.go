@@ -44,13 +44,13 @@ func Model() *shape.Service {
 
 func errors() map[string]*shape.Error {
 	return map[string]*shape.Error{
-		"AccessDeniedException":         {Name: "AccessDeniedException", Code: "AccessDeniedException", Status: 400, Server: false, Members: []string{"Reason", "RequestId"}},
-		"ConflictException":             {Name: "ConflictException", Code: "ConflictException", Status: 400, Server: false, Members: []string{"Reason", "RequestId"}},
-		"InternalServerException":       {Name: "InternalServerException", Code: "InternalServerException", Status: 500, Server: true, Members: []string{"RequestId", "RetryAfterSeconds"}},
-		"ResourceNotFoundException":     {Name: "ResourceNotFoundException", Code: "ResourceNotFoundException", Status: 400, Server: false, Members: []string{"Reason", "RequestId", "ResourceId", "ResourceType"}},
-		"ServiceQuotaExceededException": {Name: "ServiceQuotaExceededException", Code: "ServiceQuotaExceededException", Status: 400, Server: false, Members: []string{"RequestId"}},
-		"ThrottlingException":           {Name: "ThrottlingException", Code: "ThrottlingException", Status: 400, Server: false, Members: []string{"Reason", "RequestId", "RetryAfterSeconds"}},
-		"ValidationException":           {Name: "ValidationException", Code: "ValidationException", Status: 400, Server: false, Members: []string{"Reason", "RequestId"}},
+		"AccessDeniedException":         {Name: "AccessDeniedException", Code: "AccessDeniedException", Status: 400, Server: false, Message: "Message", Members: []string{"Reason", "RequestId"}},
+		"ConflictException":             {Name: "ConflictException", Code: "ConflictException", Status: 400, Server: false, Message: "Message", Members: []string{"Reason", "RequestId"}},
+		"InternalServerException":       {Name: "InternalServerException", Code: "InternalServerException", Status: 500, Server: true, Message: "Message", Members: []string{"RequestId", "RetryAfterSeconds"}},
+		"ResourceNotFoundException":     {Name: "ResourceNotFoundException", Code: "ResourceNotFoundException", Status: 400, Server: false, Message: "Message", Members: []string{"Reason", "RequestId", "ResourceId", "ResourceType"}},
+		"ServiceQuotaExceededException": {Name: "ServiceQuotaExceededException", Code: "ServiceQuotaExceededException", Status: 400, Server: false, Message: "Message", Members: []string{"RequestId"}},
+		"ThrottlingException":           {Name: "ThrottlingException", Code: "ThrottlingException", Status: 400, Server: false, Message: "Message", Members: []string{"Reason", "RequestId", "RetryAfterSeconds"}},
+		"ValidationException":           {Name: "ValidationException", Code: "ValidationException", Status: 400, Server: false, Message: "Message", Members: []string{"Reason", "RequestId"}},
 	}
 }
 

@@ -56,7 +56,7 @@ func scalars() []*shape.Type {
 		{Name: "Descending", Kind: shape.Boolean},
 		{Name: "DescribeLimit", Kind: shape.Integer, Min: shape.Int(1), Max: shape.Int(50)},
 		{Name: "EventId", Kind: shape.String},
-		{Name: "EventMessage", Kind: shape.String, Min: shape.Int(1)},
+		{Name: "EventMessage", Kind: shape.String, Min: shape.Int(1), Sensitive: true},
 		{Name: "EventsLimit", Kind: shape.Integer, Min: shape.Int(1), Max: shape.Int(10000)},
 		{Name: "FilterCount", Kind: shape.Integer},
 		{Name: "FilterPattern", Kind: shape.String, Min: shape.Int(0), Max: shape.Int(1024)},

@@ -93,7 +93,7 @@ type FilteredLogEvent struct {
 	EventId       string
 	IngestionTime *int64
 	LogStreamName string
-	Message       string
+	Message       string // sensitive
 	Timestamp     *int64
 }
 
@@ -119,7 +119,7 @@ type GetLogEventsOutput struct {
 
 // InputLogEvent is a structure of the API.
 type InputLogEvent struct {
-	Message   string // required
+	Message   string // required, sensitive
 	Timestamp int64  // required
 }
 
@@ -151,7 +151,7 @@ type LogStream struct {
 // OutputLogEvent is a structure of the API.
 type OutputLogEvent struct {
 	IngestionTime *int64
-	Message       string
+	Message       string // sensitive
 	Timestamp     *int64
 }
 

@@ -31,19 +31,19 @@ func Model() *shape.Service {
 
 func errors() map[string]*shape.Error {
 	return map[string]*shape.Error{
-		"AWSOrganizationsNotInUseException":    {Name: "AWSOrganizationsNotInUseException", Code: "AWSOrganizationsNotInUseException", Status: 400, Server: false},
-		"AccessDeniedException":                {Name: "AccessDeniedException", Code: "AccessDeniedException", Status: 400, Server: false},
-		"AccessDeniedForDependencyException":   {Name: "AccessDeniedForDependencyException", Code: "AccessDeniedForDependencyException", Status: 400, Server: false, Members: []string{"Reason"}},
-		"AccountNotFoundException":             {Name: "AccountNotFoundException", Code: "AccountNotFoundException", Status: 400, Server: false},
-		"AlreadyInOrganizationException":       {Name: "AlreadyInOrganizationException", Code: "AlreadyInOrganizationException", Status: 400, Server: false},
-		"ConcurrentModificationException":      {Name: "ConcurrentModificationException", Code: "ConcurrentModificationException", Status: 400, Server: false},
-		"ConstraintViolationException":         {Name: "ConstraintViolationException", Code: "ConstraintViolationException", Status: 400, Server: false, Members: []string{"Reason"}},
-		"CreateAccountStatusNotFoundException": {Name: "CreateAccountStatusNotFoundException", Code: "CreateAccountStatusNotFoundException", Status: 400, Server: false},
-		"FinalizingOrganizationException":      {Name: "FinalizingOrganizationException", Code: "FinalizingOrganizationException", Status: 400, Server: false},
-		"InvalidInputException":                {Name: "InvalidInputException", Code: "InvalidInputException", Status: 400, Server: false, Members: []string{"Reason"}},
-		"ServiceException":                     {Name: "ServiceException", Code: "ServiceException", Status: 500, Server: true},
-		"TooManyRequestsException":             {Name: "TooManyRequestsException", Code: "TooManyRequestsException", Status: 400, Server: false, Members: []string{"Type"}},
-		"UnsupportedAPIEndpointException":      {Name: "UnsupportedAPIEndpointException", Code: "UnsupportedAPIEndpointException", Status: 400, Server: false},
+		"AWSOrganizationsNotInUseException":    {Name: "AWSOrganizationsNotInUseException", Code: "AWSOrganizationsNotInUseException", Status: 400, Server: false, Message: "Message"},
+		"AccessDeniedException":                {Name: "AccessDeniedException", Code: "AccessDeniedException", Status: 400, Server: false, Message: "Message"},
+		"AccessDeniedForDependencyException":   {Name: "AccessDeniedForDependencyException", Code: "AccessDeniedForDependencyException", Status: 400, Server: false, Message: "Message", Members: []string{"Reason"}},
+		"AccountNotFoundException":             {Name: "AccountNotFoundException", Code: "AccountNotFoundException", Status: 400, Server: false, Message: "Message"},
+		"AlreadyInOrganizationException":       {Name: "AlreadyInOrganizationException", Code: "AlreadyInOrganizationException", Status: 400, Server: false, Message: "Message"},
+		"ConcurrentModificationException":      {Name: "ConcurrentModificationException", Code: "ConcurrentModificationException", Status: 400, Server: false, Message: "Message"},
+		"ConstraintViolationException":         {Name: "ConstraintViolationException", Code: "ConstraintViolationException", Status: 400, Server: false, Message: "Message", Members: []string{"Reason"}},
+		"CreateAccountStatusNotFoundException": {Name: "CreateAccountStatusNotFoundException", Code: "CreateAccountStatusNotFoundException", Status: 400, Server: false, Message: "Message"},
+		"FinalizingOrganizationException":      {Name: "FinalizingOrganizationException", Code: "FinalizingOrganizationException", Status: 400, Server: false, Message: "Message"},
+		"InvalidInputException":                {Name: "InvalidInputException", Code: "InvalidInputException", Status: 400, Server: false, Message: "Message", Members: []string{"Reason"}},
+		"ServiceException":                     {Name: "ServiceException", Code: "ServiceException", Status: 500, Server: true, Message: "Message"},
+		"TooManyRequestsException":             {Name: "TooManyRequestsException", Code: "TooManyRequestsException", Status: 400, Server: false, Message: "Message", Members: []string{"Type"}},
+		"UnsupportedAPIEndpointException":      {Name: "UnsupportedAPIEndpointException", Code: "UnsupportedAPIEndpointException", Status: 400, Server: false, Message: "Message"},
 	}
 }
 

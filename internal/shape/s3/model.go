@@ -130,7 +130,7 @@ func scalars() []*shape.Type {
 		{Name: "ResponseExpires", Kind: shape.Timestamp, Time: shape.RFC822},
 		{Name: "S3RegionalOrS3ExpressBucketArnString", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(128), Pattern: "arn:[^:]+:(s3|s3express):.*"},
 		{Name: "SSEKMSEncryptionContext", Kind: shape.String, Sensitive: true},
-		{Name: "SSEKMSKeyId", Kind: shape.String, Sensitive: true},
+		{Name: "SSEKMSKeyId", Kind: shape.String},
 		{Name: "ServerSideEncryption", Kind: shape.String, Enum: []string{"AES256", "aws:fsx", "aws:kms", "aws:kms:dsse"}},
 		{Name: "ServerSideEncryptionRules", Kind: shape.List, Flattened: true, ElemName: "ServerSideEncryptionRule"},
 		{Name: "Setting", Kind: shape.Boolean},

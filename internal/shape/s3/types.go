@@ -176,7 +176,7 @@ type GetObjectOutput struct {
 	Expires              string
 	LastModified         time.Time
 	Metadata             map[string]string
-	SSEKMSKeyId          string // sensitive
+	SSEKMSKeyId          string
 	ServerSideEncryption ServerSideEncryption
 	StorageClass         StorageClass
 }
@@ -245,7 +245,7 @@ type HeadObjectOutput struct {
 	Expires              string
 	LastModified         time.Time
 	Metadata             map[string]string
-	SSEKMSKeyId          string // sensitive
+	SSEKMSKeyId          string
 	ServerSideEncryption ServerSideEncryption
 	StorageClass         StorageClass
 }
@@ -367,7 +367,7 @@ type PutObjectInput struct {
 	Key                     string // required
 	Metadata                map[string]string
 	SSEKMSEncryptionContext string // sensitive
-	SSEKMSKeyId             string // sensitive
+	SSEKMSKeyId             string
 	ServerSideEncryption    ServerSideEncryption
 	StorageClass            StorageClass
 }
@@ -383,7 +383,7 @@ type PutObjectOutput struct {
 	ChecksumType            ChecksumType
 	ETag                    string
 	SSEKMSEncryptionContext string // sensitive
-	SSEKMSKeyId             string // sensitive
+	SSEKMSKeyId             string
 	ServerSideEncryption    ServerSideEncryption
 	Size                    *int64
 }
@@ -399,7 +399,7 @@ type PutPublicAccessBlockInput struct {
 
 // ServerSideEncryptionByDefault is a structure of the API.
 type ServerSideEncryptionByDefault struct {
-	KMSMasterKeyID string               // sensitive
+	KMSMasterKeyID string
 	SSEAlgorithm   ServerSideEncryption // required
 }
 

@@ -56,13 +56,13 @@ func Model() *shape.Service {
 
 func errors() map[string]*shape.Error {
 	return map[string]*shape.Error{
-		"AccessDeniedException":         {Name: "AccessDeniedException", Code: "AccessDeniedException", Status: 400, Server: false, Members: []string{"Reason"}},
-		"ConflictException":             {Name: "ConflictException", Code: "ConflictException", Status: 400, Server: false},
-		"InternalServerException":       {Name: "InternalServerException", Code: "InternalServerException", Status: 500, Server: true},
-		"ResourceNotFoundException":     {Name: "ResourceNotFoundException", Code: "ResourceNotFoundException", Status: 400, Server: false, Members: []string{"Reason"}},
-		"ServiceQuotaExceededException": {Name: "ServiceQuotaExceededException", Code: "ServiceQuotaExceededException", Status: 400, Server: false},
-		"ThrottlingException":           {Name: "ThrottlingException", Code: "ThrottlingException", Status: 400, Server: false, Members: []string{"Reason"}},
-		"ValidationException":           {Name: "ValidationException", Code: "ValidationException", Status: 400, Server: false, Members: []string{"Reason"}},
+		"AccessDeniedException":         {Name: "AccessDeniedException", Code: "AccessDeniedException", Status: 400, Server: false, Message: "Message", Members: []string{"Reason"}},
+		"ConflictException":             {Name: "ConflictException", Code: "ConflictException", Status: 400, Server: false, Message: "Message"},
+		"InternalServerException":       {Name: "InternalServerException", Code: "InternalServerException", Status: 500, Server: true, Message: "Message"},
+		"ResourceNotFoundException":     {Name: "ResourceNotFoundException", Code: "ResourceNotFoundException", Status: 400, Server: false, Message: "Message", Members: []string{"Reason"}},
+		"ServiceQuotaExceededException": {Name: "ServiceQuotaExceededException", Code: "ServiceQuotaExceededException", Status: 400, Server: false, Message: "Message"},
+		"ThrottlingException":           {Name: "ThrottlingException", Code: "ThrottlingException", Status: 400, Server: false, Message: "Message", Members: []string{"Reason"}},
+		"ValidationException":           {Name: "ValidationException", Code: "ValidationException", Status: 400, Server: false, Message: "Message", Members: []string{"Reason"}},
 	}
 }
 

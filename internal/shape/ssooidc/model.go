@@ -42,7 +42,7 @@ func scalars() []*shape.Type {
 	return []*shape.Type{
 		{Name: "AccessToken", Kind: shape.String, Sensitive: true},
 		{Name: "Assertion", Kind: shape.String, Sensitive: true},
-		{Name: "AuthCode", Kind: shape.String},
+		{Name: "AuthCode", Kind: shape.String, Sensitive: true},
 		{Name: "ClientId", Kind: shape.String},
 		{Name: "CodeVerifier", Kind: shape.String, Sensitive: true},
 		{Name: "ExpirationInSeconds", Kind: shape.Integer},

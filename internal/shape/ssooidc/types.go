@@ -14,7 +14,7 @@ type AwsAdditionalDetails struct {
 type CreateTokenWithIAMInput struct {
 	Assertion          string // sensitive
 	ClientId           string // required
-	Code               string
+	Code               string // sensitive
 	CodeVerifier       string // sensitive
 	GrantType          string // required
 	RedirectUri        string

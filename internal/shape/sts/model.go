@@ -28,10 +28,10 @@ func Model() *shape.Service {
 
 func errors() map[string]*shape.Error {
 	return map[string]*shape.Error{
-		"ExpiredTokenException":            {Name: "ExpiredTokenException", Code: "ExpiredTokenException", Status: 400, Server: false},
-		"MalformedPolicyDocumentException": {Name: "MalformedPolicyDocumentException", Code: "MalformedPolicyDocument", Status: 400, Server: false},
-		"PackedPolicyTooLargeException":    {Name: "PackedPolicyTooLargeException", Code: "PackedPolicyTooLarge", Status: 400, Server: false},
-		"RegionDisabledException":          {Name: "RegionDisabledException", Code: "RegionDisabledException", Status: 403, Server: false},
+		"ExpiredTokenException":            {Name: "ExpiredTokenException", Code: "ExpiredTokenException", Status: 400, Server: false, Message: "message"},
+		"MalformedPolicyDocumentException": {Name: "MalformedPolicyDocumentException", Code: "MalformedPolicyDocument", Status: 400, Server: false, Message: "message"},
+		"PackedPolicyTooLargeException":    {Name: "PackedPolicyTooLargeException", Code: "PackedPolicyTooLarge", Status: 400, Server: false, Message: "message"},
+		"RegionDisabledException":          {Name: "RegionDisabledException", Code: "RegionDisabledException", Status: 403, Server: false, Message: "message"},
 	}
 }
 
@@ -41,9 +41,9 @@ func scalars() []*shape.Type {
 		{Name: "accessKeyIdType", Kind: shape.String, Min: shape.Int(16), Max: shape.Int(128), Pattern: "[\\w]*"},
 		{Name: "accessKeySecretType", Kind: shape.String, Sensitive: true},
 		{Name: "accountType", Kind: shape.String},
-		{Name: "arnType", Kind: shape.String, Min: shape.Int(20), Max: shape.Int(2048), Pattern: "[\\x{0009}\\x{000A}\\x{000D}\\x{0020}-\\x{007E}\\x{0085}\\x{00A0}-\\x{D7FF}\\x{E000}-\\x{FFFD}\\x{1000}0-\\x{10FF}FF]+"},
+		{Name: "arnType", Kind: shape.String, Min: shape.Int(20), Max: shape.Int(2048), Pattern: "[\\x{0009}\\x{000A}\\x{000D}\\x{0020}-\\x{007E}\\x{0085}\\x{00A0}-\\x{D7FF}\\x{E000}-\\x{FFFD}\\x{10000}-\\x{10FFFF}]+"},
 		{Name: "assumedRoleIdType", Kind: shape.String, Min: shape.Int(2), Max: shape.Int(193), Pattern: "[\\w+=,.@:-]*"},
-		{Name: "contextAssertionType", Kind: shape.String, Min: shape.Int(4), Max: shape.Int(2048)},
+		{Name: "contextAssertionType", Kind: shape.String, Min: shape.Int(4), Max: shape.Int(2048), Sensitive: true},
 		{Name: "dateType", Kind: shape.Timestamp},
 		{Name: "externalIdType", Kind: shape.String, Min: shape.Int(2), Max: shape.Int(1224), Pattern: "[\\w+=,.@:\\/-]*"},
 		{Name: "nonNegativeIntegerType", Kind: shape.Integer, Min: shape.Int(0)},
@@ -55,7 +55,7 @@ func scalars() []*shape.Type {
 		{Name: "tagKeyType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(128), Pattern: "[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+"},
 		{Name: "tagListType", Kind: shape.List, Max: shape.Int(50), ElemName: "Tag"},
 		{Name: "tagValueType", Kind: shape.String, Min: shape.Int(0), Max: shape.Int(256), Pattern: "[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*"},
-		{Name: "tokenType", Kind: shape.String},
+		{Name: "tokenType", Kind: shape.String, Sensitive: true},
 		{Name: "unrestrictedSessionPolicyDocumentType", Kind: shape.String, Min: shape.Int(1), Pattern: "[\\x{0009}\\x{000A}\\x{000D}\\x{0020}-\\x{00FF}]+"},
 		{Name: "userIdType", Kind: shape.String},
 	}

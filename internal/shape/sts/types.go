@@ -41,7 +41,7 @@ type Credentials struct {
 	AccessKeyId     string    // required
 	Expiration      time.Time // required
 	SecretAccessKey string    // required, sensitive
-	SessionToken    string    // required
+	SessionToken    string    // required, sensitive
 }
 
 // GetCallerIdentityInput is what GetCallerIdentity takes.
@@ -62,7 +62,7 @@ type PolicyDescriptorType struct {
 
 // ProvidedContext is a structure of the API.
 type ProvidedContext struct {
-	ContextAssertion string
+	ContextAssertion string // sensitive
 	ProviderArn      string
 }
 

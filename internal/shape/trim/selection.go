@@ -31,16 +31,24 @@ func (c *choice) names() []string {
 
 type extraField struct{ shape, member, kind string }
 
+// mark sets or clears a flag of a shape.
+type mark struct {
+	shape string
+	set   bool
+}
+
 type selection struct {
 	order  []string
 	in     map[string]*choice
 	out    map[string]*choice
 	shapes map[string]*choice
 	fields []extraField
+	secret []mark              // what the model's own sensitive marks miss or overdo
+	advice map[string][]string // advisory members by operation
 }
 
 func parseSelection(text string) (*selection, error) {
-	s := &selection{in: map[string]*choice{}, out: map[string]*choice{}, shapes: map[string]*choice{}}
+	s := &selection{in: map[string]*choice{}, out: map[string]*choice{}, shapes: map[string]*choice{}, advice: map[string][]string{}}
 	for i, line := range strings.Split(text, "\n") {
 		line, _, _ = strings.Cut(line, "#")
 		words := strings.Fields(line)
@@ -64,6 +72,12 @@ func parseSelection(text string) (*selection, error) {
 				return nil, fmt.Errorf("line %d: field needs shape, member and type", i+1)
 			}
 			s.fields = append(s.fields, extraField{words[1], words[2], words[3]})
+			continue
+		case "sensitive", "plain":
+			s.secret = append(s.secret, mark{words[1], words[0] == "sensitive"})
+			continue
+		case "advisory":
+			s.advice[words[1]] = append(s.advice[words[1]], words[2:]...)
 			continue
 		default:
 			return nil, fmt.Errorf("line %d: no directive %q", i+1, words[0])

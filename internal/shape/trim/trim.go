@@ -59,6 +59,20 @@ func trim(full object, sel *selection) (object, error) {
 			return nil, fmt.Errorf("out %s: no such operation", name)
 		}
 	}
+	for _, m := range sel.secret {
+		shape, ok := t.kept[m.shape].(object)
+		if !ok {
+			return nil, fmt.Errorf("sensitive %s: the shape is not reached", m.shape)
+		}
+		shape["sensitive"] = m.set
+	}
+	for name, members := range sel.advice {
+		op, ok := operations[name].(object)
+		if !ok {
+			return nil, fmt.Errorf("advisory %s: no such operation", name)
+		}
+		op["advisory"] = members
+	}
 	for name, c := range sel.shapes {
 		if t.kept[name] == nil && c != nil {
 			return nil, fmt.Errorf("shape %s is not reached", name)
