@@ -1,0 +1,52 @@
+package policy
+
+// A Context holds the condition keys of a request with their values. Keys are
+// found without regard to the case of ASCII letters; always go through Set and
+// Get, which fold them. Binary keys hold raw bytes; all others text, numbers in
+// decimal, dates as RFC 3339 or seconds since 1970, Booleans as true or false.
+//
+// A key is single- or multivalued by the number of its values only. Filling a
+// Context is not safe for concurrent use; deciding with it is.
+type Context map[string][]string
+
+// Set gives a key its values in place of earlier ones. Without values it removes
+// the key: AWS holds an empty set of values for a missing key.
+//
+// Keys that differ only in case are one key, and the last Set wins: who fills
+// keys from names that a caller chose (tags) must refuse such doubles first.
+func (c Context) Set(key string, values ...string) {
+	key = fold(key)
+	if len(values) == 0 {
+		delete(c, key)
+		return
+	}
+	c[key] = values
+}
+
+// Get returns the values of a key, and whether it has any.
+func (c Context) Get(key string) ([]string, bool) {
+	values := c[fold(key)]
+	return values, len(values) > 0
+}
+
+// fold puts the ASCII letters of s in lower case. Unicode's folding would let
+// U+212A (Kelvin sign) pass for k in a key's name.
+func fold(s string) string {
+	for i := range len(s) {
+		if 'A' <= s[i] && s[i] <= 'Z' {
+			b := []byte(s)
+			for ; i < len(b); i++ {
+				b[i] = lower(b[i])
+			}
+			return string(b)
+		}
+	}
+	return s
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}

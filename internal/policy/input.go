@@ -1,0 +1,42 @@
+package policy
+
+// Input is one request and everything that speaks for or against it. The caller
+// gathers; Decide only reads.
+//
+// Where a field says "nil: not in force", an empty value that is not nil is in
+// force and allows nothing.
+type Input struct {
+	Action   string // "s3:GetObject"
+	Resource string // ARN, or "*" for actions that work on no resource; never empty
+
+	Principal       Principal
+	ResourceAccount string // owner of the resource
+	Context         Context
+
+	Identity   []Doc // of the user and its groups, or of the role
+	Boundary   *Doc  // nil: not in force
+	Session    []Doc // session policies: together they allow what any of them allows
+	HasSession bool  // a session policy is in force, even when Session is empty
+
+	ResourcePolicy *Doc // nil: the resource has none
+	// RootOfTrust is set for KMS keys and for the trust policies of roles: the
+	// resource's policy must allow, and identity-based policies count only if it
+	// allows the caller's account for the action.
+	RootOfTrust bool
+	Granted     bool // a KMS grant allows
+
+	Endpoint []Doc   // policies of the VPC endpoint that the call came through: each must allow; nil: not in force
+	SCPs     [][]Doc // of the principal's account, a level each from root to account; nil: not in force
+	RCPs     [][]Doc // of the resource's account, likewise; nil: not in force
+
+	// Catalogue, when set, makes condition keys that it does not know fail
+	// closed: an Allow with one does not match, and in a Deny it counts as met.
+	Catalogue Catalogue
+}
+
+// A Catalogue knows the actions and condition keys that exist. Both are asked
+// for in lower case. It must be safe for concurrent use and answer at once.
+type Catalogue interface {
+	KnownAction(action string) bool // "s3:getobject"
+	KnownKey(key string) bool       // "aws:principaltag/team", families included
+}
