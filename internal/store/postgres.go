@@ -1,0 +1,114 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// attempts bounds how often a change is run again after PostgreSQL found that it
+// cannot be put in one order with its neighbours.
+const attempts = 10
+
+func (s *Store) openPostgres(ctx context.Context, cfg Config) error {
+	s.dialect = postgres
+	pc, err := pgx.ParseConfig(cfg.DatabaseURL)
+	if err != nil {
+		return errors.New("store: the database URL does not parse") // its text may hold a password
+	}
+	pc.RuntimeParams["application_name"] = "bawn"
+	// Rows of a lost client must not stay locked.
+	pc.RuntimeParams["idle_in_transaction_session_timeout"] = "300000"
+	s.readers = stdlib.OpenDB(*pc)
+	s.readers.SetMaxIdleConns(maxIdle)
+	s.readers.SetConnMaxIdleTime(5 * time.Minute)
+
+	for setting, bad := range map[string]string{"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"} {
+		var got string
+		if err := s.readers.QueryRowContext(ctx, "SHOW "+setting).Scan(&got); err != nil {
+			return fmt.Errorf("store: connect: %w", err)
+		}
+		if got == bad {
+			return fmt.Errorf("store: the server has %s = %s: it would acknowledge what is not durable", setting, got)
+		}
+	}
+	var encoding string
+	if err := s.readers.QueryRowContext(ctx, "SHOW server_encoding").Scan(&encoding); err != nil {
+		return err
+	}
+	if encoding != "UTF8" {
+		return fmt.Errorf("store: the database's encoding is %s, not UTF8", encoding)
+	}
+	return s.Update(ctx, func(tx *Tx) error {
+		if err := lockSchema(tx); err != nil {
+			return err
+		}
+		for _, statement := range append(ownTables, "CREATE SEQUENCE IF NOT EXISTS version_sequence") {
+			if _, err := tx.Exec(schema(statement)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// updatePostgres runs a change in a SERIALIZABLE transaction of its own.
+func (s *Store) updatePostgres(ctx context.Context, fn func(*Tx) error) ([]func(), error) {
+	for attempt := 1; ; attempt++ {
+		after, err := s.tryPostgres(ctx, fn)
+		if !retryable(err) || attempt == attempts || ctx.Err() != nil {
+			return after, err
+		}
+	}
+}
+
+func (s *Store) tryPostgres(ctx context.Context, fn func(*Tx) error) (after []func(), err error) {
+	c, err := s.reader(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.control(ctx, "BEGIN ISOLATION LEVEL SERIALIZABLE"); err != nil {
+		s.release(c, err)
+		return nil, err
+	}
+	// Goexit runs this too: the connection goes back, or is closed with its
+	// transaction.
+	unfinished := errors.New("store: the update ended its goroutine")
+	broken := unfinished
+	defer func() { s.release(c, broken) }()
+
+	tx := &Tx{store: s, conn: c, ctx: ctx}
+	if err := tx.run(fn); err != nil {
+		broken = c.control(context.WithoutCancel(ctx), "ROLLBACK")
+		return nil, err
+	}
+	broken = commitPostgres(ctx, c)
+	return tx.after, broken
+}
+
+// commitPostgres commits and reads the answer: PostgreSQL answers the COMMIT of
+// a failed transaction with ROLLBACK and no error.
+func commitPostgres(ctx context.Context, c *conn) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	return c.sql.Raw(func(driver any) error {
+		tag, err := driver.(*stdlib.Conn).Conn().Exec(ctx, "COMMIT")
+		if err == nil && tag.String() != "COMMIT" {
+			err = fmt.Errorf("store: the server answered %s to COMMIT", tag)
+		}
+		return err
+	})
+}
+
+// rewritten is the query with PostgreSQL's placeholders.
+func (s *Store) rewritten(query string) string {
+	if text, ok := s.texts.Load(query); ok {
+		return text.(string)
+	}
+	text, _ := s.texts.LoadOrStore(query, placeholders(query))
+	return text.(string)
+}

@@ -1,0 +1,207 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	sqlitedriver "modernc.org/sqlite"
+)
+
+const (
+	queueLength = 1024                 // waiting changes; more wait to be queued
+	groupSize   = 64                   // changes in one commit
+	groupWork   = 2 * time.Millisecond // after which a group takes no more
+)
+
+// writer is the one goroutine that changes a SQLite database. It runs the
+// changes that wait one after another in one transaction, each in a savepoint,
+// and answers all of them after one commit, and so after one fsync. Nobody is
+// answered earlier, a failed one neither: it may have seen a neighbour's change.
+type writer struct {
+	store *Store
+	db    *sql.DB
+	conn  *conn
+	guard guard
+
+	queue  chan *change
+	stop   chan struct{}
+	exited chan struct{}
+	looped atomic.Bool
+}
+
+// change is one Update that waits.
+type change struct {
+	ctx   context.Context
+	fn    func(*Tx) error
+	taken atomic.Bool // by the writer, or by a caller who stopped waiting
+	done  chan struct{}
+
+	after []func()
+	err   error
+}
+
+func newWriter(s *Store, db *sql.DB, c *conn, path string, minFree uint64) *writer {
+	return &writer{store: s, db: db, conn: c, guard: newGuard(path, minFree),
+		queue: make(chan *change, queueLength), stop: make(chan struct{}), exited: make(chan struct{})}
+}
+
+func (w *writer) update(ctx context.Context, fn func(*Tx) error) ([]func(), error) {
+	c := &change{ctx: ctx, fn: fn, done: make(chan struct{})}
+	select {
+	case w.queue <- c:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-w.exited:
+		return nil, w.store.Healthy()
+	}
+	select {
+	case <-c.done:
+	case <-ctx.Done():
+		if c.taken.CompareAndSwap(false, true) {
+			return nil, ctx.Err()
+		}
+		<-c.done
+	case <-w.exited:
+		if c.taken.CompareAndSwap(false, true) {
+			return nil, w.store.Healthy()
+		}
+		<-c.done
+	}
+	return c.after, c.err
+}
+
+func (w *writer) loop() {
+	w.looped.Store(true)
+	defer close(w.exited)
+	for {
+		select {
+		case <-w.stop:
+			return
+		default:
+		}
+		select {
+		case first := <-w.queue:
+			w.group(first)
+		case <-w.stop:
+			return
+		}
+	}
+}
+
+// close ends the loop after the group in progress; what still waits is refused.
+func (w *writer) close() error {
+	close(w.stop)
+	if w.looped.Load() {
+		<-w.exited
+	}
+	return errors.Join(w.conn.discard(), w.db.Close())
+}
+
+// group runs first and what waits behind it, commits, and answers them.
+func (w *writer) group(first *change) {
+	var members []*change
+	var outcome error
+	ended := false
+	defer func() {
+		if !ended { // a function left by runtime.Goexit and took this goroutine along
+			outcome = w.store.fail(errors.New("store: a change ended the writer's goroutine"))
+		}
+		for _, c := range members {
+			if c.err == nil || outcome != nil {
+				c.err = outcome
+			}
+			close(c.done)
+		}
+	}()
+
+	outcome = w.begin()
+	start := time.Now()
+	for c := first; c != nil; {
+		if c.taken.CompareAndSwap(false, true) {
+			members = append(members, c)
+			if outcome == nil {
+				outcome = w.one(c)
+			}
+		}
+		c = nil
+		if len(members) < groupSize && time.Since(start) < groupWork {
+			select {
+			case c = <-w.queue:
+			default:
+			}
+		}
+	}
+	if outcome == nil {
+		outcome = w.commit()
+	}
+	if outcome != nil {
+		w.abandon(outcome)
+	}
+	ended = true
+}
+
+func (w *writer) begin() error {
+	if err := w.store.Healthy(); err != nil {
+		return err
+	}
+	if err := w.guard.space(); err != nil {
+		return err
+	}
+	return w.control("BEGIN IMMEDIATE")
+}
+
+// one runs a change in its savepoint. The error that it returns is the group's;
+// the change's own is in c.err.
+func (w *writer) one(c *change) error {
+	if c.err = c.ctx.Err(); c.err != nil {
+		return nil
+	}
+	if err := w.control("SAVEPOINT one"); err != nil {
+		return err
+	}
+	tx := &Tx{store: w.store, conn: w.conn, ctx: c.ctx}
+	c.err = tx.run(c.fn)
+	c.after = tx.after
+	if fatal(tx.err) {
+		return tx.err
+	}
+	if c.err != nil {
+		if err := w.control("ROLLBACK TO one"); err != nil {
+			// SQLite rolled the whole transaction back by itself.
+			return errors.Join(err, c.err)
+		}
+	}
+	return w.control("RELEASE one")
+}
+
+// commit makes the group durable, and then looks whether the files that hold it
+// are still there.
+func (w *writer) commit() error {
+	if err := w.control("COMMIT"); err != nil {
+		if e, ok := errors.AsType[*sqlitedriver.Error](err); ok && e.Code()&0xff == sqliteFull {
+			return err
+		}
+		return w.store.fail(fmt.Errorf("store: commit failed: %w", err))
+	}
+	if err := w.guard.present(); err != nil {
+		return w.store.fail(err)
+	}
+	return nil
+}
+
+// abandon leaves no transaction open behind a failed group.
+func (w *writer) abandon(cause error) {
+	if fatal(cause) {
+		w.store.fail(fmt.Errorf("store: %w", cause))
+	}
+	if w.store.Healthy() == nil && !errors.Is(cause, ErrNoSpace) {
+		// An error here means that none is open; begin will tell otherwise.
+		_ = w.control("ROLLBACK")
+	}
+}
+
+func (w *writer) control(query string) error { return w.conn.control(context.Background(), query) }

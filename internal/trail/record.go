@@ -1,0 +1,71 @@
+package trail
+
+import (
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Record is one event, with CloudTrail's meanings (record contents, event
+// version 1.11).
+type Record struct {
+	EventID         string // unique; made by Append when empty
+	RequestID       string // the caller's answer and the log carry it too
+	ParentRequestID string // of the call that made this one from inside
+	EventTime       time.Time
+	EventSource     string // "kms.amazonaws.com"
+	EventName       string
+	Region          string
+	Account         string // the recipient's: whose trail it is in
+
+	UserIdentity         UserIdentity
+	SourceIP             string // an address, or a service's name
+	UserAgent            string
+	VpcEndpointID        string
+	VpcEndpointAccountID string
+
+	RequestParameters   jsontext.Value // a JSON object without secrets, or nil
+	ResponseElements    jsontext.Value // a JSON object; nil for reads
+	AdditionalEventData jsontext.Value // a JSON object, or nil
+	ErrorCode           string
+	ErrorMessage        string
+	ReadOnly            bool
+	Resources           []Resource
+	EventType           string // "AwsApiCall" when empty
+	EventCategory       string // "Management" when empty
+	ManagementEvent     bool
+	TLS                 TLS
+}
+
+// UserIdentity is who acted.
+type UserIdentity struct {
+	Type           string // "IAMUser", "AssumedRole", "Root", "AWSService", "IdentityCenterUser", "Unknown", …
+	PrincipalID    string
+	ARN            string
+	AccountID      string
+	AccessKeyID    string
+	UserName       string
+	SessionContext *SessionContext // nil without a session
+	OnBehalfOf     *OnBehalfOf     // nil when no person stands behind the call
+	InvokedBy      string          // the service that made the call
+}
+
+// SessionContext is where a session came from.
+type SessionContext struct {
+	SessionIssuer  SessionIssuer
+	CreationDate   time.Time
+	MFA            bool
+	SourceIdentity string
+}
+
+// SessionIssuer is the role or user that a session stands for.
+type SessionIssuer struct{ Type, PrincipalID, ARN, AccountID, UserName string }
+
+// OnBehalfOf is the person behind the act.
+type OnBehalfOf struct{ UserID, IdentityStoreARN string }
+
+// Resource is what was acted on.
+type Resource struct{ ARN, Account, Type string }
+
+// TLS is how the call came in.
+type TLS struct{ Version, CipherSuite, Host string }
