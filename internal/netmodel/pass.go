@@ -47,9 +47,9 @@ func (v *VPC) Pass(from, to netip.Addr, p Protocol, port uint16) Verdict {
 	receiver, endpoint := v.InterfaceAt(to), v.EndpointAt(to)
 	switch {
 	case receiver == nil && endpoint == nil:
-		return refuse(GateRoute, "%s has no route to %s", v.subnetOf(sender), to)
+		return refuse(GateRoute, "%s has no route to %s", sender.Subnet, to)
 	case endpoint != nil && endpoint.Type == GatewayEndpoint && !v.routed(sender, endpoint):
-		return refuse(GateRoute, "the route table of %s has no route to %s", v.subnetOf(sender), endpoint.ID)
+		return refuse(GateRoute, "the route table of %s has no route to %s", sender.Subnet, endpoint.ID)
 	}
 	if !v.anyRule(sender.Groups, egress, to, p, port) {
 		return refuse(GateEgress, "no egress rule of %s's groups %v allows %s port %d to %s", sender.ID, sender.Groups, p, port, to)
@@ -78,8 +78,6 @@ func (v *VPC) passService(to netip.Addr, p Protocol, port uint16) (Verdict, bool
 		return refuse(GateIngress, "the credentials endpoint answers on TCP port %d only", CredentialsPort), true
 	case Metadata:
 		return refuse(GateIngress, "there is no instance metadata service"), true
-	case Gateway:
-		return refuse(GateIngress, "the router answers nothing"), true
 	}
 	return Verdict{}, false
 }
@@ -101,8 +99,6 @@ func (v *VPC) routed(i *Interface, e *Endpoint) bool {
 	s := v.subnet(i.Subnet)
 	return s != nil && contains(e.RouteTables, s.RouteTable)
 }
-
-func (v *VPC) subnetOf(i *Interface) string { return i.Subnet }
 
 type direction bool
 
