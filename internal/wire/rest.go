@@ -1,0 +1,109 @@
+package wire
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"bawn.dev/internal/shape"
+)
+
+// route is a REST operation's path and fixed query, taken apart.
+type route struct {
+	segments []string // "{Name}" takes one segment, "{Name+}" all that follow
+	fixed    map[string]string
+}
+
+func parseRoute(op *shape.Operation) route {
+	text, query, _ := strings.Cut(op.URI, "?")
+	rt := route{fixed: map[string]string{}}
+	for part := range strings.SplitSeq(query, "&") {
+		if name, value, _ := strings.Cut(part, "="); name != "" {
+			rt.fixed[name] = value
+		}
+	}
+	for seg := range strings.SplitSeq(strings.Trim(text, "/"), "/") {
+		if seg != "" {
+			rt.segments = append(rt.segments, seg)
+		}
+	}
+	return rt
+}
+
+func label(segment string) (name string, greedy, ok bool) {
+	if !strings.HasPrefix(segment, "{") || !strings.HasSuffix(segment, "}") {
+		return "", false, false
+	}
+	name = segment[1 : len(segment)-1]
+	if n, more := strings.CutSuffix(name, "+"); more {
+		return n, true, true
+	}
+	return name, false, true
+}
+
+// fits matches an escaped path and returns its labels, unescaped.
+func (rt route) fits(escaped string) (map[string]string, bool) {
+	parts := strings.Split(strings.TrimPrefix(escaped, "/"), "/")
+	if len(parts) == 1 && parts[0] == "" {
+		parts = nil
+	}
+	labels := map[string]string{}
+	for i, seg := range rt.segments {
+		if i >= len(parts) {
+			return nil, false
+		}
+		name, greedy, isLabel := label(seg)
+		text := parts[i]
+		if greedy {
+			text = strings.Join(parts[i:], "/")
+			parts = parts[:i+1]
+		}
+		value, err := url.PathUnescape(text)
+		if err != nil || value == "" {
+			return nil, false
+		}
+		if !isLabel {
+			if value != seg {
+				return nil, false
+			}
+			continue
+		}
+		labels[name] = value
+	}
+	return labels, len(parts) == len(rt.segments)
+}
+
+// findREST matches method, path and query.
+func (r *Router) findREST(m *Match, req *http.Request, candidates []*service) (*operation, error) {
+	query := req.URL.Query()
+	for _, s := range candidates {
+		if s.Protocol != shape.RestJSON {
+			continue
+		}
+		for _, op := range s.ordered {
+			if op.Method != req.Method {
+				continue
+			}
+			if labels, ok := op.route.fits(req.URL.EscapedPath()); ok && op.route.fixedIn(query) {
+				m.service, m.labels = s, labels
+				return op, nil
+			}
+		}
+	}
+	for _, s := range candidates {
+		if s.Protocol == shape.RestXML {
+			m.service = s
+			return r.findS3(m, req, s, query)
+		}
+	}
+	return nil, nil
+}
+
+func (rt route) fixedIn(query url.Values) bool {
+	for name, value := range rt.fixed {
+		if got := query[name]; len(got) != 1 || got[0] != value {
+			return false
+		}
+	}
+	return true
+}

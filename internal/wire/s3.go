@@ -1,0 +1,153 @@
+package wire
+
+import (
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+)
+
+// s3Absent is what AWS answers for a Get of a bucket's configuration that was never made. Clients such as Terraform ask for all of
+// them and take these answers for "none".
+func s3Absent(subresource string) (code, message string) {
+	switch subresource {
+	case "website":
+		return "NoSuchWebsiteConfiguration", "The specified bucket does not have a website configuration"
+	case "lifecycle":
+		return "NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist"
+	case "replication":
+		return "ReplicationConfigurationNotFoundError", "The replication configuration was not found"
+	case "cors":
+		return "NoSuchCORSConfiguration", "The CORS configuration does not exist"
+	case "tagging":
+		return "NoSuchTagSet", "The TagSet does not exist"
+	case "object-lock":
+		return "ObjectLockConfigurationNotFoundError", "Object Lock configuration does not exist for this bucket"
+	case "ownershipControls":
+		return "OwnershipControlsNotFoundError", "The bucket ownership controls were not found"
+	}
+	return "", ""
+}
+
+// s3Subresources are S3's query keys that change what a request means. One that no served operation has is refused by name.
+func s3Subresources() []string {
+	return []string{
+		"abac", "accelerate", "acl", "analytics", "annotation", "attributes", "cors", "delete", "encryption", "intelligent-tiering",
+		"inventory", "legal-hold", "lifecycle", "location", "logging", "metadataConfiguration", "metadataTable", "metrics",
+		"notification", "object-lock", "ownershipControls", "partNumber", "policy", "policyStatus", "publicAccessBlock",
+		"renameObject", "replication", "requestPayment", "restore", "retention", "select", "session", "tagging", "torrent",
+		"uploadId", "uploads", "versioning", "versions", "website",
+	}
+}
+
+// s3Address finds bucket and key in host and path.
+func (r *Router) s3Address(req *http.Request) (bucket, key string, virtual bool, err error) {
+	path := strings.TrimPrefix(req.URL.EscapedPath(), "/")
+	bucket, virtual = r.hostBucket(req.Host)
+	rest := path
+	if !virtual {
+		bucket, rest, _ = strings.Cut(path, "/")
+		if bucket, err = url.PathUnescape(bucket); err != nil {
+			return "", "", false, invalidURI()
+		}
+	}
+	if key, err = url.PathUnescape(rest); err != nil || !utf8.ValidString(key) || !utf8.ValidString(bucket) {
+		return "", "", false, invalidURI()
+	}
+	if bucket == "" && (virtual || path != "") || strings.Contains(bucket, "/") {
+		return "", "", false, Errorf("InvalidBucketName", "The specified bucket is not valid.")
+	}
+	if virtual && strings.Contains(bucket, ".") {
+		return "", "", false, Errorf("InvalidBucketName", "A bucket whose name holds a dot is addressed by path.")
+	}
+	return bucket, key, virtual, nil
+}
+
+func invalidURI() *Error { return Errorf("InvalidURI", "Couldn't parse the specified URI.") }
+
+// hostBucket takes the bucket from a virtual-host address: <bucket>.s3.amazonaws.com and its regional, dual-stack and FIPS forms, and
+// <bucket>.<host> for the configured hosts.
+func (r *Router) hostBucket(host string) (string, bool) {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	for _, base := range r.hosts {
+		if bucket, ok := strings.CutSuffix(host, "."+base); ok && bucket != "s3" {
+			return strings.TrimSuffix(bucket, ".s3"), true
+		}
+	}
+	name, ok := strings.CutSuffix(host, ".amazonaws.com")
+	if !ok {
+		return "", false
+	}
+	labels := strings.Split(name, ".")
+	for i := len(labels) - 1; i >= 0 && i >= len(labels)-3; i-- {
+		if (labels[i] == "s3" || labels[i] == "s3-fips") && plainS3(labels[i+1:]) {
+			return strings.Join(labels[:i], "."), i > 0
+		}
+	}
+	return "", false
+}
+
+// plainS3 tells whether what follows the label s3 is a region, perhaps after "dualstack".
+func plainS3(labels []string) bool {
+	if len(labels) > 0 && labels[0] == "dualstack" {
+		labels = labels[1:]
+		return len(labels) == 1
+	}
+	return len(labels) <= 1
+}
+
+// findS3 matches an S3 request. A sub-resource decides before the method does, so that one that is not served never falls through to
+// the object or bucket itself.
+func (r *Router) findS3(m *Match, req *http.Request, s *service, query url.Values) (*operation, error) {
+	bucket, key, virtual, err := r.s3Address(req)
+	if err != nil {
+		return nil, err
+	}
+	m.virtual = virtual
+	m.labels = map[string]string{}
+	level := 0
+	if bucket != "" {
+		level, m.labels["Bucket"] = 1, bucket
+	}
+	if key != "" {
+		level, m.labels["Key"] = 2, key
+	}
+	asked := ""
+	for _, name := range s3Subresources() {
+		if !query.Has(name) {
+			continue
+		}
+		if asked != "" {
+			return nil, s.notImplemented(asked + " together with " + name)
+		}
+		asked = name
+	}
+	if asked == "" && query.Has("list-type") {
+		asked = "list-type"
+	}
+	for _, op := range s.ordered {
+		_, fixed := op.route.fixed[asked]
+		if op.Method == req.Method && len(op.route.segments) == level && fixed == (asked != "") && op.route.fixedIn(query) {
+			return op, nil
+		}
+	}
+	if code, message := s3Absent(asked); code != "" && req.Method == http.MethodGet && level == 1 {
+		return nil, Errorf(code, "%s", message).WithStatus(http.StatusNotFound).With("BucketName", bucket)
+	}
+	if asked != "" {
+		return nil, s.notImplemented(asked)
+	}
+	if req.Method == http.MethodGet && level == 1 {
+		return nil, s.notImplemented("ListObjects version 1 (use list-type=2)")
+	}
+	return nil, Errorf("MethodNotAllowed", "The specified method is not allowed against this resource.").
+		WithStatus(http.StatusMethodNotAllowed).With("Method", req.Method)
+}
+
+func (s *service) notImplemented(what string) *Error {
+	return Errorf("NotImplemented", "%s is not implemented.", what).WithStatus(http.StatusNotImplemented)
+}
