@@ -42,8 +42,7 @@ func CompileGlob(pattern string) Glob {
 	return Glob(b)
 }
 
-// never matches nothing: after any run of characters it asks for one more than
-// there is. (One wildcard cannot say so, and the empty Glob matches "".)
+// never is the Glob that matches nothing, not even itself.
 const never Glob = "\xfd"
 
 // Exact says whether g holds no wildcard, and so matches only itself.
@@ -52,6 +51,9 @@ func (g Glob) Exact() bool { return Literal(string(g)) }
 // Match says whether the whole of s matches.
 func (g Glob) Match(s string) bool { return match(string(g), s, false) }
 
+// MatchBytes is Glob(g).Match(s) for a Glob that was just joined in a buffer.
+func MatchBytes(g []byte, s string) bool { return match(g, s, false) }
+
 // MatchFold is Match without regard to the case of ASCII letters. Letters
 // outside ASCII are compared as they are, so none of them (such as the Kelvin
 // sign) can pass for an ASCII one.
@@ -59,8 +61,8 @@ func (g Glob) MatchFold(s string) bool { return match(string(g), s, true) }
 
 // match is the usual two-pointer walk: on a mismatch it returns to the last Any
 // and lets it take one character more.
-func match(p, s string, fold bool) bool {
-	if p == string(never) {
+func match[P string | []byte](p P, s string, fold bool) bool {
+	if string(p) == string(never) {
 		return false
 	}
 	i, j := 0, 0

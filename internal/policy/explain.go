@@ -1,9 +1,14 @@
 package policy
 
+import (
+	"fmt"
+	"strings"
+)
+
 // An Explanation is a decision with its entire derivation.
 type Explanation struct {
 	Decision Decision
-	Policies []PolicyTrace
+	Policies []*PolicyTrace // in the order in which they were looked at
 }
 
 // A PolicyTrace says what one policy had to say.
@@ -11,18 +16,162 @@ type PolicyTrace struct {
 	Gate       Gate
 	Level      int // for SCPs and RCPs: 0 is the organization's root
 	Doc        string
+	Unreadable bool // there was no policy under the name
 	Statements []StatementTrace
 }
 
-// A StatementTrace says whether a statement matched and, if not, for the want of
+// A StatementTrace says whether a statement matched and, if not, for want of
 // what.
 type StatementTrace struct {
 	Index   int
 	Sid     string
-	Effect  string // Allow or Deny
+	Effect  string // "Allow" or "Deny"
 	Matched bool
-	Why     string
+	// Why is the element that failed ("Action", "Principal", "Resource",
+	// "Condition") with its reason, or for principals how closely one that
+	// matched names the caller.
+	Element    string
+	Why        string
+	Conditions []ConditionTrace // all of them, where the other elements matched
 }
 
-// Explain decides as Decide does and tells how it came to that.
-func Explain(in *Input) Explanation { return Explanation{} }
+// A ConditionTrace says how one condition fared, and with which values.
+type ConditionTrace struct {
+	Operator string
+	Key      string // lower case
+	Want     []string
+	Have     []string // nil if the request has no such key
+	Met      bool
+	Why      string
+}
+
+// Explain decides as Decide does and tells how it came to that. It looks at every
+// statement, so it costs many times as much. An explanation holds values of the
+// request and text of policies: show it only to who may read both.
+func Explain(in *Input) Explanation {
+	var x Explanation
+	e, ok := newEnv(in)
+	if !ok {
+		return x
+	}
+	w := weighing{env: &e, trace: &x}
+	w.weigh()
+	x.Decision = w.conclude()
+	return x
+}
+
+// open begins the trace of a policy; on a nil Explanation it does nothing.
+func (x *Explanation) open(d *Doc, gate Gate, level int) *PolicyTrace {
+	if x == nil {
+		return nil
+	}
+	t := &PolicyTrace{Gate: gate, Level: level, Doc: d.Name, Unreadable: d.Policy == nil}
+	x.Policies = append(x.Policies, t)
+	return t
+}
+
+// traceStatement does what read does, and writes it down.
+func (w *weighing) traceStatement(s *statement, gate Gate, t *PolicyTrace) standing {
+	st := StatementTrace{Index: s.index, Sid: s.sid, Effect: s.effect()}
+	how := w.concern(s, gate)
+	switch {
+	case !s.matchAction(&w.action):
+		st.Element, st.Why = s.whyNotAction(w.in.Action)
+	case how == stranger:
+		st.Element, st.Why = w.whyNotPrincipal(s, gate)
+	case !s.resources.match(w.env, s.deny):
+		st.Element, st.Why = w.whyNotResource(s)
+	default:
+		st.Matched, st.Why = true, how.String()
+		for i := range s.conditions {
+			c := w.traceCondition(&s.conditions[i], s.deny)
+			st.Conditions = append(st.Conditions, c)
+			if !c.Met && st.Matched {
+				st.Matched, st.Element, st.Why = false, "Condition", c.Operator+" "+c.Key+": "+c.Why
+			}
+		}
+	}
+	t.Statements = append(t.Statements, st)
+	if !st.Matched {
+		return stranger
+	}
+	return how
+}
+
+func (how standing) String() string {
+	switch how {
+	case byAccount:
+		return "names the caller's account"
+	case byOrigin:
+		return "names what the session came from"
+	case direct:
+		return "applies to the caller itself"
+	}
+	return "does not name the caller"
+}
+
+func (s *statement) whyNotAction(action string) (element, why string) {
+	names := make([]string, len(s.actions))
+	for i := range s.actions {
+		names[i] = s.actions[i].text
+	}
+	if s.notAction {
+		return "NotAction", fmt.Sprintf("%s is excepted by %s", action, strings.Join(names, ", "))
+	}
+	return "Action", fmt.Sprintf("%s is none of %s", action, strings.Join(names, ", "))
+}
+
+func (w *weighing) whyNotPrincipal(s *statement, gate Gate) (element, why string) {
+	switch {
+	case s.deny && w.ownersWayBack(gate):
+		return "Principal", "no bucket policy keeps the root user of its account from changing it"
+	case s.principals == nil:
+		return "Principal", "the statement names no principal, and here it must"
+	case s.notPrincipal:
+		return "NotPrincipal", "the caller is excepted"
+	case s.principals.everyone:
+		return "Principal", `"*" does not mean bearers of an identity provider's token; name the provider`
+	}
+	return "Principal", "the caller is none of " + strings.Join(s.principals.text, ", ")
+}
+
+func (w *weighing) whyNotResource(s *statement) (element, why string) {
+	r := &s.resources
+	var names []string
+	if r.all {
+		names = append(names, "*")
+	}
+	for i := range r.patterns {
+		names = append(names, r.patterns[i].text)
+	}
+	list := strings.Join(names, ", ")
+	for _, key := range r.keys {
+		if w.unknownKey([]string{key}) {
+			return "Resource", "the variable ${" + key + "} is of a condition key that does not exist"
+		}
+		if len(w.in.Context[key]) != 1 {
+			list += "; the variable ${" + key + "} has no single value"
+		}
+	}
+	if r.not {
+		return "NotResource", fmt.Sprintf("%s is excepted by %s", w.in.Resource, list)
+	}
+	return "Resource", fmt.Sprintf("%s is none of %s", w.in.Resource, list)
+}
+
+func (w *weighing) traceCondition(c *condition, deny bool) ConditionTrace {
+	t := ConditionTrace{Operator: c.name, Key: c.key, Want: c.text, Have: w.in.Context[c.key], Met: c.met(w.env, deny)}
+	switch cat := w.in.Catalogue; {
+	case cat != nil && !cat.KnownKey(c.key):
+		t.Why = "no such condition key exists"
+	case w.unknownKey(c.variables):
+		t.Why = "a variable is of a condition key that does not exist"
+	case len(t.Have) == 0:
+		t.Why = "the request has no such key"
+	case t.Met:
+		t.Why = fmt.Sprintf("%q satisfies it", t.Have)
+	default:
+		t.Why = fmt.Sprintf("%q does not satisfy %q", t.Have, t.Want)
+	}
+	return t
+}

@@ -1,0 +1,31 @@
+package policy
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// An Error says where a document is not a policy of its kind, and what to do.
+// The services' code for it is MalformedPolicyDocument or MalformedPolicy.
+type Error struct {
+	Line, Column int    // from 1; columns count bytes
+	Message      string // without a full stop
+}
+
+func (e *Error) Error() string {
+	return fmt.Sprintf("policy: line %d, column %d: %s", e.Line, e.Column, e.Message)
+}
+
+// source is the text of a document, for the positions of its faults.
+type source []byte
+
+// fault is an *Error at the byte offset at.
+func (s source) fault(at int, format string, args ...any) error {
+	at = min(max(at, 0), len(s))
+	before := s[:at]
+	return &Error{
+		Line:    1 + bytes.Count(before, []byte("\n")),
+		Column:  at - bytes.LastIndexByte(before, '\n'),
+		Message: fmt.Sprintf(format, args...),
+	}
+}
