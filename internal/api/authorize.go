@@ -1,0 +1,80 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"bawn.dev/internal/authz"
+)
+
+// authorize resolves what a call is about and decides every demand. The answer to
+// "there is no such thing" is given only after every demand was allowed.
+func (d *Door) authorize(ctx context.Context, c *Call) (any, error) {
+	c.touched = c.touched[:0]
+	resource, demands, err := c.op.resolve(ctx, c, c.in)
+	if err != nil {
+		return nil, err
+	}
+	if c.op.undeniable != "" {
+		return resource, nil
+	}
+	if len(demands) == 0 {
+		return nil, fmt.Errorf("api: %s demands nothing", c)
+	}
+	var missing *Error
+	for _, demand := range demands {
+		err := d.decide(ctx, c, demand)
+		var e *Error
+		if errors.As(err, &e) && e == demand.Resource.Missing {
+			missing = e
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if missing != nil {
+		return nil, missing
+	}
+	return resource, nil
+}
+
+// decide answers nil, the resource's Missing, a refusal, or an error of ours.
+func (d *Door) decide(ctx context.Context, c *Call, demand Demand) error {
+	if !slices.Contains(c.op.actions, demand.Action) {
+		return fmt.Errorf("api: %s demands %s, which it did not declare", c, demand.Action)
+	}
+	r := demand.Resource
+	if r.ARN != "*" && !slices.ContainsFunc(c.touched, func(t Resource) bool { return t.ARN == r.ARN }) {
+		c.touched = append(c.touched, r)
+	}
+	decision, err := d.Authorizer.Decide(ctx, c.Snapshot, &authz.Question{
+		Subject: c.subject,
+		Action:  demand.Action,
+		Target: authz.Target{
+			ARN: r.ARN, Account: r.Account, Policy: r.Policy, RootOfTrust: r.RootOfTrust, Tags: r.Tags,
+		},
+		Keys:      demand.Keys,
+		Granted:   demand.Granted,
+		Origin:    c.origin,
+		Via:       c.via,
+		Region:    c.Region,
+		Now:       c.Now,
+		UserAgent: c.agent,
+	})
+	if err != nil {
+		if errors.Is(err, ErrGone) { // the resource's account is closed or unknown
+			return denied("because the account that owns the resource is not here")
+		}
+		return err
+	}
+	if !decision.Allowed {
+		return denied(decision.Reason(demand.Action, r.ARN, c.subject.Principal.ARN))
+	}
+	if r.Missing != nil {
+		return r.Missing
+	}
+	return nil
+}

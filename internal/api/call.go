@@ -1,0 +1,132 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"bawn.dev/internal/authz"
+	"bawn.dev/internal/policy"
+	"bawn.dev/internal/shape"
+	"bawn.dev/internal/sigv4"
+	"bawn.dev/internal/store"
+	"bawn.dev/internal/trail"
+	"bawn.dev/internal/wire"
+)
+
+// A Call is one request on its way through the pipeline. Handlers read it; only
+// the pipeline writes it. Call.Note is the one exception.
+type Call struct {
+	RequestID string
+	Now       time.Time
+	Region    string
+	Account   string // the caller's
+	Host      string // that the client asked for, without port
+	Scheme    string
+
+	// Snapshot is what the decision and the handler see.
+	Snapshot *store.Snapshot
+
+	door    *Door
+	service *Service
+	op      *Operation
+	model   *shape.Operation
+	match   *wire.Match
+	subject *authz.Subject
+	suspect Claim   // whose credential was tried, where authentication failed
+	origin  *Origin // nil for a forwarded call
+	agent   string
+	via     []string // services that forwarded the call
+	parent  string   // request id of the call that forwarded this one
+	in      any
+
+	seen     store.Dependencies // of a snapshot that was given back
+	borrowed bool               // the snapshot is the outer call's
+	pending  *[]*trail.Record   // records of nested calls, which the outermost call writes
+	tls      trail.TLS
+	body     *sigv4.Body // of a streaming input
+	notes    map[string]any
+	touched  []Resource // as the record lists them
+}
+
+func (c *Call) signingName() string {
+	if c.service == nil {
+		return ""
+	}
+	return c.service.Model.SigningName
+}
+
+// Caller is who makes the call, with her permissions as they are now.
+func (c *Call) Caller() policy.Principal { return c.subject.Principal }
+
+// Claim is what the caller's credential says.
+func (c *Call) Claim() Claim { return c.subject.Claim }
+
+// Entity is the user or role that makes the call; nil for a service.
+func (c *Call) Entity() *Entity { return c.subject.Entity }
+
+// Organization is what the organization says of the caller's account.
+func (c *Call) Organization() *Account { return c.subject.Account }
+
+// Person is the human behind the call, or nil.
+func (c *Call) Person() *Person { return c.subject.Claim.Person }
+
+// Via lists the services that forwarded the call, the first caller first.
+func (c *Call) Via() []string { return c.via }
+
+// Origin says how the call reached Bawn; nil for a call from inside.
+func (c *Call) Origin() *Origin { return c.origin }
+
+// ARN names a resource of the called service in the caller's account and region.
+func (c *Call) ARN(service, resource string) string {
+	return "arn:aws:" + service + ":" + c.Region + ":" + c.Account + ":" + resource
+}
+
+// Note adds a value to the record's additionalEventData. Never a secret.
+func (c *Call) Note(name string, value any) {
+	if c.notes == nil {
+		c.notes = map[string]any{}
+	}
+	c.notes[name] = value
+}
+
+// Trailer is a trailing header of a streamed input, once the stream is read to its
+// end; empty if it was not sent.
+func (c *Call) Trailer(name string) string {
+	if c.body == nil {
+		return ""
+	}
+	return c.body.Trailer().Get(name)
+}
+
+// Size is the length in bytes that a streamed input states, or -1.
+func (c *Call) Size() int64 {
+	if c.body == nil {
+		return -1
+	}
+	return c.body.Size()
+}
+
+// Allowed decides one more demand inside a handler, for operations that decide
+// item by item. The decision becomes part of this call's record. A refusal is an
+// *Error.
+func (c *Call) Allowed(ctx context.Context, d Demand) error { return c.door.decide(ctx, c, d) }
+
+// Resource finds a resource of any service by ARN, on this call's snapshot: what
+// a decision needs of it, and under Detail what its owner lets others see.
+func (c *Call) Resource(ctx context.Context, arn string) (*Foreign, error) {
+	return c.door.foreign(ctx, c.Snapshot, arn)
+}
+
+// A Foreign resource is one that another service owns.
+type Foreign struct {
+	Resource
+	Detail any // a type that the owner's shape package or package api declares
+}
+
+// A Resolver finds resources by ARN. It answers a nil Foreign and no error when
+// the ARN is not of its kind, and a Foreign with Missing set when there is no
+// such resource.
+type Resolver func(ctx context.Context, sn *store.Snapshot, arn string) (*Foreign, error)
+
+func (c *Call) String() string { return fmt.Sprintf("%s %s", c.service.Prefix+":"+c.op.Name, c.RequestID) }

@@ -1,0 +1,128 @@
+package api
+
+import (
+	"context"
+	"fmt"
+
+	"bawn.dev/internal/store"
+	"bawn.dev/internal/trail"
+)
+
+// Invoke calls an operation of any service from inside a call, as its caller: the
+// same decisions and the same record. The caller's identity goes along; the
+// network that she came through does not, and the decision knows that a service
+// forwarded the call. A nested read's record is written with the outer call's,
+// before that answers; a nested write stands even if the outer call fails.
+func Invoke[Out any](ctx context.Context, c *Call, action string, in any) (*Out, error) {
+	out, err := c.door.invoke(ctx, c, action, in)
+	if err != nil {
+		return nil, err
+	}
+	typed, ok := out.(*Out)
+	if !ok {
+		return nil, fmt.Errorf("api: %s answers %T", action, out)
+	}
+	return typed, nil
+}
+
+func (d *Door) invoke(ctx context.Context, outer *Call, action string, in any) (any, error) {
+	e := d.byAction[action]
+	if e == nil {
+		return nil, fmt.Errorf("api: nothing serves %s", action)
+	}
+	c := &Call{
+		RequestID: newID(),
+		Now:       d.Now(),
+		Region:    outer.Region,
+		Account:   outer.Account,
+		door:      d,
+		service:   e.service,
+		op:        e.op,
+		model:     e.model,
+		match:     e.inside,
+		subject:   outer.subject,
+		via:       outer.forwarded(),
+		parent:    outer.RequestID,
+		in:        in,
+		pending:   outer.pending,
+	}
+	defer c.close()
+	if outer.Snapshot != nil && e.op.ReadOnly() {
+		c.Snapshot, c.borrowed = outer.Snapshot, true
+	} else {
+		sn, err := d.Store.Snapshot(ctx)
+		if err != nil {
+			return nil, err
+		}
+		c.Snapshot = sn
+	}
+	return d.run(ctx, c)
+}
+
+// forwarded is the chain of services behind a call that this one makes.
+func (c *Call) forwarded() []string {
+	if c.service == nil {
+		return c.via
+	}
+	return append(c.via[:len(c.via):len(c.via)], c.service.Principal())
+}
+
+// Begin opens the door from inside: for Bawn's own loops, and for what a workload
+// has done to it in its role and its person's name. Nobody signed for the claim,
+// so the account, role and person are checked as they are for any caller. via
+// names the service that acts.
+func (d *Door) Begin(ctx context.Context, claim Claim, via string) (*Call, error) {
+	sn, err := d.Store.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer sn.Close()
+	c := &Call{RequestID: newID(), Now: d.Now(), Region: d.Region, Account: claim.Account, door: d}
+	if claim.Issued.IsZero() {
+		claim.Issued = c.Now
+	}
+	if c.subject, err = d.Authorizer.Subject(ctx, sn, claim); err != nil {
+		return nil, err
+	}
+	if via != "" && claim.Kind != KindService {
+		c.via = []string{via}
+	}
+	return c, nil
+}
+
+// An Event is something that happened rather than something that was asked for: a
+// job finished, a key was destroyed at the end of its waiting time.
+type Event struct {
+	Service   string // "sagemaker"
+	Name      string // "TrainingJobStateChange"
+	Claim     Claim  // in whose account, role and name
+	Resources []Resource
+	Details   map[string]any
+}
+
+// Happened commits a change and its record together, without a decision: what
+// happened cannot be refused.
+func (d *Door) Happened(ctx context.Context, e Event, change func(*store.Tx) error) error {
+	record := &trail.Record{
+		EventID:         newID(),
+		EventTime:       d.Now(),
+		EventSource:     e.Service + ".amazonaws.com",
+		EventName:       e.Name,
+		Region:          d.Region,
+		Account:         e.Claim.Account,
+		EventType:       "AwsServiceEvent",
+		EventCategory:   "Management",
+		ManagementEvent: true,
+		SourceIP:        e.Service + ".amazonaws.com",
+		UserAgent:       e.Service + ".amazonaws.com",
+		UserIdentity:    serviceIdentity(e.Service+".amazonaws.com", e.Claim),
+		Resources:       recordResources(e.Resources, e.Claim.Account),
+	}
+	record.AdditionalEventData = object(e.Details)
+	return d.Store.Update(ctx, func(tx *store.Tx) error {
+		if err := change(tx); err != nil {
+			return err
+		}
+		return d.Trail.Append(tx, record)
+	})
+}

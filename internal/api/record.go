@@ -1,0 +1,194 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"bawn.dev/internal/store"
+	"bawn.dev/internal/trail"
+	"bawn.dev/internal/wire"
+)
+
+// refuse records that a call failed and answers the error that the world may
+// see. When even that cannot be recorded, the failure is ours.
+func (d *Door) refuse(ctx context.Context, c *Call, err error) error {
+	outward := d.hide(c, err)
+	if err := d.record(ctx, c, outward); err != nil {
+		return d.hide(c, err)
+	}
+	return outward
+}
+
+// hide keeps what is not meant for the world in the log.
+func (d *Door) hide(c *Call, err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	if e := authenticationError(err, c.signingName()); e != nil {
+		return e
+	}
+	d.Log.Error("a call failed", "request", c.RequestID, "err", err)
+	return &Error{Code: wire.CodeInternalFailure, Status: http.StatusInternalServerError, Server: true, Message: "An internal error occurred. The log has it under request " + c.RequestID + "."}
+}
+
+// record makes a call's outcome durable, with the records of the calls nested in
+// it; a nested call leaves that to the outer one.
+func (d *Door) record(ctx context.Context, c *Call, failure *Error) error {
+	r := c.event(failure, nil)
+	if c.parent != "" && c.pending != nil {
+		*c.pending = append(*c.pending, r)
+		return nil
+	}
+	if err := d.Store.Update(ctx, func(tx *store.Tx) error { return d.Trail.Append(tx, c.records(r)...) }); err != nil {
+		return err
+	}
+	c.flushed()
+	return nil
+}
+
+// records are those that wait, and then this call's own. A nested write commits
+// its own at once, and those that waited with it.
+func (c *Call) records(own *trail.Record) []*trail.Record {
+	if c.pending == nil {
+		return []*trail.Record{own}
+	}
+	return append((*c.pending)[:len(*c.pending):len(*c.pending)], own)
+}
+
+func (c *Call) flushed() {
+	if c.pending != nil {
+		*c.pending = nil
+	}
+}
+
+// event is the record of a call as it ends.
+func (c *Call) event(failure *Error, out any) *trail.Record {
+	r := &trail.Record{
+		EventID:         newID(),
+		RequestID:       c.RequestID,
+		ParentRequestID: c.parent,
+		EventTime:       c.Now,
+		Region:          c.Region,
+		Account:         c.Account,
+		UserAgent:       c.agent,
+		EventType:       "AwsApiCall",
+		EventCategory:   "Management",
+		ManagementEvent: true,
+		TLS:             c.tls,
+	}
+	r.AdditionalEventData = object(c.notes)
+	if c.op != nil {
+		r.EventSource, r.EventName, r.ReadOnly = c.service.Principal(), c.op.Name, c.op.ReadOnly()
+		if c.op.data {
+			r.EventCategory, r.ManagementEvent = "Data", false
+		}
+		if c.in != nil {
+			r.RequestParameters = object(c.match.RequestParameters(c.in))
+		}
+		if out != nil && !c.op.silent {
+			r.ResponseElements = object(c.match.ResponseElements(out))
+		}
+	} else {
+		r.EventSource, r.EventName = "bawn", "UnknownOperation"
+	}
+	if o := c.origin; o != nil {
+		r.SourceIP, r.VpcEndpointID, r.VpcEndpointAccountID = o.SourceIP, o.EndpointID, o.VPCAccount
+	} else if len(c.via) > 0 {
+		r.SourceIP = c.via[len(c.via)-1]
+		r.UserAgent = r.SourceIP
+	}
+	if failure != nil {
+		r.ErrorCode, r.ErrorMessage = failure.Code, failure.Message
+	}
+	if c.subject == nil {
+		r.Account = or(c.suspect.Account, c.door.Config.Account)
+	}
+	r.UserIdentity = c.identity()
+	r.Resources = recordResources(c.touched, c.Account)
+	return r
+}
+
+// object is a record's JSON of a map; nil when there is nothing to say.
+func object(m map[string]any) jsontext.Value {
+	if len(m) == 0 {
+		return nil
+	}
+	raw, err := json.Marshal(m, json.Deterministic(true))
+	if err != nil {
+		return jsontext.Value(`{"unprintable":true}`)
+	}
+	return raw
+}
+
+func recordResources(rs []Resource, account string) []trail.Resource {
+	var out []trail.Resource
+	for _, r := range rs {
+		owner := r.Account
+		if owner == "" {
+			owner = account
+		}
+		out = append(out, trail.Resource{ARN: r.ARN, Account: owner, Type: r.Type})
+	}
+	return out
+}
+
+// identity is who the record says made the call.
+func (c *Call) identity() trail.UserIdentity {
+	s := c.subject
+	if s == nil { // not authenticated: at most we know whose key was tried
+		if c.suspect.ID == "" {
+			return trail.UserIdentity{Type: "Unknown"}
+		}
+		return trail.UserIdentity{Type: "Unknown", AccountID: c.suspect.Account, AccessKeyID: c.suspect.AccessKeyID, PrincipalID: c.suspect.ID}
+	}
+	if s.Entity == nil {
+		return serviceIdentity(s.Claim.ID, s.Claim)
+	}
+	u := trail.UserIdentity{
+		PrincipalID: s.Principal.ID,
+		ARN:         s.Principal.ARN,
+		AccountID:   s.Principal.Account,
+		AccessKeyID: s.Claim.AccessKeyID,
+		OnBehalfOf:  onBehalfOf(s.Claim.Person),
+	}
+	if len(c.via) > 0 {
+		u.InvokedBy = c.via[len(c.via)-1]
+	}
+	if s.Claim.Kind == KindUser {
+		u.Type, u.UserName = "IAMUser", s.Entity.Name
+		return u
+	}
+	u.Type = "AssumedRole"
+	u.SessionContext = &trail.SessionContext{
+		SessionIssuer: trail.SessionIssuer{
+			Type: "Role", PrincipalID: s.Entity.ID, ARN: s.Entity.ARN, AccountID: s.Entity.Account, UserName: s.Entity.Name,
+		},
+		CreationDate:   s.Claim.Issued.UTC().Truncate(time.Second),
+		SourceIdentity: s.Claim.SourceIdentity,
+	}
+	return u
+}
+
+func or(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+func onBehalfOf(p *Person) *trail.OnBehalfOf {
+	if p == nil {
+		return nil
+	}
+	return &trail.OnBehalfOf{UserID: p.UserID, IdentityStoreARN: p.IdentityStoreARN}
+}
+
+func serviceIdentity(service string, claim Claim) trail.UserIdentity {
+	return trail.UserIdentity{Type: "AWSService", InvokedBy: service, AccountID: claim.Account, OnBehalfOf: onBehalfOf(claim.Person)}
+}

@@ -1,0 +1,247 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+
+	"bawn.dev/internal/sigv4"
+	"bawn.dev/internal/store"
+	"bawn.dev/internal/trail"
+	"bawn.dev/internal/wire"
+)
+
+// attempts bounds how often a write is decided again because what the decision
+// read has changed.
+const attempts = 4
+
+// Handler serves requests that one listener accepted. via says which: the peer's
+// address is added for each connection, all else is the listener's word.
+func (d *Door) Handler(via Origin) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		origin := via
+		origin.SourceIP, _, _ = net.SplitHostPort(r.RemoteAddr)
+		origin.TLS = r.TLS != nil
+		d.serve(w, r, &origin)
+	})
+}
+
+// serve leads one request through the pipeline.
+func (d *Door) serve(w http.ResponseWriter, r *http.Request, origin *Origin) {
+	ctx := context.WithoutCancel(r.Context()) // a caller who hangs up must not lose the record
+	c := d.receive(r, origin)
+	defer c.close()
+
+	// What is asked for?
+	sig, sigErr := sigv4.Parse(r)
+	match, err := d.router.Match(r, scope(sig))
+	if err != nil {
+		c.match = match
+		d.reject(ctx, w, c, first(sigErr, err)) // who shows no credentials learns of no routes
+		return
+	}
+	e := d.byModel[match.Service.Package+"."+match.Operation.Name]
+	c.service, c.op, c.model, c.match = e.service, e.op, e.model, match
+
+	// Who asks? From here on everything is read on one snapshot.
+	if c.Snapshot, err = d.Store.Snapshot(ctx); err != nil {
+		d.answer(w, c, d.refuse(ctx, c, err))
+		return
+	}
+	body, err := d.authenticate(ctx, c, r, sig, sigErr)
+	if err != nil {
+		d.reject(ctx, w, c, err)
+		return
+	}
+
+	// With what input?
+	c.in = c.op.newInput()
+	if err := match.Decode(r, body, c.in); err != nil {
+		d.answer(w, c, d.refuse(ctx, c, err))
+		return
+	}
+
+	// May she? Then do it, and record it.
+	out, err := d.run(ctx, c)
+	if err != nil {
+		d.answer(w, c, err)
+		return
+	}
+	d.send(ctx, w, c, out)
+}
+
+// run authorizes, handles and records a call, whether it came by a listener or
+// from inside. When it returns, the record is durable, or waits with those of the
+// outer call that will write it before it answers.
+func (d *Door) run(ctx context.Context, c *Call) (any, error) {
+	var finish commit
+	for range attempts {
+		resource, err := d.authorize(ctx, c)
+		if errors.Is(err, ErrAgain) {
+			if err := c.renew(ctx); err != nil {
+				return nil, d.refuse(ctx, c, err)
+			}
+			continue
+		}
+		if err != nil {
+			return nil, d.refuse(ctx, c, err)
+		}
+		if c.op.ReadOnly() {
+			out, err := c.op.read(ctx, c, c.in, resource)
+			if err != nil {
+				return nil, d.refuse(ctx, c, err)
+			}
+			if err := d.record(ctx, c, nil); err != nil {
+				discard(out)
+				return nil, d.hide(c, err)
+			}
+			return out, nil
+		}
+		if finish == nil || !c.op.streams {
+			if finish, err = c.op.prepare(ctx, c, c.in, resource); err != nil {
+				return nil, d.refuse(ctx, c, err)
+			}
+		}
+		out, err := d.commit(ctx, c, finish)
+		if err == nil {
+			return out, nil
+		}
+		if !errors.Is(err, store.ErrChanged) {
+			return nil, d.refuse(ctx, c, err)
+		}
+		if err := c.renew(ctx); err != nil {
+			return nil, d.refuse(ctx, c, err)
+		}
+	}
+	return nil, d.refuse(ctx, c, &Error{Code: "ServiceUnavailable", Status: http.StatusServiceUnavailable,
+		Message: "The resource is being changed by others. Please try again."})
+}
+
+// commit makes the change and its record one transaction, if what the decision
+// read is still so.
+func (d *Door) commit(ctx context.Context, c *Call, finish commit) (any, error) {
+	seen := c.dependencies()
+	var out any
+	err := d.Store.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.Unchanged(seen); err != nil {
+			return err
+		}
+		var err error
+		if out, err = finish(tx); err != nil {
+			return err
+		}
+		return d.Trail.Append(tx, c.records(c.event(nil, out))...)
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.flushed()
+	return out, nil
+}
+
+// receive begins a call.
+func (d *Door) receive(r *http.Request, origin *Origin) *Call {
+	c := &Call{
+		RequestID: newID(),
+		Now:       d.Now(),
+		Region:    d.Region,
+		door:      d,
+		origin:    origin,
+		agent:     r.UserAgent(),
+		pending:   new([]*trail.Record),
+		Scheme:    "http",
+	}
+	c.Host, _, _ = net.SplitHostPort(r.Host)
+	if c.Host == "" {
+		c.Host = r.Host
+	}
+	if r.TLS != nil {
+		c.Scheme = "https"
+		c.tls = trail.TLS{
+			Version:     tls.VersionName(r.TLS.Version),
+			CipherSuite: tls.CipherSuiteName(r.TLS.CipherSuite),
+			Host:        r.Host,
+		}
+	}
+	return c
+}
+
+func scope(sig *sigv4.Signature) string {
+	if sig == nil {
+		return ""
+	}
+	return sig.Service
+}
+
+// renew takes a new snapshot after the old one was overtaken, and reads the
+// caller's permissions again: they may be what changed.
+func (c *Call) renew(ctx context.Context) error {
+	c.release()
+	sn, err := c.door.Store.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	c.Snapshot, c.seen, c.borrowed = sn, nil, false
+	c.subject, err = c.door.Authorizer.Subject(ctx, sn, c.subject.Claim)
+	return err
+}
+
+// Release gives the snapshot back before a handler does something long, such as
+// reading a stream. What was read stays a condition of the commit.
+func (c *Call) Release() { c.release() }
+
+func (c *Call) release() {
+	if c.Snapshot == nil {
+		return
+	}
+	c.seen = c.Snapshot.Dependencies()
+	if !c.borrowed {
+		c.Snapshot.Close()
+	}
+	c.Snapshot = nil
+}
+
+func (c *Call) dependencies() store.Dependencies {
+	if c.Snapshot != nil {
+		return c.Snapshot.Dependencies()
+	}
+	return c.seen
+}
+
+func (c *Call) close() { c.release() }
+
+func first(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newID is a request or event id.
+func newID() string {
+	var b [16]byte
+	rand.Read(b[:])
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// answer tells the world of a failure.
+func (d *Door) answer(w http.ResponseWriter, c *Call, err error) {
+	c.match.EncodeError(w, c.RequestID, asError(err))
+}
+
+// reject answers a request whose caller is not known.
+func (d *Door) reject(ctx context.Context, w http.ResponseWriter, c *Call, err error) {
+	if !d.limit.allow(c.origin.SourceIP, c.Now) {
+		err = &Error{Code: wire.CodeThrottling, Status: http.StatusServiceUnavailable, Message: "Please reduce your request rate."}
+	} else {
+		err = d.refuse(ctx, c, err)
+	}
+	d.answer(w, c, err)
+}

@@ -1,0 +1,148 @@
+package authz
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"time"
+
+	"bawn.dev/internal/policy"
+	"bawn.dev/internal/store"
+)
+
+// Origin says how a call reached Bawn. The listener that accepted the
+// connection fills it; nothing in a request can.
+type Origin struct {
+	SourceIP   string // of the peer
+	TLS        bool
+	EndpointID string // vpce-…, when an endpoint's listener accepted it
+	VPC        string
+	VPCAccount string
+}
+
+// A Target is what an action is asked for.
+type Target struct {
+	ARN         string
+	Account     string // owner; the caller's own when empty
+	Policy      *policy.Doc
+	RootOfTrust bool // the resource policy must allow, or must delegate to IAM
+	Tags        map[string]string
+}
+
+// A Question is one demand of one call.
+type Question struct {
+	Subject   *Subject
+	Action    string
+	Target    Target
+	Keys      policy.Context // keys that describe the request
+	Origin    *Origin        // nil for a forwarded call: network keys and endpoint policies do not apply again
+	Via       []string       // services that forwarded the call, first caller first
+	Granted   bool           // a grant of the resource allows it
+	Region    string
+	Now       time.Time
+	UserAgent string
+}
+
+// Decide gathers and decides. An error is a refusal whose cause is ours.
+func (a *Authorizer) Decide(ctx context.Context, sn *store.Snapshot, q *Question) (policy.Decision, error) {
+	in, err := a.Gather(ctx, sn, q)
+	if err != nil {
+		return policy.Decision{}, err
+	}
+	return policy.Decide(in), nil
+}
+
+// Gather collects what applies to a question, for Decide and for explanations.
+func (a *Authorizer) Gather(ctx context.Context, sn *store.Snapshot, q *Question) (*policy.Input, error) {
+	s := q.Subject
+	owner := q.Target.Account
+	if owner == "" {
+		owner = s.Principal.Account
+	}
+	resourceSide := s.Account
+	if owner != s.Account.ID {
+		var err error
+		if resourceSide, err = a.src.Organization.Account(ctx, sn, owner); err != nil {
+			return nil, fmt.Errorf("authz: account that owns %s: %w", q.Target.ARN, err)
+		}
+	}
+	in := &policy.Input{
+		Action:          q.Action,
+		Resource:        q.Target.ARN,
+		Principal:       s.Principal,
+		ResourceAccount: owner,
+		Context:         requestKeys(q, resourceSide),
+		ResourcePolicy:  q.Target.Policy,
+		RootOfTrust:     q.Target.RootOfTrust,
+		Granted:         q.Granted,
+		Session:         s.Claim.SessionPolicies,
+		HasSession:      s.Claim.HasSession,
+		Catalogue:       a.src.Catalogue,
+	}
+	if s.Entity != nil {
+		in.Identity, in.Boundary = s.Entity.Policies, s.Entity.Boundary
+	} else {
+		in.Identity = a.src.ServicePolicies.ServicePolicy(s.Claim.ID)
+	}
+	if s.Entity != nil && !s.serviceLinked() {
+		if !s.Account.Management {
+			in.SCPs = s.Account.SCPs
+		}
+		if !resourceSide.Management {
+			in.RCPs = resourceSide.RCPs
+		}
+	}
+	if q.Origin != nil && q.Origin.EndpointID != "" {
+		if a.src.Endpoints == nil {
+			return nil, fmt.Errorf("authz: a call came through %s and nothing here knows endpoint policies", q.Origin.EndpointID)
+		}
+		docs, err := a.src.Endpoints.EndpointPolicy(ctx, sn, q.Origin.EndpointID)
+		if err != nil {
+			return nil, err
+		}
+		in.Endpoint = docs
+	}
+	return in, nil
+}
+
+// requestKeys adds to the identity's keys those of the request, the resource and
+// the network.
+func requestKeys(q *Question, owner *Account) policy.Context {
+	k := make(policy.Context, len(q.Subject.Keys)+len(q.Keys)+12)
+	maps.Copy(k, q.Keys)
+	maps.Copy(k, q.Subject.Keys) // after the request's, so that none of those can pose as identity
+	k.Set("aws:CurrentTime", q.Now.UTC().Format(time.RFC3339))
+	k.Set("aws:EpochTime", fmt.Sprint(q.Now.Unix()))
+	k.Set("aws:RequestedRegion", q.Region)
+	k.Set("aws:ResourceAccount", owner.ID)
+	if owner.OrgID != "" {
+		k.Set("aws:ResourceOrgID", owner.OrgID)
+		k.Set("aws:ResourceOrgPaths", owner.OrgPath)
+	}
+	for name, value := range q.Target.Tags {
+		k.Set("aws:ResourceTag/"+name, value)
+	}
+	if q.UserAgent != "" {
+		k.Set("aws:UserAgent", q.UserAgent)
+	}
+	if len(q.Via) > 0 {
+		k.Set("aws:ViaAWSService", "true")
+		k.Set("aws:CalledVia", q.Via...)
+		k.Set("aws:CalledViaFirst", q.Via[0])
+		k.Set("aws:CalledViaLast", q.Via[len(q.Via)-1])
+	} else {
+		k.Set("aws:ViaAWSService", "false")
+	}
+	if o := q.Origin; o != nil {
+		k.Set("aws:SecureTransport", fmt.Sprint(o.TLS))
+		if o.EndpointID != "" {
+			k.Set("aws:SourceVpce", o.EndpointID)
+			k.Set("aws:SourceVpc", o.VPC)
+			k.Set("aws:VpcSourceIp", o.SourceIP)
+			k.Set("aws:VpceAccount", o.VPCAccount)
+		} else {
+			k.Set("aws:SourceIp", o.SourceIP)
+		}
+	}
+	return k
+}

@@ -1,0 +1,135 @@
+package authz
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"bawn.dev/internal/policy"
+	"bawn.dev/internal/store"
+)
+
+// A Subject is an authenticated caller together with all that speaks for or
+// against it.
+type Subject struct {
+	Claim     Claim
+	Principal policy.Principal
+	Entity    *Entity  // nil for a service
+	Account   *Account // the principal's
+	Keys      policy.Context
+}
+
+// Subject resolves a claim on a snapshot: the account must be active, the user
+// or role must still exist, the person too, and none may have been signed out
+// since the credential was issued. The failures are ErrGone.
+func (a *Authorizer) Subject(ctx context.Context, sn *store.Snapshot, claim Claim) (*Subject, error) {
+	account, err := a.src.Organization.Account(ctx, sn, claim.Account)
+	if err != nil {
+		return nil, err
+	}
+	if !account.Active || claim.Issued.Before(account.NotBefore) {
+		return nil, ErrGone
+	}
+	s := &Subject{Claim: claim, Account: account}
+	switch claim.Kind {
+	case Service:
+		s.Principal = policy.Principal{Kind: policy.Service, Account: claim.Account, Service: claim.ID, ARN: claim.ID}
+	case User, Role:
+		if err := a.bind(ctx, sn, s); err != nil {
+			return nil, err
+		}
+	default:
+		return nil, fmt.Errorf("authz: claim of kind %q", claim.Kind)
+	}
+	if p := claim.Person; p != nil {
+		if err := a.src.Directory.Present(ctx, sn, p.UserID, p.SignedIn); err != nil {
+			return nil, err
+		}
+	}
+	s.Keys = identityKeys(s)
+	return s, nil
+}
+
+// bind finds the user or role of a claim.
+func (a *Authorizer) bind(ctx context.Context, sn *store.Snapshot, s *Subject) error {
+	e, err := a.src.Principals.Principal(ctx, sn, s.Claim.ID)
+	if err != nil {
+		return err
+	}
+	if e.Kind != s.Claim.Kind || e.Account != s.Claim.Account {
+		return ErrGone
+	}
+	s.Entity = e
+	if s.Claim.Kind == User {
+		s.Principal = policy.Principal{Kind: policy.User, Account: e.Account, ARN: e.ARN, ID: e.ID}
+		return nil
+	}
+	if s.Claim.Issued.Before(e.NotBefore) {
+		return ErrGone
+	}
+	s.Principal = policy.Principal{
+		Kind:    policy.Session,
+		Account: e.Account,
+		ARN:     "arn:aws:sts::" + e.Account + ":assumed-role/" + e.Name + "/" + s.Claim.SessionName,
+		RoleARN: e.ARN,
+		ID:      e.ID + ":" + s.Claim.SessionName,
+	}
+	return nil
+}
+
+// identityKeys are the condition keys that come with an identity. They survive
+// forward access; the network's keys do not.
+func identityKeys(s *Subject) policy.Context {
+	k := policy.Context{}
+	if s.Claim.Kind == Service {
+		k.Set("aws:PrincipalIsAWSService", "true")
+		k.Set("aws:PrincipalServiceName", s.Claim.ID)
+		if s.Claim.SourceARN != "" {
+			k.Set("aws:SourceArn", s.Claim.SourceARN)
+		}
+		if s.Claim.SourceAccount != "" {
+			k.Set("aws:SourceAccount", s.Claim.SourceAccount)
+		}
+		return k
+	}
+	k.Set("aws:PrincipalIsAWSService", "false")
+	k.Set("aws:PrincipalAccount", s.Principal.Account)
+	k.Set("aws:PrincipalArn", s.Entity.ARN)
+	k.Set("aws:userid", s.Principal.ID)
+	if s.Account.OrgID != "" {
+		k.Set("aws:PrincipalOrgID", s.Account.OrgID)
+		k.Set("aws:PrincipalOrgPaths", s.Account.OrgPath)
+	}
+	if s.Claim.Kind == User {
+		k.Set("aws:PrincipalType", "User")
+		k.Set("aws:username", s.Entity.Name)
+	} else {
+		k.Set("aws:PrincipalType", "AssumedRole")
+		k.Set("aws:TokenIssueTime", s.Claim.Issued.UTC().Format(time.RFC3339))
+		// AWS sets the key on temporary credentials only, and says false unless a code was given.
+		k.Set("aws:MultiFactorAuthPresent", "false")
+	}
+	for name, value := range s.Entity.Tags {
+		k.Set("aws:PrincipalTag/"+name, value)
+	}
+	for name, value := range s.Claim.Tags { // a session tag hides the role's own
+		k.Set("aws:PrincipalTag/"+name, value)
+	}
+	if s.Claim.SourceIdentity != "" {
+		k.Set("aws:SourceIdentity", s.Claim.SourceIdentity)
+	}
+	if p := s.Claim.Person; p != nil {
+		k.Set("identitystore:UserId", p.UserID)
+		k.Set("identitystore:IdentityStoreArn", p.IdentityStoreARN)
+		k.Set("identitycenter:InstanceArn", p.InstanceARN)
+		k.Set("identitycenter:ApplicationArn", p.ApplicationARN)
+		k.Set("identitycenter:CredentialId", p.CredentialID)
+	}
+	return k
+}
+
+// ServiceLinked says whether organization controls pass the caller by.
+func (s *Subject) serviceLinked() bool {
+	return s.Entity != nil && s.Entity.ServiceLinked || strings.Contains(s.Principal.RoleARN, ":role/aws-service-role/")
+}

@@ -1,0 +1,130 @@
+// Package fetch is the one way in which the server itself asks something of
+// another host: an identity provider's keys, a directory, a registry.
+//
+// A caller of the API may choose the name, so the name is hostile: it is resolved
+// once, the address that was judged is the address that is dialled, and private,
+// link-local, loopback and otherwise special addresses are refused, unless the
+// operator's configuration names that host and port. Redirects are not followed,
+// answers are bounded, and nothing of the answer reaches an error.
+package fetch
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"time"
+)
+
+// Limits of one fetch.
+const (
+	MaxBody = 1 << 20
+	Timeout = 10 * time.Second
+)
+
+// ErrRefused says that the address is not one that the server may ask.
+var ErrRefused = errors.New("this address is not open to the server: name host and port with --allow-fetch if it must be")
+
+// A Client fetches. Its zero value fetches from public addresses only.
+type Client struct {
+	allow []string
+	http  *http.Client
+}
+
+// New makes a client that may also ask the listed "host:port" pairs, wherever they
+// point, and there without TLS too.
+func New(allow []string, roots *tls.Config) *Client {
+	c := &Client{allow: allow}
+	c.http = &http.Client{
+		Timeout:       Timeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{
+			Proxy:               nil, // an environment variable must not lead round the check
+			DialContext:         c.dial,
+			TLSClientConfig:     roots,
+			TLSHandshakeTimeout: Timeout,
+			DisableKeepAlives:   true,
+			ForceAttemptHTTP2:   true,
+		},
+	}
+	return c
+}
+
+// Get reads a document, of at most MaxBody bytes, that is answered with 200.
+func (c *Client) Get(ctx context.Context, rawURL string) ([]byte, error) {
+	u, err := url.Parse(rawURL)
+	if err != nil || u.Host == "" || u.User != nil {
+		return nil, fmt.Errorf("%q is not a URL to fetch", rawURL)
+	}
+	if u.Scheme != "https" && !(u.Scheme == "http" && slices.Contains(c.allow, u.Host)) {
+		return nil, fmt.Errorf("%s: only https is fetched", u.Redacted())
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s answered %d", u.Redacted(), resp.StatusCode)
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxBody+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(body) > MaxBody {
+		return nil, fmt.Errorf("%s answered more than %d bytes", u.Redacted(), MaxBody)
+	}
+	return body, nil
+}
+
+// dial resolves once, judges every address, and dials the first.
+func (c *Client) dial(ctx context.Context, network, hostPort string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(hostPort)
+	if err != nil {
+		return nil, err
+	}
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil, err
+	}
+	if len(addrs) == 0 {
+		return nil, fmt.Errorf("%s has no address", host)
+	}
+	if !slices.Contains(c.allow, hostPort) {
+		for _, a := range addrs {
+			if !public(a.Unmap()) {
+				return nil, fmt.Errorf("%s: %w", hostPort, ErrRefused)
+			}
+		}
+	}
+	dialer := net.Dialer{Timeout: Timeout}
+	return dialer.DialContext(ctx, network, net.JoinHostPort(addrs[0].Unmap().String(), port))
+}
+
+// special are the ranges that are not the public internet, beyond those that
+// netip names: RFC 6890 and its successors.
+var special = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
+	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("192.88.99.0/24"), netip.MustParsePrefix("198.18.0.0/15"),
+	netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("240.0.0.0/4"),
+	netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("100::/64"),
+	netip.MustParsePrefix("2001::/23"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("2002::/16"),
+	netip.MustParsePrefix("3fff::/20"), netip.MustParsePrefix("5f00::/16"),
+}
+
+func public(a netip.Addr) bool {
+	if !a.IsValid() || !a.IsGlobalUnicast() || a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() {
+		return false
+	}
+	return !slices.ContainsFunc(special, func(p netip.Prefix) bool { return p.Contains(a) })
+}
