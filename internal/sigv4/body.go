@@ -55,7 +55,8 @@ func (s *Signature) Body(r *http.Request, key []byte, o BodyOptions) (*Body, err
 			return nil, err
 		}
 	}
-	if b.size > o.MaxBytes {
+	limit := max(0, o.MaxBytes)
+	if b.size > limit {
 		return nil, refuse(BodyTooLarge, "the body is too large")
 	}
 	switch {
@@ -63,9 +64,9 @@ func (s *Signature) Body(r *http.Request, key []byte, o BodyOptions) (*Body, err
 		b.decoder = s.newChunkReader(b.src, key, b.size, trailers)
 		b.src = b.decoder
 	case s.Payload == PayloadHash:
-		b.src = &limitReader{&hashReader{b.src, sha256.New(), s.contentHash}, o.MaxBytes}
+		b.src = &limitReader{&hashReader{b.src, sha256.New(), s.contentHash}, limit}
 	default:
-		b.src = &limitReader{b.src, o.MaxBytes}
+		b.src = &limitReader{b.src, limit}
 	}
 	return b, nil
 }
@@ -76,6 +77,9 @@ func (b *Body) Read(p []byte) (int, error) {
 		return 0, b.err
 	}
 	n, err := b.src.Read(p)
+	if err == io.ErrUnexpectedEOF {
+		err = early(err)
+	}
 	b.err = err
 	if err == io.EOF && b.decoder != nil {
 		b.trailer = b.decoder.trailer
@@ -117,9 +121,6 @@ func (h *hashReader) Read(p []byte) (int, error) {
 	if err == io.EOF && hex.EncodeToString(h.hash.Sum(nil)) != h.want {
 		return n, refuse(BodyMismatch, "the body is not the one whose hash was signed")
 	}
-	if err == io.ErrUnexpectedEOF {
-		err = refuse(IncompleteBody, "the body ended early")
-	}
 	return n, err
 }
 
@@ -130,7 +131,7 @@ type limitReader struct {
 }
 
 func (l *limitReader) Read(p []byte) (int, error) {
-	if int64(len(p)) > l.left+1 {
+	if int64(len(p)) > l.left {
 		p = p[:l.left+1]
 	}
 	n, err := l.src.Read(p)
