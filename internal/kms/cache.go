@@ -1,0 +1,54 @@
+package kms
+
+import "sync"
+
+// A cache keeps the newest known value of each key with the version that it was
+// read at. A caller asks for a version that her snapshot told her: an older or
+// newer value is never answered. It is bounded; when full, an arbitrary entry
+// makes room.
+type cache[K comparable, V any] struct {
+	mu    sync.Mutex
+	max   int
+	items map[K]versioned[V]
+	evict func(V) // may be nil; called with what leaves the cache
+}
+
+type versioned[V any] struct {
+	version int64
+	value   V
+}
+
+func newCache[K comparable, V any](limit int, evict func(V)) *cache[K, V] {
+	return &cache[K, V]{max: limit, items: make(map[K]versioned[V]), evict: evict}
+}
+
+func (c *cache[K, V]) get(key K, version int64) (V, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i, ok := c.items[key]; ok && i.version == version {
+		return i.value, true
+	}
+	var none V
+	return none, false
+}
+
+func (c *cache[K, V]) put(key K, version int64, value V) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if old, ok := c.items[key]; ok {
+		c.drop(key, old.value)
+	} else if len(c.items) >= c.max {
+		for k, i := range c.items {
+			c.drop(k, i.value)
+			break
+		}
+	}
+	c.items[key] = versioned[V]{version, value}
+}
+
+func (c *cache[K, V]) drop(key K, value V) {
+	delete(c.items, key)
+	if c.evict != nil {
+		c.evict(value)
+	}
+}

@@ -1,0 +1,90 @@
+package kms
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"bawn.dev/internal/api"
+	"bawn.dev/internal/store"
+)
+
+const managedPrefix = "alias/aws/"
+
+// managedServices are those for which an AWS-managed key comes into being when
+// its alias is first used.
+var managedServices = [...]string{"cloudtrail", "ebs", "ec2", "kinesis", "logs", "s3", "sagemaker", "secretsmanager", "ssm"}
+
+// managedAlias says for which service an alias is reserved.
+func managedAlias(alias string) (service string, ok bool) {
+	service, ok = strings.CutPrefix(alias, managedPrefix)
+	return service, ok && slices.Contains(managedServices[:], service)
+}
+
+// managedPolicy is AWS's for its managed keys: principals of the account use the
+// key through the service and in no other way, and may look at it. Nobody may
+// change it.
+func (s *Service) managedPolicy(account, service string) string {
+	return `{
+  "Version": "2012-10-17",
+  "Id": "auto-` + service + `-2",
+  "Statement": [
+    {
+      "Sid": "Allow access through ` + service + ` for all principals in the account that are authorized to use it",
+      "Effect": "Allow",
+      "Principal": {"AWS": "*"},
+      "Action": ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:CreateGrant", "kms:DescribeKey"],
+      "Resource": "*",
+      "Condition": {
+        "StringEquals": {"kms:CallerAccount": "` + account + `", "kms:ViaService": "` + service + `.` + s.Region + `.amazonaws.com"}
+      }
+    },
+    {
+      "Sid": "Allow direct access to key metadata to the account",
+      "Effect": "Allow",
+      "Principal": {"AWS": "arn:aws:iam::` + account + `:root"},
+      "Action": ["kms:Describe*", "kms:Get*", "kms:List*", "kms:RevokeGrant"],
+      "Resource": "*"
+    }
+  ]
+}`
+}
+
+// make is a key that is not stored yet.
+func (s *Service) make(account, policyText string, tags map[string]string, now time.Time) *key {
+	id := newID()
+	return &key{
+		id: id, account: account, arn: s.arn(account, "key/"+id),
+		enabled: true, text: policyText, version: 1, created: now, tags: tags,
+	}
+}
+
+// manage makes an account's AWS-managed key for a service, unless somebody did so
+// in the meantime.
+func (s *Service) manage(ctx context.Context, account, service string) error {
+	now := time.Now()
+	k := s.make(account, s.managedPolicy(account, service), nil, now)
+	k.managed = true
+	k.description = "Default key that protects my " + service + " data when no other key is defined"
+	wrapped, err := s.wrapNew(k.arn, k.version)
+	if err != nil {
+		return err
+	}
+	alias := managedPrefix + service
+	event := api.Event{
+		Service: "kms", Name: "CreateKey",
+		Claim:     api.Claim{Kind: api.KindService, ID: "kms.amazonaws.com", Account: account},
+		Resources: []api.Resource{k.resource()},
+		Details:   map[string]any{"alias": alias},
+	}
+	return s.Happened(ctx, event, func(tx *store.Tx) error {
+		if id, err := aliasTarget(tx, account, alias); err != nil || id != "" {
+			return err
+		}
+		if err := insertKey(tx, k, wrapped); err != nil {
+			return err
+		}
+		return insertAlias(tx, account, alias, k.id, now)
+	})
+}

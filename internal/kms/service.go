@@ -1,0 +1,100 @@
+// Package kms is the Key Management Service: symmetric keys that never leave it,
+// the policies that say who may use them, their aliases and tags, and the three
+// operations that everything sealed in Bawn rests on: Encrypt, Decrypt and
+// GenerateDataKey.
+//
+// It trusts package api to have authenticated the caller and to decide every
+// demand that a resolver states; a key's policy is the root of that trust, so a
+// demand on a key is never allowed by IAM alone. Key material is stored wrapped
+// under the key that Config hands over and is in clear only in a bounded cache of
+// this process. Whoever controls requests or ciphertexts can neither read
+// material nor make a ciphertext open under another key or encryption context,
+// nor learn which key a ciphertext names unless he may use it. Whoever can write
+// the database but does not hold the root key can destroy material, but cannot
+// exchange it: the wrapping binds it to the key's ARN and version.
+package kms
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"bawn.dev/internal/api"
+	"bawn.dev/internal/seal"
+	"bawn.dev/internal/shape/kms"
+	"bawn.dev/internal/store"
+)
+
+// Config is what the service is made of. All of it is needed.
+type Config struct {
+	Region string
+	// Key wraps key material: 32 bytes derived from the root key.
+	Key []byte
+	// Happened is the door's: AWS-managed keys come into being on first use, which
+	// nobody asked for and nobody can refuse. A function, since the door is made
+	// after its services.
+	Happened func(context.Context, api.Event, func(*store.Tx) error) error
+}
+
+// Service is the Key Management Service.
+type Service struct {
+	Config
+	keys      *cache[string, *key]          // by id
+	aliases   *cache[string, string]        // key id by version key
+	materials *cache[materialID, *material] // in clear
+}
+
+// How many entries the caches hold.
+const (
+	cachedKeys      = 4096
+	cachedAliases   = 4096
+	cachedMaterials = 1024
+)
+
+// New makes the service. It fails when something of Config is missing.
+func New(cfg Config) (*Service, error) {
+	if cfg.Region == "" || cfg.Happened == nil {
+		return nil, errors.New("kms: region and Happened are needed")
+	}
+	if len(cfg.Key) != seal.KeySize {
+		return nil, fmt.Errorf("kms: the wrapping key has %d bytes, not %d", len(cfg.Key), seal.KeySize)
+	}
+	return &Service{
+		Config:    cfg,
+		keys:      newCache[string, *key](cachedKeys, nil),
+		aliases:   newCache[string, string](cachedAliases, nil),
+		materials: newCache[materialID](cachedMaterials, func(m *material) { m.forget() }),
+	}, nil
+}
+
+// API is what the door serves.
+func (s *Service) API() *api.Service {
+	return &api.Service{Model: kms.Model(), Prefix: "kms", Operations: s.operations(), Resolver: s.Resolve}
+}
+
+func (s *Service) operations() []api.Operation {
+	return []api.Operation{
+		api.Read("Encrypt", s.encrypting, s.encrypt),
+		api.Read("Decrypt", s.decrypting, s.decrypt),
+		api.Read("GenerateDataKey", s.generating, s.generateDataKey),
+
+		api.Write("CreateKey", s.newKey, s.createKey).Demands("kms:CreateKey", "kms:TagResource", "kms:PutKeyPolicy"),
+		api.Read("DescribeKey", s.describedKey, s.describeKey),
+		api.Read("ListKeys", s.listingKeys, s.listKeys),
+		api.Write("EnableKey", s.enabledKey, s.enableKey),
+		api.Write("DisableKey", s.disabledKey, s.disableKey),
+
+		api.Write("PutKeyPolicy", s.replacedPolicy, s.putKeyPolicy),
+		api.Read("GetKeyPolicy", s.readPolicy, s.getKeyPolicy),
+		api.Read("ListKeyPolicies", s.listedPolicies, s.listKeyPolicies),
+
+		api.Write("TagResource", s.taggedKey, s.tagResource),
+		api.Write("UntagResource", s.untaggedKey, s.untagResource),
+		api.Read("ListResourceTags", s.listedTags, s.listResourceTags),
+
+		api.Write("CreateAlias", s.newAlias, s.createAlias),
+		api.Write("UpdateAlias", s.movedAlias, s.updateAlias),
+		api.Write("DeleteAlias", s.deletedAlias, s.deleteAlias),
+		api.Read("ListAliases", s.listingAliases, s.listAliases),
+	}
+}
