@@ -46,6 +46,9 @@ func (r *Rows) Next() bool {
 	if r.Rows.Next() {
 		return true
 	}
+	if err := r.Rows.Err(); err != nil && r.conn.tx != nil {
+		r.conn.tx.doom(err) // PostgreSQL may fail a statement while it is read
+	}
 	r.release()
 	return false
 }
@@ -100,6 +103,7 @@ type conn struct {
 	store *Store
 	stmts map[string]*sql.Stmt
 	open  *Rows
+	tx    *Tx // while a change uses it
 }
 
 func (s *Store) newConn(ctx context.Context, db *sql.DB) (*conn, error) {

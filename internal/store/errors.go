@@ -47,6 +47,7 @@ const (
 	pgUnique        = "23505"
 	pgSerialization = "40001"
 	pgDeadlock      = "40P01"
+	pgLocked        = "55P03"
 )
 
 // IsDuplicate reports whether err says that a row with this unique key exists.
@@ -62,7 +63,7 @@ func IsDuplicate(err error) bool {
 
 func retryable(err error) bool {
 	e, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && (e.Code == pgSerialization || e.Code == pgDeadlock)
+	return ok && (e.Code == pgSerialization || e.Code == pgDeadlock || e.Code == pgLocked)
 }
 
 // fatal reports whether a SQLite error means that the file can no longer be

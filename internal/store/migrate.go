@@ -46,10 +46,7 @@ func (s *Store) Migrate(ctx context.Context, list []Migration) error {
 		}
 		last[m.Room] = m.Version
 	}
-	return s.Update(ctx, func(tx *Tx) error {
-		if err := lockSchema(tx); err != nil {
-			return err
-		}
+	return s.alone(ctx, func(tx *Tx) error {
 		applied := make(map[string]string)
 		for room, version := range last {
 			if err := appliedSteps(tx, room, version, applied); err != nil {
@@ -109,22 +106,8 @@ func appliedSteps(tx *Tx, room string, known int, into map[string]string) error 
 	return rows.Err()
 }
 
-// lockSchema lets one copy at a time make tables. SQLite's writer is alone
-// already.
-func lockSchema(tx *Tx) error {
-	if tx.store.dialect == sqlite {
-		return nil
-	}
-	var ignored string
-	return tx.QueryRow("SELECT pg_advisory_xact_lock(?)::text", lockKey("schema")).Scan(&ignored)
-}
-
-// lockKey maps a name to PostgreSQL's number for an advisory lock.
-func lockKey(name string) int64 {
-	sum := sha256.Sum256([]byte("bawn/" + name))
-	var key int64
-	for _, b := range sum[:8] {
-		key = key<<8 | int64(b)
-	}
-	return key
+// alone runs a change of the schema while no other copy makes one: PostgreSQL
+// would fail one of two that make the same table.
+func (s *Store) alone(ctx context.Context, fn func(*Tx) error) error {
+	return s.Lead(ctx, "schema", func(ctx context.Context) error { return s.Update(ctx, fn) })
 }

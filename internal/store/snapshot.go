@@ -20,16 +20,12 @@ func (s *Store) Snapshot(ctx context.Context) (*Snapshot, error) {
 	if err := s.Healthy(); err != nil {
 		return nil, err
 	}
-	c, err := s.reader(ctx)
-	if err != nil {
-		return nil, err
-	}
 	begin := "BEGIN"
 	if s.dialect == postgres {
 		begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 	}
-	if err := c.control(ctx, begin); err != nil {
-		s.release(c, err)
+	c, err := s.begin(ctx, begin)
+	if err != nil {
 		return nil, err
 	}
 	return &Snapshot{store: s, conn: c, ctx: ctx, deps: make(Dependencies, 8)}, nil

@@ -39,6 +39,7 @@ func (s *Store) openSQLite(ctx context.Context, cfg Config) (err error) {
 		return fmt.Errorf("store: open %s: %w", path, err)
 	}
 	s.readers = sqliteDB(path, "ro")
+	s.writer.looped = true
 	go s.writer.loop()
 	return nil
 }

@@ -33,6 +33,9 @@ type Store struct {
 	version int64                 // SQLite: the last version given; the writer's
 	writer  *writer               // SQLite
 	lock    *fileLock             // SQLite
+
+	closing sync.Once
+	closed  error
 }
 
 // maxIdle bounds the connections (with their caches) kept for later snapshots.
@@ -75,8 +78,13 @@ func (s *Store) fail(err error) error {
 }
 
 // Close waits for the changes in progress, refuses the rest and closes the
-// database. Open snapshots stay readable until they are closed.
+// database. It may be called more than once. Close snapshots first.
 func (s *Store) Close() error {
+	s.closing.Do(func() { s.closed = s.close() })
+	return s.closed
+}
+
+func (s *Store) close() error {
 	s.fail(ErrClosed)
 	var errs []error
 	if s.writer != nil {
@@ -94,20 +102,35 @@ func (s *Store) Close() error {
 	return errors.Join(errs...)
 }
 
-// reader takes an idle connection or makes one. There is no upper bound: a call
-// that invokes another while it holds a snapshot must not wait for itself. The
-// server bounds the calls.
-func (s *Store) reader(ctx context.Context) (*conn, error) {
-	select {
-	case c := <-s.idle:
-		return c, nil
-	default:
+// begin opens a transaction on an idle connection, or on a new one. Idle ones may
+// have died with their server; a new one must work. There is no upper bound: a
+// call that invokes another while it holds a snapshot must not wait for itself.
+// The server bounds the calls.
+func (s *Store) begin(ctx context.Context, statement string) (*conn, error) {
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		var c *conn
+		fresh := false
+		select {
+		case c = <-s.idle:
+		default:
+			var err error
+			if c, err = s.newConn(ctx, s.readers); err != nil {
+				return nil, fmt.Errorf("store: connect: %w", err)
+			}
+			fresh = true
+		}
+		err := c.control(ctx, statement)
+		if err == nil {
+			return c, nil
+		}
+		s.release(c, err)
+		if fresh {
+			return nil, fmt.Errorf("store: begin: %w", err)
+		}
 	}
-	c, err := s.newConn(ctx, s.readers)
-	if err != nil {
-		return nil, fmt.Errorf("store: connect: %w", err)
-	}
-	return c, nil
 }
 
 // release keeps a connection for later, unless it failed or is one too many.

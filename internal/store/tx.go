@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"runtime/debug"
 )
@@ -15,6 +16,10 @@ type Tx struct {
 	ctx   context.Context
 	after []func()
 	err   error // the first failed statement; it dooms the transaction
+
+	// PostgreSQL: keys that Unchanged holds, and keys that an earlier attempt
+	// could not lock for itself.
+	confirmed, contended map[string]bool
 }
 
 // Update runs fn in a transaction and returns nil only once the change is
@@ -29,7 +34,7 @@ type Tx struct {
 // for the outcome, so that nil and an error can both be believed; the exception
 // is an error of the commit itself, after which the change may be there or not.
 func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
-	if err := s.Healthy(); err != nil {
+	if err := errors.Join(s.Healthy(), ctx.Err()); err != nil {
 		return err
 	}
 	var after []func()
@@ -117,8 +122,10 @@ func (t *Tx) run(fn func(*Tx) error) (err error) {
 		if t.conn.open != nil {
 			t.conn.open.Close()
 		}
+		t.conn.tx = nil
 		t.conn = nil
 	}()
+	t.conn.tx = t
 	if err := fn(t); err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 type Dependencies map[string]int64
 
 // readVersions fills deps with the current versions of the keys that it lacks,
-// in one statement. lock makes PostgreSQL hold the rows until the commit.
+// in one statement with the locking clause, if any.
 func readVersions(q interface {
 	Query(string, ...any) (*Rows, error)
 }, deps Dependencies, keys []string, lock string) error {
@@ -64,8 +64,7 @@ func (t *Tx) Touch(keys ...string) error {
 	for _, key := range slices.Sorted(slices.Values(keys)) {
 		var err error
 		if t.store.dialect == postgres {
-			_, err = t.Exec(`INSERT INTO versions (key, version) VALUES (?, nextval('version_sequence'))
-				ON CONFLICT (key) DO UPDATE SET version = nextval('version_sequence')`, key)
+			err = t.touchPostgres(key)
 		} else {
 			t.store.version++ // only the writer's goroutine is here
 			_, err = t.Exec(`INSERT INTO versions (key, version) VALUES (?, ?)
@@ -81,15 +80,13 @@ func (t *Tx) Touch(keys ...string) error {
 // Unchanged returns ErrChanged unless every key still has the version that deps
 // says. What it confirmed stays true until the transaction has committed.
 func (t *Tx) Unchanged(deps Dependencies) error {
-	lock := ""
-	if t.store.dialect == postgres {
-		// The row lock makes a concurrent Touch wait until this commit, so that
-		// nothing decided on the old state commits after a change was
-		// acknowledged. Rows that do not exist yet are covered by SERIALIZABLE.
-		lock = " ORDER BY key FOR SHARE"
-	}
 	now := make(Dependencies, len(deps))
-	if err := readVersions(t, now, slices.Sorted(maps.Keys(deps)), lock); err != nil {
+	keys := slices.Sorted(maps.Keys(deps))
+	read := func() error { return readVersions(t, now, keys, "") }
+	if t.store.dialect == postgres {
+		read = func() error { return t.confirmedPostgres(now, keys) }
+	}
+	if err := read(); err != nil {
 		return err
 	}
 	if !maps.Equal(now, deps) {

@@ -30,7 +30,7 @@ type writer struct {
 	queue  chan *change
 	stop   chan struct{}
 	exited chan struct{}
-	looped atomic.Bool
+	looped bool // whether loop was started
 }
 
 // change is one Update that waits.
@@ -75,7 +75,6 @@ func (w *writer) update(ctx context.Context, fn func(*Tx) error) ([]func(), erro
 }
 
 func (w *writer) loop() {
-	w.looped.Store(true)
 	defer close(w.exited)
 	for {
 		select {
@@ -95,7 +94,7 @@ func (w *writer) loop() {
 // close ends the loop after the group in progress; what still waits is refused.
 func (w *writer) close() error {
 	close(w.stop)
-	if w.looped.Load() {
+	if w.looped {
 		<-w.exited
 	}
 	return errors.Join(w.conn.discard(), w.db.Close())
