@@ -12,54 +12,32 @@
 // exist only in the VPC, and can talk to the listeners that were opened; forged sources, IPv6, the router's own addresses,
 // the host, other VPCs and every outside address are unreachable. Where the machine lacks something, [Fabric.Missing] says
 // what, and nothing is set up at all.
+//
+// Everything that must outlive the process lives in the kernel and in mount points under the state directory, whose names
+// say what they are; nothing else is written down. A workload keeps its network, and its rules, while the host process
+// restarts.
 package fabric
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
-	"net/netip"
 	"os"
-	"time"
-
-	"bawn.dev/internal/netmodel"
+	"path/filepath"
+	"strings"
+	"sync"
 )
 
 // Config says where a Fabric keeps its namespaces.
 type Config struct {
-	// StateDir holds the namespaces' mount points. It should not outlive a reboot (a directory under /run).
+	// StateDir holds the namespaces' mount points. It should not outlive a reboot: a directory under /run. It is made if
+	// it does not exist, and must belong to root alone.
 	StateDir string
 	// NamePrefix begins every name; fabrics with different prefixes do not see each other. 1 to 16 of a-z, 0-9 and "-".
 	NamePrefix string
 	// Log hears what cannot be returned to a caller, such as a name server that stopped. It must not be nil.
 	Log *slog.Logger
-}
-
-// Keep says what [Fabric.Sweep] leaves alone: ids of VPCs, and ids of interfaces and of isolated workloads.
-type Keep struct {
-	VPCs, Attachments map[string]bool
-}
-
-// Action is a flow log's verdict.
-type Action string
-
-// The actions, and the status of a record that stands for records that were lost.
-const (
-	Accept   Action = "ACCEPT"
-	Reject   Action = "REJECT"
-	SkipData Action = "SKIPDATA"
-)
-
-// FlowRecord is one direction of one flow during one interval, as an interface saw it. For ICMP the ports are zero. A
-// SKIPDATA record says that records of the VPC were lost between Start and End.
-type FlowRecord struct {
-	Start, End     time.Time
-	VPC, Interface string
-	Src, Dst       netip.AddrPort
-	Protocol       netmodel.Protocol
-	Packets, Bytes uint64
-	Action         Action
-	Gate           netmodel.Gate // where a refused packet fell
 }
 
 // Errors that callers tell apart.
@@ -71,56 +49,77 @@ var (
 )
 
 // Fabric owns the namespaces under one state directory. All methods may be called concurrently.
-type Fabric struct{ cfg Config }
+type Fabric struct {
+	dir     string
+	prefix  string
+	log     *slog.Logger
+	nft     string
+	missing []string
+
+	mu       sync.Mutex // guards networks; taken after a network's own lock, never before
+	networks map[string]*network
+	naming   sync.Mutex // held between looking for an attachment's name and taking it
+}
+
+const maxPrefix = 16
 
 // New probes the machine. It fails only if cfg is unusable; a machine that cannot isolate gives a Fabric whose Missing is
 // not empty and whose other methods fail with [ErrUnsupported].
-func New(cfg Config) (*Fabric, error) { return &Fabric{cfg: cfg}, nil }
+func New(cfg Config) (*Fabric, error) {
+	if cfg.Log == nil || !filepath.IsAbs(cfg.StateDir) {
+		return nil, errors.New("fabric: a log and an absolute state directory are needed")
+	}
+	if n := len(cfg.NamePrefix); n == 0 || n > maxPrefix || strings.Trim(cfg.NamePrefix, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+		return nil, fmt.Errorf("fabric: name prefix %.40q is not 1 to %d of a-z, 0-9 and -", cfg.NamePrefix, maxPrefix)
+	}
+	f := &Fabric{dir: cfg.StateDir, prefix: cfg.NamePrefix, log: cfg.Log, networks: map[string]*network{}}
+	f.probe()
+	if len(f.missing) > 0 {
+		return f, nil
+	}
+	if err := ownDirectory(cfg.StateDir); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// ownDirectory makes a directory that only root can look into, or checks that it is one.
+func ownDirectory(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() || info.Mode().Perm()&0o022 != 0 {
+		return fmt.Errorf("fabric: %s is not a directory that only its owner can write to", dir)
+	}
+	return nil
+}
+
+// Missing says, in sentences for an operator, what this machine lacks and how to get it. Empty means that all is there.
+func (f *Fabric) Missing() []string { return append([]string(nil), f.missing...) }
+
+func (f *Fabric) ready(ctx context.Context) error {
+	if len(f.missing) > 0 {
+		return fmt.Errorf("%w: %s", ErrUnsupported, strings.Join(f.missing, " "))
+	}
+	return ctx.Err()
+}
 
 // Close stops name servers and flow logs. Namespaces, rules and links stay and keep being enforced; a later Fabric with the
 // same configuration adopts them.
-func (f *Fabric) Close() error { return nil }
-
-// Missing says, in sentences for an operator, what this machine lacks and how to get it. Empty means that all is there.
-func (f *Fabric) Missing() []string { return nil }
-
-// Apply makes the machine match v, creating or adopting its namespace. The rules change in one atomic step; then flows
-// that began under older rules and would be refused by the new ones are cut. It is idempotent.
-func (f *Fabric) Apply(ctx context.Context, v *netmodel.VPC) error { return ErrUnsupported }
-
-// Remove takes a VPC away, with its links and addresses. An unknown id is not an error.
-func (f *Fabric) Remove(ctx context.Context, vpcID string) error { return ErrUnsupported }
-
-// Attach makes the namespace of one workload and joins it to its VPC, which must have been applied with this very
-// interface. It returns the namespace's path. A namespace is used once: attaching an id again is [ErrAttached] until it
-// was detached.
-func (f *Fabric) Attach(ctx context.Context, vpcID string, ifc netmodel.Interface) (string, error) {
-	return "", ErrUnsupported
+func (f *Fabric) Close() error {
+	f.mu.Lock()
+	all := f.networks
+	f.networks = map[string]*network{}
+	f.mu.Unlock()
+	var err error
+	for _, n := range all {
+		n.mu.Lock()
+		err = errors.Join(err, n.stop())
+		n.mu.Unlock()
+	}
+	return err
 }
-
-// AttachIsolated makes a namespace with nothing but a loopback interface.
-func (f *Fabric) AttachIsolated(ctx context.Context, workloadID string) (string, error) {
-	return "", ErrUnsupported
-}
-
-// NetNS returns the path of the namespace of an attached interface or isolated workload, for finding it after a restart.
-func (f *Fabric) NetNS(id string) (string, bool) { return "", false }
-
-// Detach removes what Attach or AttachIsolated made for id. An unknown id is not an error.
-func (f *Fabric) Detach(ctx context.Context, id string) error { return ErrUnsupported }
-
-// Listen opens a TCP listening socket inside the VPC's namespace, on an address and port of one of its endpoints or on the
-// credentials endpoint (169.254.170.2:80); anything else is [ErrRefused]. A connection's remote address is that of the
-// interface that made it, which cannot be forged. The caller closes the file.
-func (f *Fabric) Listen(ctx context.Context, vpcID string, addr netip.AddrPort) (*os.File, error) {
-	return nil, ErrUnsupported
-}
-
-// FlowRecords calls emit, from one goroutine, with what flows in a VPC until ctx ends, emit fails or the VPC is removed.
-// Accepted flows are reported every interval and when they end; refused packets at once.
-func (f *Fabric) FlowRecords(ctx context.Context, vpcID string, interval time.Duration, emit func(FlowRecord) error) error {
-	return ErrUnsupported
-}
-
-// Sweep removes every VPC and attachment under the state directory and prefix that keep does not name.
-func (f *Fabric) Sweep(ctx context.Context, keep Keep) error { return ErrUnsupported }

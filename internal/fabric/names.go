@@ -1,0 +1,209 @@
+package fabric
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"bawn.dev/internal/netmodel"
+)
+
+// Limits of the name server. The packet filter bounds packets per second and source besides.
+const (
+	answerTTL       = 30 // seconds; a name's addresses change when its endpoint does
+	maxUDPAnswer    = 1232
+	connsPerSource  = 4
+	queriesPerConn  = 32
+	dnsIdle         = 5 * time.Second
+	dnsReadTimeout  = 2 * time.Second
+	maxDNSConns     = 256
+	classicUDPLimit = 512
+)
+
+// nameServer answers private names, by UDP and TCP, on both of a VPC's resolver addresses. It knows the model and nothing
+// else: it has no upstream, and no code that could ask one.
+type nameServer struct {
+	model   atomic.Pointer[netmodel.VPC]
+	address netip.Addr // the address that depends on the model
+	servers []*dns.Server
+	done    sync.WaitGroup
+}
+
+// serveNames starts the network's name server, or hands a running one the new model. The caller holds n.mu.
+func (n *network) serveNames(v *netmodel.VPC, log *slog.Logger) error {
+	if n.names != nil && n.names.address == v.ResolverAddress() {
+		n.names.model.Store(v)
+		return nil
+	}
+	if n.names != nil {
+		if err := n.names.stop(); err != nil {
+			return err
+		}
+		n.names = nil
+	}
+	s := &nameServer{address: v.ResolverAddress()}
+	s.model.Store(v)
+	if err := inside(n.path, s.open); err != nil {
+		return errors.Join(err, s.close())
+	}
+	for _, server := range s.servers {
+		s.done.Go(func() {
+			if err := server.ActivateAndServe(); err != nil && !errors.Is(err, net.ErrClosed) {
+				log.Error("private name server stopped", "vpc", v.ID, "error", err)
+			}
+		})
+	}
+	n.names = s
+	return nil
+}
+
+// open opens the sockets in the namespace of the calling thread.
+func (s *nameServer) open() error {
+	for _, a := range []netip.Addr{netmodel.Resolver, s.address} {
+		at := netip.AddrPortFrom(a, netmodel.DNSPort)
+		packets, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at))
+		if err != nil {
+			return err
+		}
+		s.add(&dns.Server{PacketConn: packets})
+		stream, err := net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(at))
+		if err != nil {
+			return err
+		}
+		s.add(&dns.Server{Listener: &fairListener{Listener: stream, open: map[netip.Addr]int{}}})
+	}
+	return nil
+}
+
+func (s *nameServer) add(server *dns.Server) {
+	server.Handler = s
+	server.MaxTCPQueries = queriesPerConn
+	server.ReadTimeout = dnsReadTimeout
+	server.WriteTimeout = dnsReadTimeout
+	server.IdleTimeout = func() time.Duration { return dnsIdle }
+	s.servers = append(s.servers, server)
+}
+
+func (s *nameServer) close() error {
+	var err error
+	for _, server := range s.servers {
+		if server.PacketConn != nil {
+			err = errors.Join(err, server.PacketConn.Close())
+		}
+		if server.Listener != nil {
+			err = errors.Join(err, server.Listener.Close())
+		}
+	}
+	return err
+}
+
+// stop ends the servers and waits for them. Closing their sockets is what ends them; dns.Server.Shutdown would fail on one
+// that has not begun.
+func (s *nameServer) stop() error {
+	err := s.close()
+	s.done.Wait()
+	return err
+}
+
+// ServeDNS answers one query from the model. What is no private name does not exist.
+func (s *nameServer) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
+	from, err := netip.ParseAddrPort(w.RemoteAddr().String())
+	if err != nil {
+		return
+	}
+	_, udp := w.RemoteAddr().(*net.UDPAddr)
+	// A client that went away is its own loss.
+	_ = w.WriteMsg(answer(s.model.Load(), from.Addr().Unmap(), q, udp))
+}
+
+// answer makes the reply to a query. It is a pure function of the model, the asker and the query.
+func answer(v *netmodel.VPC, from netip.Addr, q *dns.Msg, udp bool) *dns.Msg {
+	m := new(dns.Msg)
+	m.SetReply(q)
+	m.Authoritative = true
+	limit := dns.MaxMsgSize
+	if udp {
+		limit = classicUDPLimit
+	}
+	if o := q.IsEdns0(); o != nil {
+		m.SetEdns0(maxUDPAnswer, false)
+		if udp {
+			limit = min(max(int(o.UDPSize()), classicUDPLimit), maxUDPAnswer)
+		}
+	}
+	if len(q.Question) != 1 || q.Opcode != dns.OpcodeQuery || q.Question[0].Qclass != dns.ClassINET {
+		m.Rcode = dns.RcodeRefused
+		return m
+	}
+	question := q.Question[0]
+	addresses, exists := v.Resolve(from, question.Name)
+	switch {
+	case !exists:
+		m.Rcode = dns.RcodeNameError
+	case question.Qtype == dns.TypeA:
+		for _, a := range addresses {
+			header := dns.RR_Header{Name: question.Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: answerTTL}
+			m.Answer = append(m.Answer, &dns.A{Hdr: header, A: a.AsSlice()})
+		}
+	}
+	m.Truncate(limit)
+	return m
+}
+
+// fairListener closes at once what goes over a source's or everybody's share of connections.
+type fairListener struct {
+	net.Listener
+	mu    sync.Mutex
+	open  map[netip.Addr]int
+	total int
+}
+
+func (l *fairListener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		from := c.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
+		if l.enter(from) {
+			return &countedConn{Conn: c, leave: sync.OnceFunc(func() { l.leave(from) })}, nil
+		}
+		_ = c.Close() // it was never used
+	}
+}
+
+func (l *fairListener) enter(a netip.Addr) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open[a] >= connsPerSource || l.total >= maxDNSConns {
+		return false
+	}
+	l.open[a]++
+	l.total++
+	return true
+}
+
+func (l *fairListener) leave(a netip.Addr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.total--
+	if l.open[a]--; l.open[a] == 0 {
+		delete(l.open, a)
+	}
+}
+
+type countedConn struct {
+	net.Conn
+	leave func()
+}
+
+func (c *countedConn) Close() error {
+	c.leave()
+	return c.Conn.Close()
+}
