@@ -1,0 +1,81 @@
+// Package host is the narrow door between `bawn serve`, which parses the world's
+// input and has no privilege, and `bawn host`, which is root and parses nothing
+// but this.
+//
+// Through it go descriptions of networks and workloads, keys of volumes, the
+// files of a workload's volume, and back come states, log lines and listening
+// sockets. The protocol is HTTP over a UNIX socket that only the server's user
+// may open, with the sockets passed as descriptors on a second one.
+//
+// The host side trusts the server to say what should run; it validates every
+// description again, confines every path to the workload's volume, and gives
+// nobody a way to name a host path, a host address or another user. An attacker
+// who owns the server process can start and stop sandboxed workloads and read
+// their volumes, and cannot become root on the machine. The server side takes
+// everything that the host reports about a workload for data that the workload may
+// have chosen.
+package host
+
+import (
+	"errors"
+	"time"
+
+	"bawn.dev/internal/driver"
+	"bawn.dev/internal/spec"
+)
+
+// ErrNotFound says that the host has no such workload or network. ErrUnavailable
+// says that nothing listens on the host's socket.
+var (
+	ErrNotFound    = errors.New("host: no such workload or network")
+	ErrExists      = errors.New("host: exists already")
+	ErrUnavailable = errors.New("host: `bawn host` does not run on this machine; start it as root with the same --data")
+)
+
+// Capabilities say what this machine can enforce. Each list is empty, or says in
+// sentences for an operator what is missing and how to get it. What cannot be
+// enforced is refused, never done without.
+type Capabilities struct {
+	Network  []string `json:"network,omitempty"`
+	Volumes  []string `json:"volumes,omitempty"`
+	Sandbox  []string `json:"sandbox,omitempty"`
+	Volume   string   `json:"volume,omitempty"` // kind of volume encryption: "fscrypt"
+	Runtime  string   `json:"runtime,omitempty"`
+	Isolated bool     `json:"isolated"` // everything is there
+}
+
+// Phase is where a workload is on its host.
+type Phase string
+
+// The phases of a workload.
+const (
+	Prepared Phase = "prepared" // volume and network are there; files may be put
+	Running  Phase = "running"
+	Exited   Phase = "exited" // its volume is still there; files may be taken
+	Locked   Phase = "locked" // its volume's key was taken away; nothing can be read any more
+)
+
+// State is what the host knows of a workload.
+type State struct {
+	ID    string       `json:"id"`
+	Phase Phase        `json:"phase"`
+	Exit  *driver.Exit `json:"exit,omitempty"` // once Exited
+	// TimedOut says that the host ended it at its MaxRuntimeSeconds, Stopped that
+	// Stop was asked for before it ended.
+	TimedOut bool      `json:"timedOut,omitempty"`
+	Stopped  bool      `json:"stopped,omitempty"`
+	Started  time.Time `json:"started,omitzero"`
+}
+
+// Order is a workload with the key of its volume, which is never written down.
+type Order struct {
+	Spec spec.Workload `json:"spec"`
+	Key  []byte        `json:"key"` // 32 bytes
+}
+
+// Lines are log lines and where the next ones begin.
+type Lines struct {
+	Lines []driver.Line `json:"lines"`
+	Next  int64         `json:"next"`
+	End   bool          `json:"end"` // the workload has ended and these are the last
+}
