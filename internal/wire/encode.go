@@ -79,7 +79,9 @@ func (m *Match) document(requestID string, src reflect.Value) (body []byte, cont
 	return x.buf, "application/xml", nil
 }
 
-func (m *Match) jsonType() string { return "application/x-amz-json-" + orElse(m.service.JSONVersion, "1.1") }
+func (m *Match) jsonType() string {
+	return "application/x-amz-json-" + orElse(m.service.JSONVersion, "1.1")
+}
 
 // status is the operation's status; part of an object is partial content.
 func (m *Match) status(src reflect.Value) int {
@@ -115,7 +117,8 @@ func (m *Match) outHeaders(h http.Header, src reflect.Value) {
 			h.Set(f.Wire, scalarText(f.value, v, orFormat(f.TimeFormat, shape.RFC822)))
 		case f.Location == shape.HeaderPrefix:
 			for entry := v.MapRange(); entry.Next(); {
-				h.Set(f.Wire+entry.Key().String(), entry.Value().String())
+				// In lower case as it stands: clients take what follows the prefix for the key.
+				h[f.Wire+entry.Key().String()] = []string{entry.Value().String()}
 			}
 		}
 	}
