@@ -109,7 +109,7 @@ func Stop(ctx context.Context, h Handle, s spec.Stop) (Exit, error) {
 	if err := h.Signal(ctx, syscall.Signal(s.Signal)); err != nil && !errors.Is(err, ErrEnded) {
 		return Exit{}, err
 	}
-	grace, cancel := context.WithTimeout(ctx, s.Grace)
+	grace, cancel := context.WithTimeout(ctx, s.Grace())
 	defer cancel()
 	exit, err := h.Wait(grace)
 	if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {

@@ -5,10 +5,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"iter"
-	"os"
+	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -116,65 +115,35 @@ func (l *LogWriter) frame(s Stream, text []byte) error {
 // reader, and this is well below what a person notices.
 const pollLog = 20 * time.Millisecond
 
-// ReadLog yields the frames of the log at path, from an offset on. While ended
-// is open it waits for more; once ended is closed it stops at the end. A file
-// that does not exist yet is an empty one.
-func ReadLog(ctx context.Context, path string, from int64, ended <-chan struct{}) iter.Seq2[Line, error] {
+// ReadFrames yields the frames of a log from an offset on. While ended is open
+// it waits for more; once ended is closed it stops at the end.
+func ReadFrames(ctx context.Context, log io.ReaderAt, from int64, ended <-chan struct{}) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
-		if err := follow(ctx, path, from, ended, yield); err != nil {
+		if err := follow(ctx, log, from, ended, yield); err != nil {
 			yield(Line{}, err)
 		}
 	}
 }
 
-func follow(ctx context.Context, path string, from int64, ended <-chan struct{}, yield func(Line, error) bool) error {
+func follow(ctx context.Context, log io.ReaderAt, from int64, ended <-chan struct{}, yield func(Line, error) bool) error {
+	if from < 0 {
+		return errors.New("driver: a negative offset")
+	}
 	tick := time.NewTicker(pollLog)
 	defer tick.Stop()
-	var file *os.File
-	var in *bufio.Reader
-	partial := ""
 	for {
-		// What was written before the end is read before it is believed.
+		// Asked before reading: what was written before the end is then read.
 		over := false
 		select {
 		case <-ended:
 			over = true
 		default:
 		}
-		if file == nil {
-			f, err := os.Open(path)
-			if err == nil {
-				defer f.Close()
-				if _, err := f.Seek(from, io.SeekStart); err != nil {
-					return err
-				}
-				file, in = f, bufio.NewReaderSize(f, 64<<10)
-			} else if !errors.Is(err, os.ErrNotExist) {
-				return err
-			}
+		next, more, err := readAvailable(ctx, log, from, yield)
+		if err != nil || !more {
+			return err
 		}
-		for file != nil {
-			chunk, err := in.ReadString('\n')
-			partial += chunk
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
-				return err
-			}
-			from += int64(len(partial))
-			line, err := parseFrame(partial)
-			if err != nil {
-				return err
-			}
-			line.Next, partial = from, ""
-			if !yield(line, nil) {
-				return nil
-			}
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-		}
+		from = next
 		if over {
 			return nil
 		}
@@ -187,8 +156,35 @@ func follow(ctx context.Context, path string, from int64, ended <-chan struct{},
 	}
 }
 
+// readAvailable yields the whole frames that are there now. A frame without its
+// newline is still being written: it is read again later, from its beginning.
+func readAvailable(ctx context.Context, log io.ReaderAt, from int64, yield func(Line, error) bool) (next int64, more bool, err error) {
+	in := bufio.NewReaderSize(io.NewSectionReader(log, from, math.MaxInt64-from), 64<<10)
+	for {
+		if err := ctx.Err(); err != nil {
+			return from, false, err
+		}
+		frame, err := in.ReadString('\n')
+		if errors.Is(err, io.EOF) {
+			return from, true, nil
+		}
+		if err != nil {
+			return from, false, err
+		}
+		line, err := parseFrame(frame)
+		if err != nil {
+			return from, false, err
+		}
+		from += int64(len(frame))
+		line.Next = from
+		if !yield(line, nil) {
+			return from, false, nil
+		}
+	}
+}
+
 // errFrame keeps the text out: a log's content is the customer's.
-var errFrame = fmt.Errorf("driver: the log is damaged")
+var errFrame = errors.New("driver: the log is damaged")
 
 func parseFrame(frame string) (Line, error) {
 	nanos, rest, ok := strings.Cut(strings.TrimSuffix(frame, "\n"), " ")

@@ -40,8 +40,9 @@ type Workload struct {
 	// the control plane resolved it from the request and the image.
 	Command []string `json:"command"`
 	Args    []string `json:"args,omitzero"`
-	// Env is the whole environment; nothing is inherited. It may hold secrets:
-	// whoever stores a Workload seals it.
+	// Env is the whole environment; nothing is inherited. Only HOME, when it is
+	// missing, is added, as the image's /etc/passwd has it. Env may hold
+	// secrets: whoever stores a Workload seals it.
 	Env        map[string]string `json:"env,omitzero"`
 	User       User              `json:"user"`
 	WorkingDir string            `json:"workingDir"`
@@ -95,8 +96,9 @@ type Limits struct {
 	PIDs int64 `json:"pids"`
 	// DiskBytes is the size of the encrypted volume.
 	DiskBytes int64 `json:"diskBytes"`
-	// MaxRuntime is enforced by the worker, not by the driver.
-	MaxRuntime time.Duration `json:"maxRuntime,format:units"`
+	// MaxRuntimeSeconds is SageMaker's MaxRuntimeInSeconds. The worker enforces
+	// it, not the driver.
+	MaxRuntimeSeconds int64 `json:"maxRuntimeSeconds"`
 }
 
 // Mode is how a workload is joined to a network.
@@ -140,9 +142,12 @@ type Host struct {
 type Stop struct {
 	// Signal is the number of the signal that asks; SIGTERM (15) as a rule.
 	Signal int `json:"signal"`
-	// Grace is how long the workload may then take before it is killed.
-	Grace time.Duration `json:"grace,format:units"`
+	// GraceSeconds is how long the workload may then take before it is killed.
+	GraceSeconds int64 `json:"graceSeconds"`
 }
+
+// Grace is GraceSeconds as a duration.
+func (s Stop) Grace() time.Duration { return time.Duration(s.GraceSeconds) * time.Second }
 
 // Argv returns the argument vector: Command and then Args.
 func (w Workload) Argv() []string {

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"path"
 	"strings"
-	"time"
 )
 
 // The bounds of a workload. They are generous for jobs and small for a host:
@@ -30,8 +29,8 @@ const (
 	maxPIDs       = 1 << 20
 	minDisk       = 16 << 20
 	maxDisk       = 64 << 40
-	maxRuntime    = 28 * 24 * time.Hour
-	maxGrace      = time.Hour
+	maxRuntime    = 28 * 24 * 3600 // seconds, as SageMaker has it
+	maxGrace      = 3600           // seconds
 	idLength      = 26
 	accountLength = 12
 )
@@ -54,7 +53,7 @@ func (w Workload) Validate() error {
 	bad.limits(w.Limits)
 	bad.network(w.Network)
 	bad.check(w.Stop.Signal > 0 && w.Stop.Signal < 32, "stop.signal: want 1 to 31")
-	bad.check(w.Stop.Grace > 0 && w.Stop.Grace <= maxGrace, "stop.grace: want more than 0 and at most %v", maxGrace)
+	bad.between("stop.graceSeconds", w.Stop.GraceSeconds, 1, maxGrace)
 	return errors.Join(bad...)
 }
 
@@ -107,7 +106,7 @@ func (p *problems) limits(l Limits) {
 	p.between("limits.memoryBytes", l.MemoryBytes, minMemory, maxMemory)
 	p.between("limits.pids", l.PIDs, 1, maxPIDs)
 	p.between("limits.diskBytes", l.DiskBytes, minDisk, maxDisk)
-	p.check(l.MaxRuntime > 0 && l.MaxRuntime <= maxRuntime, "limits.maxRuntime: want more than 0 and at most %v", maxRuntime)
+	p.between("limits.maxRuntimeSeconds", l.MaxRuntimeSeconds, 1, maxRuntime)
 }
 
 func (p *problems) between(name string, v, low, high int64) {
