@@ -8,14 +8,15 @@ import (
 // A Glob is a compiled wildcard pattern.
 //
 // Its wildcards are bytes that UTF-8 never contains, so literal text, an
-// asterisk included, needs no escape: a Glob is made by joining literals with
-// Any and One. Text that is put into a Glob as a literal must pass Literal.
-type Glob string
+// asterisk included, needs no escape: a Glob is made by appending literals, Any
+// and One. Text that is put into a Glob as a literal must pass Literal. The zero
+// Glob matches the empty string.
+type Glob []byte
 
 // The wildcards of a Glob.
 const (
-	Any Glob = "\xff" // any run of characters, also none
-	One Glob = "\xfe" // any one character
+	Any = "\xff" // any run of characters, also none
+	One = "\xfe" // any one character
 )
 
 // Literal says whether s, put into a Glob, means itself: whether it is free of
@@ -24,47 +25,35 @@ func Literal(s string) bool {
 	return strings.IndexByte(s, Any[0]) < 0 && strings.IndexByte(s, One[0]) < 0
 }
 
-// CompileGlob reads the wildcards * and ? in pattern. A pattern that is not
-// Literal matches nothing.
+// CompileGlob reads the wildcards * and ? in pattern, which must be Literal: in
+// another one, bytes that are not UTF-8 act as wildcards too.
 func CompileGlob(pattern string) Glob {
-	if !Literal(pattern) {
-		return never
-	}
-	b := []byte(pattern)
-	for i, c := range b {
+	g := Glob(pattern)
+	for i, c := range g {
 		switch c {
 		case '*':
-			b[i] = Any[0]
+			g[i] = Any[0]
 		case '?':
-			b[i] = One[0]
+			g[i] = One[0]
 		}
 	}
-	return Glob(b)
+	return g
 }
-
-// never is the Glob that matches nothing, not even itself.
-const never Glob = "\xfd"
 
 // Exact says whether g holds no wildcard, and so matches only itself.
 func (g Glob) Exact() bool { return Literal(string(g)) }
 
 // Match says whether the whole of s matches.
-func (g Glob) Match(s string) bool { return match(string(g), s, false) }
-
-// MatchBytes is Glob(g).Match(s) for a Glob that was just joined in a buffer.
-func MatchBytes(g []byte, s string) bool { return match(g, s, false) }
+func (g Glob) Match(s string) bool { return match(g, s, false) }
 
 // MatchFold is Match without regard to the case of ASCII letters. Letters
 // outside ASCII are compared as they are, so none of them (such as the Kelvin
 // sign) can pass for an ASCII one.
-func (g Glob) MatchFold(s string) bool { return match(string(g), s, true) }
+func (g Glob) MatchFold(s string) bool { return match(g, s, true) }
 
 // match is the usual two-pointer walk: on a mismatch it returns to the last Any
 // and lets it take one character more.
-func match[P string | []byte](p P, s string, fold bool) bool {
-	if string(p) == string(never) {
-		return false
-	}
+func match(p Glob, s string, fold bool) bool {
 	i, j := 0, 0
 	star, from := -1, 0
 	for j < len(s) {

@@ -1,5 +1,7 @@
 package arn
 
+import "unicode/utf8"
+
 // A Pattern is a compiled pattern for names, as in the Resource element of a
 // policy: "*", or six parts, each compared by itself with the wildcards * and ?
 // (IAM user guide, "ARN condition operators"). A wildcard never reaches over a
@@ -12,13 +14,14 @@ type Pattern struct {
 }
 
 // Compile prepares a pattern. One that is neither "*" nor made of six parts of
-// which the first is "arn" gives a Pattern that matches nothing, and false.
+// which the first is "arn", or that is not UTF-8, gives a Pattern that matches
+// nothing, and false.
 func Compile(pattern string) (Pattern, bool) {
 	if pattern == "*" {
 		return Pattern{all: true, valid: true}, true
 	}
 	parts, ok := Split(pattern)
-	if !ok || parts[0] != "arn" {
+	if !ok || parts[0] != "arn" || !utf8.ValidString(pattern) {
 		return Pattern{}, false
 	}
 	p := Pattern{valid: true}

@@ -71,7 +71,7 @@ func compileTemplate(s string, globs, variables bool) (t template, problem strin
 	}
 	if first := t.pieces[0]; first.key == "" {
 		t.prefix = string(first.glob)
-		if i := strings.IndexAny(t.prefix, string(arn.Any+arn.One)); i >= 0 {
+		if i := strings.IndexAny(t.prefix, arn.Any+arn.One); i >= 0 {
 			t.prefix = t.prefix[:i]
 		}
 	}
@@ -143,13 +143,12 @@ func (t *template) keys(to []string) []string {
 	return to
 }
 
-// join appends the text with the variables' values to b. It is false if a
-// variable has no value, several, or one that cannot stand as a literal: AWS
-// replaces single-valued keys only.
-func (t *template) join(b []byte, ctx Context) ([]byte, bool) {
-	if t.pieces == nil {
-		return append(b, t.glob...), true
-	}
+// join appends the text with the variables' values to b. AWS replaces variables of
+// single-valued keys only; one that has no value, several, or one that cannot
+// stand as a literal could be anything, and becomes a wildcard: then known is
+// false.
+func (t *template) join(b []byte, ctx Context) (joined []byte, known bool) {
+	known = true
 	for i := range t.pieces {
 		p := &t.pieces[i]
 		if p.key == "" {
@@ -163,25 +162,39 @@ func (t *template) join(b []byte, ctx Context) ([]byte, bool) {
 		case len(values) == 0 && p.hasDefault:
 			b = append(b, p.deflt...)
 		default:
-			return b, false
+			b, known = append(b, arn.Any...), false
 		}
 	}
-	return b, true
+	return b, known
 }
 
-// match compares s with the template's wildcards. Known is false if a variable
-// had no value.
+// match compares s with the template, its wildcards included. Known is false if
+// that hangs on a variable without a value.
 func (t *template) match(ctx Context, s string) (matched, known bool) {
 	switch {
 	case t.pieces == nil && t.exact:
 		return string(t.glob) == s, true
 	case t.pieces == nil:
 		return t.glob.Match(s), true
+	case !strings.HasPrefix(s, t.prefix):
+		return false, true
 	}
 	var buf [256]byte
-	b, ok := t.join(buf[:0], ctx)
-	if !ok {
-		return false, false
+	b, known := t.join(buf[:0], ctx)
+	matched = arn.Glob(b).Match(s)
+	return matched && known, known || !matched
+}
+
+// equal compares s with the text of a template without wildcards, with or
+// without regard to case.
+func (t *template) equal(ctx Context, s string, folding bool) (is, known bool) {
+	if t.pieces == nil {
+		return equalText(t.glob, s, folding), true
 	}
-	return strings.HasPrefix(s, t.prefix) && arn.MatchBytes(b, s), true
+	var buf [256]byte
+	b, known := t.join(buf[:0], ctx)
+	if known {
+		return equalText(b, s, folding), true
+	}
+	return false, !folding && !arn.Glob(b).Match(s)
 }

@@ -31,19 +31,11 @@ func (m *stringMatcher) variables() (keys []string) {
 func (m *stringMatcher) match(ctx Context, v string) (matched, known bool) {
 	known = true
 	for i := range m.templates {
-		t := &m.templates[i]
 		var is, k bool
-		switch {
-		case m.family == likeStrings:
-			is, k = t.match(ctx, v)
-		case t.pieces == nil:
-			is, k = equalText(string(t.glob), v, m.family == foldedStrings), true
-		default:
-			var buf [256]byte
-			var b []byte
-			if b, k = t.join(buf[:0], ctx); k {
-				is = equalText(b, v, m.family == foldedStrings)
-			}
+		if m.family == likeStrings {
+			is, k = m.templates[i].match(ctx, v)
+		} else {
+			is, k = m.templates[i].equal(ctx, v, m.family == foldedStrings)
 		}
 		if is {
 			return true, true
@@ -56,7 +48,7 @@ func (m *stringMatcher) match(ctx Context, v string) (matched, known bool) {
 // equalText compares two texts. With folding, letters match in either case, but
 // an ASCII letter only ever matches an ASCII letter: Unicode would let the Kelvin
 // sign pass for k and the long s for s.
-func equalText[T string | []byte](a T, b string, folding bool) bool {
+func equalText[T string | []byte | arn.Glob](a T, b string, folding bool) bool {
 	if !folding {
 		return string(a) == b
 	}
