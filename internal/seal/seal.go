@@ -10,7 +10,7 @@
 //
 // Every message has a key of its own, derived from the caller's by SP 800-108 (counter mode, HMAC-SHA-256) with a
 // 32-byte random salt, then used with AES-256-GCM and a random nonce. Two messages share a derived key only if two
-// salts collide: under 2^-129 after 2^64 messages with one key. A stream uses its key for at most MaxChunks
+// salts collide: under 2^-128 after 2^64 messages with one key. A stream uses its key for at most MaxChunks
 // nonces, which keeps the chance of a repeated nonce below 2^-42 (NIST SP 800-38D asks for 2^-32). All of it is
 // available under GODEBUG=fips140=only. The byte layouts are in docs/formats/seal.md.
 package seal

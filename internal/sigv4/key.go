@@ -12,7 +12,8 @@ const timeFormat = "20060102T150405Z"
 const scopeEnd = "aws4_request"
 
 // SigningKey derives the key that signs requests of one day (YYYYMMDD), region and service. It is as secret as the
-// secret itself, for that day, region and service; callers may cache it.
+// secret itself, for that day, region and service; callers may cache it. In FIPS mode an HMAC key has 14 bytes or more: a
+// secret has 10 or more (AWS's have 40).
 func SigningKey(secret, date, region, service string) []byte {
 	key := mac([]byte("AWS4"+secret), date)
 	key = mac(key, region)
