@@ -116,19 +116,28 @@ func escape(s string) string {
 	return s
 }
 
-// headerValues finds a header by its lower-case name. net/http moves some of them out of r.Header.
+// hostOf is the Host header: net/http keeps it apart.
+func hostOf(r *http.Request) string {
+	if r.Host == "" && r.URL != nil {
+		return r.URL.Host
+	}
+	return r.Host
+}
+
+// headerValues finds any header but the host by its lower-case name; net/http moves some of them out of r.Header.
 func headerValues(r *http.Request, name string) []string {
-	switch name {
-	case "host":
-		host := r.Host
-		if host == "" && r.URL != nil {
-			host = r.URL.Host
-		}
-		return []string{host}
-	case "transfer-encoding":
+	if name == "transfer-encoding" {
 		return r.TransferEncoding
 	}
-	values := r.Header[http.CanonicalHeaderKey(name)]
+	// The canonical key, as http.CanonicalHeaderKey makes it of a name that is a token, without its allocation.
+	var buf [64]byte
+	key := append(buf[:0], name...)
+	for i, c := range key {
+		if 'a' <= c && c <= 'z' && (i == 0 || key[i-1] == '-') {
+			key[i] = c - 'a' + 'A'
+		}
+	}
+	values := r.Header[string(key)]
 	if len(values) == 0 && name == "content-length" && r.ContentLength >= 0 {
 		return []string{strconv.FormatInt(r.ContentLength, 10)}
 	}
@@ -176,6 +185,10 @@ func (s *Signature) appendCanonical(dst []byte, r *http.Request, payloadHash str
 	dst = appendQuery(dst, s.target.query, s.Presigned)
 	dst = append(dst, '\n')
 	for _, name := range s.SignedHeaders {
+		if name == "host" {
+			dst = appendHeader(dst, name, []string{hostOf(r)})
+			continue
+		}
 		dst = appendHeader(dst, name, headerValues(r, name))
 	}
 	dst = append(dst, '\n')

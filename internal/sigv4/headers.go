@@ -10,7 +10,7 @@ import (
 // not: the host, and every x-amz-* header, for these change what a request means.
 func (s *Signature) checkHeaders(r *http.Request) error {
 	for _, name := range s.SignedHeaders {
-		if len(headerValues(r, name)) == 0 {
+		if name != "host" && len(headerValues(r, name)) == 0 {
 			return refuse(HeaderNotSigned, "the signed header "+name+" is not in the request")
 		}
 	}

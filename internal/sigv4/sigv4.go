@@ -8,7 +8,9 @@
 // and must check that Region and Service are its own, or a signature that was made for one service would be taken
 // by another. An attacker who sees a signed request can repeat it while its time is valid, as with AWS; he cannot
 // change its method, path, query, host, a signed header, any x-amz-* header, or a body that the signature covers.
-// Headers that the client did not sign (Content-Type can be one) are as untrusted as before.
+// Headers that the client did not sign (Content-Type can be one) are as untrusted as before. The access key id itself
+// is not under the signature: it only selects the secret. And for every service but S3 the signature covers the
+// normalized path, so that "/a/../b" and "/b" are one: a router must not tell them apart.
 //
 // The order is: Parse, look up the key, Verify (or VerifyWithKey), then Body or, where the body must be known for
 // the signature itself (Payload is PayloadComputed), ReadBody before Verify.

@@ -14,6 +14,9 @@ import (
 // body in hex (see ReadBody), or empty if the body has not been read; PayloadComputed needs it, and where the
 // request states a hash the two must be equal. Who passes an empty one reads the body through Body.
 func (s *Signature) Verify(r *http.Request, secret string, now time.Time, bodyHash string) error {
+	if secret == "" {
+		return errors.New("sigv4: no secret to verify with")
+	}
 	return s.VerifyWithKey(r, SigningKey(secret, s.Date, s.Region, s.Service), now, bodyHash)
 }
 
@@ -21,8 +24,8 @@ func (s *Signature) Verify(r *http.Request, secret string, now time.Time, bodyHa
 // s.Service.
 func (s *Signature) VerifyWithKey(r *http.Request, key []byte, now time.Time, bodyHash string) error {
 	s.verified = false
-	if s.Payload == 0 {
-		return errors.New("sigv4: the signature does not come from Parse")
+	if s.Payload == 0 || len(key) != sha256.Size {
+		return errors.New("sigv4: no signature from Parse, or no signing key")
 	}
 	if err := s.checkTime(now); err != nil {
 		return err

@@ -176,8 +176,17 @@ func TestBodyMustBeTheSignedOne(t *testing.T) {
 	if _, err := new(Signature).Body(r, nil, BodyOptions{MaxBytes: 5}); err == nil {
 		t.Error("the zero Signature gives a body")
 	}
-	if err := new(Signature).Verify(r, "", testNow, EmptyHash); err == nil {
+	if err := new(Signature).Verify(r, testCredential.Secret, testNow, EmptyHash); err == nil {
 		t.Error("the zero Signature verifies")
+	}
+	s = signed(t, r, hash)
+	if err := s.Verify(r, "", testNow, ""); err == nil {
+		t.Error("verified without a secret")
+	}
+	for _, key := range [][]byte{nil, {}, make([]byte, 31)} {
+		if err := s.VerifyWithKey(r, key, testNow, ""); err == nil {
+			t.Errorf("verified with a key of %d bytes", len(key))
+		}
 	}
 }
 
@@ -210,6 +219,17 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
 		if out := fmt.Sprintf(verb, c); strings.Contains(out, "hush") || strings.Contains(out, "quiet") {
 			t.Errorf("%s prints %s", verb, out)
+		}
+	}
+}
+
+// TestHeaderKeys: our canonical key is net/http's.
+func TestHeaderKeys(t *testing.T) {
+	for _, name := range []string{"x-amz-date", "etag", "x-amz-meta-a_b.c", "x--y", "-x", "x-", "a1-2b", strings.Repeat("long-", 40)} {
+		r := &http.Request{Header: http.Header{}}
+		r.Header.Set(name, "v")
+		if got := headerValues(r, name); len(got) != 1 {
+			t.Errorf("%s is not found among %v", name, r.Header)
 		}
 	}
 }
