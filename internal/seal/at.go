@@ -3,6 +3,7 @@ package seal
 import (
 	"errors"
 	"io"
+	"sync"
 )
 
 // ReaderAt reads a sealed stream at any offset. It is safe for concurrent use if its source is.
@@ -10,8 +11,9 @@ type ReaderAt struct {
 	src   io.ReaderAt
 	aead  stream // copied before each use: it carries scratch
 	size  int64
-	last  int64  // index of the last chunk
-	final []byte // plaintext of the last chunk
+	last  int64     // index of the last chunk
+	final []byte    // plaintext of the last chunk
+	idle  sync.Pool // *rangeReader, for the buffers of ReadAt
 }
 
 // OpenAt opens the stream of sealedSize bytes in src. It authenticates the last chunk at once, so that Size and the
@@ -54,7 +56,13 @@ func (r *ReaderAt) ReadAt(p []byte, off int64) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	n, err := io.ReadFull(r.Range(off, int64(len(p))), p)
+	g, ok := r.idle.Get().(*rangeReader)
+	if !ok {
+		g = new(rangeReader)
+	}
+	defer r.idle.Put(g)
+	g.reset(r, off, int64(len(p)))
+	n, err := io.ReadFull(g, p)
 	if err == io.ErrUnexpectedEOF {
 		err = io.EOF
 	}
@@ -64,10 +72,9 @@ func (r *ReaderAt) ReadAt(p []byte, off int64) (int, error) {
 // Range returns a reader of n bytes from offset off, fewer where the stream ends before. It opens each chunk once
 // and holds one in memory. A negative off or n reads nothing.
 func (r *ReaderAt) Range(off, n int64) io.Reader {
-	if off < 0 || n < 0 || off > r.size {
-		off, n = 0, 0
-	}
-	return &rangeReader{r: r, off: off, end: off + min(n, r.size-off)}
+	g := new(rangeReader)
+	g.reset(r, off, n)
+	return g
 }
 
 // chunk opens chunk index with the given buffers, which are as long as the chunk is.
@@ -86,6 +93,14 @@ type rangeReader struct {
 	buf      []byte
 	plain    []byte
 	err      error // sticky
+}
+
+// reset begins another range with the buffers of the one before.
+func (g *rangeReader) reset(r *ReaderAt, off, n int64) {
+	if off < 0 || n < 0 || off > r.size {
+		off, n = 0, 0
+	}
+	*g = rangeReader{r: r, off: off, end: off + min(n, r.size-off), sealed: g.sealed, buf: g.buf}
 }
 
 func (g *rangeReader) Read(p []byte) (int, error) {

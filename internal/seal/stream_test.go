@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"sync"
 	"testing"
 	"testing/iotest"
 )
@@ -110,6 +111,28 @@ func TestReadAt(t *testing.T) {
 			t.Errorf("ReadAt(-1): %v", err)
 		}
 	}
+}
+
+// TestReadAtConcurrently is for the race detector, and for buffers that calls might share.
+func TestReadAtConcurrently(t *testing.T) {
+	plain := pattern(4*ChunkSize + 100)
+	sealed := sealStream(t, plain, nil)
+	r, err := OpenAt(bytes.NewReader(sealed), int64(len(sealed)), testKey, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			p := make([]byte, 5000)
+			for off := i * 1000; off+len(p) <= len(plain); off += 31_000 {
+				if n, err := r.ReadAt(p, int64(off)); n != len(p) || err != nil || !bytes.Equal(p, plain[off:off+n]) {
+					t.Errorf("ReadAt(%d) = %d, %v", off, n, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func TestSizes(t *testing.T) {
