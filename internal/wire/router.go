@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 
 	"bawn.dev/internal/shape"
@@ -60,6 +61,8 @@ func (r *Router) WithHosts(hosts ...string) *Router {
 	for _, h := range hosts {
 		c.hosts = append(c.hosts, strings.ToLower(strings.TrimSuffix(h, ".")))
 	}
+	// The longest first: a host may be below another.
+	slices.SortFunc(c.hosts, func(a, b string) int { return len(b) - len(a) })
 	return &c
 }
 
@@ -111,7 +114,6 @@ type Match struct {
 	op      *operation
 	head    bool // a HEAD request, whose answer has no body
 	labels  map[string]string
-	virtual bool // the bucket came from the host name
 }
 
 // Match finds the operation of a request. scope is the service in the credential scope of its signature, or "" if it is unsigned: a

@@ -42,26 +42,26 @@ func s3Subresources() []string {
 }
 
 // s3Address finds bucket and key in host and path.
-func (r *Router) s3Address(req *http.Request) (bucket, key string, virtual bool, err error) {
+func (r *Router) s3Address(req *http.Request) (bucket, key string, err error) {
 	path := strings.TrimPrefix(req.URL.EscapedPath(), "/")
-	bucket, virtual = r.hostBucket(req.Host)
+	bucket, virtual := r.hostBucket(req.Host)
 	rest := path
 	if !virtual {
 		bucket, rest, _ = strings.Cut(path, "/")
 		if bucket, err = url.PathUnescape(bucket); err != nil {
-			return "", "", false, invalidURI()
+			return "", "", invalidURI()
 		}
 	}
 	if key, err = url.PathUnescape(rest); err != nil || !utf8.ValidString(key) || !utf8.ValidString(bucket) {
-		return "", "", false, invalidURI()
+		return "", "", invalidURI()
 	}
 	if bucket == "" && (virtual || path != "") || strings.Contains(bucket, "/") {
-		return "", "", false, Errorf("InvalidBucketName", "The specified bucket is not valid.")
+		return "", "", Errorf("InvalidBucketName", "The specified bucket is not valid.")
 	}
 	if virtual && strings.Contains(bucket, ".") {
-		return "", "", false, Errorf("InvalidBucketName", "A bucket whose name holds a dot is addressed by path.")
+		return "", "", Errorf("InvalidBucketName", "A bucket whose name holds a dot is addressed by path.")
 	}
-	return bucket, key, virtual, nil
+	return bucket, key, nil
 }
 
 func invalidURI() *Error { return Errorf("InvalidURI", "Couldn't parse the specified URI.") }
@@ -103,11 +103,10 @@ func plainS3(labels []string) bool {
 // findS3 matches an S3 request. A sub-resource decides before the method does, so that one that is not served never falls through to
 // the object or bucket itself.
 func (r *Router) findS3(m *Match, req *http.Request, s *service, query url.Values) (*operation, error) {
-	bucket, key, virtual, err := r.s3Address(req)
+	bucket, key, err := r.s3Address(req)
 	if err != nil {
 		return nil, err
 	}
-	m.virtual = virtual
 	m.labels = map[string]string{}
 	level := 0
 	if bucket != "" {

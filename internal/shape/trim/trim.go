@@ -74,8 +74,8 @@ func trim(full object, sel *selection) (object, error) {
 		op["advisory"] = members
 	}
 	for name, c := range sel.shapes {
-		if t.kept[name] == nil && c != nil {
-			return nil, fmt.Errorf("shape %s is not reached", name)
+		if kept, _ := t.kept[name].(object); kept["type"] != "structure" && c != nil {
+			return nil, fmt.Errorf("shape %s is not reached, or no structure", name)
 		}
 	}
 	return object{
