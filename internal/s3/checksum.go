@@ -1,0 +1,165 @@
+package s3
+
+import (
+	"crypto/fips140"
+	"crypto/md5"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"hash"
+	"hash/crc32"
+	"hash/crc64"
+	"strings"
+
+	"bawn.dev/internal/api"
+	"bawn.dev/internal/shape/s3"
+)
+
+// An algorithm is one of S3's checksums. They find damage in transit; what
+// protects bytes is the signature and the seal.
+type algorithm struct {
+	name   s3.ChecksumAlgorithm
+	header string
+	make   func() hash.Hash
+	weak   bool // outside the FIPS module's approved list
+}
+
+var algorithms = [...]algorithm{
+	{s3.ChecksumAlgorithmCrc64nvme, "x-amz-checksum-crc64nvme", newCRC64, false},
+	{s3.ChecksumAlgorithmCrc32, "x-amz-checksum-crc32", func() hash.Hash { return crc32.NewIEEE() }, false},
+	{s3.ChecksumAlgorithmCrc32c, "x-amz-checksum-crc32c", func() hash.Hash { return crc32.New(crc32.MakeTable(crc32.Castagnoli)) }, false},
+	{s3.ChecksumAlgorithmSha1, "x-amz-checksum-sha1", sha1.New, true},
+	{s3.ChecksumAlgorithmSha256, "x-amz-checksum-sha256", sha256.New, false},
+}
+
+// newCRC64 is CRC-64/NVME, S3's own choice where a client chose none.
+func newCRC64() hash.Hash { return crc64.New(crc64.MakeTable(0x9a6c9329ac4bc9b5)) }
+
+// A check compares a body with the checksums that came with it. Feed it the whole
+// body, then ask done.
+type check struct {
+	algorithm algorithm
+	hash      hash.Hash
+	stated    string // empty: in the trailer, or not at all
+	md5       hash.Hash
+	statedMD5 []byte
+}
+
+// newCheck reads which checksums an upload states.
+func newCheck(in *s3.PutObjectInput) (*check, error) {
+	c := &check{algorithm: algorithms[0]}
+	stated := statedSums(in)
+	found := 0
+	for i, a := range algorithms {
+		if stated[i] == "" {
+			continue
+		}
+		c.algorithm, c.stated = a, stated[i]
+		found++
+	}
+	if found > 1 {
+		return nil, badRequest("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
+	}
+	if in.ChecksumAlgorithm != "" {
+		a, ok := byName(in.ChecksumAlgorithm)
+		switch {
+		case !ok:
+			return nil, notServed("The checksum algorithm " + string(in.ChecksumAlgorithm))
+		case found == 1 && a.name != c.algorithm.name:
+			return nil, badRequest("Value for x-amz-sdk-checksum-algorithm header is invalid.")
+		}
+		c.algorithm = a
+	}
+	c.hash = c.algorithm.new()
+	if c.stated != "" {
+		if sum, err := base64.StdEncoding.DecodeString(c.stated); err != nil || len(sum) != c.hash.Size() {
+			return nil, badRequest("Value for " + c.algorithm.header + " header is invalid.")
+		}
+	}
+	if in.ContentMD5 != "" {
+		sum, err := base64.StdEncoding.DecodeString(in.ContentMD5)
+		if err != nil || len(sum) != md5.Size {
+			return nil, fail(400, "InvalidDigest", "The Content-MD5 you specified is not valid.")
+		}
+		c.statedMD5, c.md5 = sum, unenforced{md5.New}.open()
+	}
+	return c, nil
+}
+
+func statedSums(in *s3.PutObjectInput) [len(algorithms)]string {
+	return [...]string{in.ChecksumCRC64NVME, in.ChecksumCRC32, in.ChecksumCRC32C, in.ChecksumSHA1, in.ChecksumSHA256}
+}
+
+func byName(name s3.ChecksumAlgorithm) (algorithm, bool) {
+	for _, a := range algorithms {
+		if a.name == name {
+			return a, true
+		}
+	}
+	return algorithm{}, false
+}
+
+func (c *check) Write(p []byte) (int, error) {
+	c.hash.Write(p)
+	if c.md5 != nil {
+		c.md5.Write(p)
+	}
+	return len(p), nil
+}
+
+// done compares, once the body was read to its end, and answers the checksum in
+// base64. trailer finds trailing headers.
+func (c *check) done(trailer func(string) string) (string, error) {
+	if c.md5 != nil && subtle.ConstantTimeCompare(c.md5.Sum(nil), c.statedMD5) != 1 {
+		return "", fail(400, "BadDigest", "The Content-MD5 you specified did not match what we received.")
+	}
+	sum := base64.StdEncoding.EncodeToString(c.hash.Sum(nil))
+	stated := c.stated
+	for _, a := range algorithms {
+		switch t := trailer(a.header); {
+		case t == "":
+		case a.name != c.algorithm.name || stated != "":
+			return "", badRequest("The trailing checksum is not of the algorithm that x-amz-sdk-checksum-algorithm names.")
+		default:
+			stated = t
+		}
+	}
+	if stated != "" && stated != sum {
+		return "", badDigest(c.algorithm)
+	}
+	return sum, nil
+}
+
+func badDigest(a algorithm) *api.Error {
+	return fail(400, "BadDigest", "The "+strings.TrimPrefix(string(a.name), "x-amz-checksum-")+" you specified did not match the calculated checksum.")
+}
+
+func (a algorithm) new() hash.Hash {
+	if a.weak {
+		return unenforced{a.make}.open()
+	}
+	return a.make()
+}
+
+// unenforced lets a hash that S3's protocol fixes be computed where the FIPS
+// module is enforced: it protects nothing.
+type unenforced struct{ make func() hash.Hash }
+
+func (u unenforced) open() hash.Hash {
+	var h hash.Hash
+	fips140.WithoutEnforcement(func() { h = u.make() })
+	return weakHash{h}
+}
+
+type weakHash struct{ hash.Hash }
+
+func (w weakHash) Write(p []byte) (n int, err error) {
+	fips140.WithoutEnforcement(func() { n, err = w.Hash.Write(p) })
+	return n, err
+}
+
+func (w weakHash) Sum(b []byte) (sum []byte) {
+	fips140.WithoutEnforcement(func() { sum = w.Hash.Sum(b) })
+	return sum
+}

@@ -1,0 +1,161 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"bawn.dev/internal/api"
+	"bawn.dev/internal/seal"
+	"bawn.dev/internal/shape/kms"
+	"bawn.dev/internal/shape/s3"
+)
+
+func (s *Service) readObject(ctx context.Context, c *api.Call, in *s3.GetObjectInput) (*place, []api.Demand, error) {
+	return s.reading(ctx, c, in.Bucket, in.Key, in.ExpectedBucketOwner)
+}
+
+// getObject streams the object, or the part of it that was asked for, holding one
+// chunk of it in memory.
+func (s *Service) getObject(ctx context.Context, c *api.Call, in *s3.GetObjectInput, p *place) (*s3.GetObjectOutput, error) {
+	o := p.object
+	if err := (&conditions{in.IfMatch, in.IfNoneMatch, in.IfModifiedSince, in.IfUnmodifiedSince}).check(o); err != nil {
+		return nil, err
+	}
+	part, err := parseRange(in.Range, o.size)
+	if err != nil {
+		return nil, err
+	}
+	body, err := s.open(ctx, c, p, part)
+	if err != nil {
+		return nil, err
+	}
+	head := o.head(in.ChecksumMode, part)
+	out := s3.GetObjectOutput{
+		AcceptRanges: "bytes", Body: body, BucketKeyEnabled: head.BucketKeyEnabled,
+		CacheControl:       either(in.ResponseCacheControl, head.CacheControl),
+		ContentDisposition: either(in.ResponseContentDisposition, head.ContentDisposition),
+		ContentEncoding:    either(in.ResponseContentEncoding, head.ContentEncoding),
+		ContentLanguage:    either(in.ResponseContentLanguage, head.ContentLanguage),
+		ContentType:        either(in.ResponseContentType, head.ContentType),
+		Expires:            either(httpDate(in.ResponseExpires), head.Expires),
+		ChecksumCRC32:      head.ChecksumCRC32, ChecksumCRC32C: head.ChecksumCRC32C, ChecksumCRC64NVME: head.ChecksumCRC64NVME,
+		ChecksumSHA1: head.ChecksumSHA1, ChecksumSHA256: head.ChecksumSHA256, ChecksumType: head.ChecksumType,
+		ContentLength: head.ContentLength, ContentRange: head.ContentRange, ETag: head.ETag, LastModified: head.LastModified,
+		Metadata: head.Metadata, SSEKMSKeyId: head.SSEKMSKeyId, ServerSideEncryption: head.ServerSideEncryption,
+	}
+	return &out, nil
+}
+
+func either(override, stored string) string {
+	if override != "" {
+		return override
+	}
+	return stored
+}
+
+func httpDate(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT")
+}
+
+func (s *Service) headedObject(ctx context.Context, c *api.Call, in *s3.HeadObjectInput) (*place, []api.Demand, error) {
+	return s.reading(ctx, c, in.Bucket, in.Key, in.ExpectedBucketOwner)
+}
+
+func (s *Service) headObject(ctx context.Context, c *api.Call, in *s3.HeadObjectInput, p *place) (*s3.HeadObjectOutput, error) {
+	o := p.object
+	if err := (&conditions{in.IfMatch, in.IfNoneMatch, in.IfModifiedSince, in.IfUnmodifiedSince}).check(o); err != nil {
+		return nil, err
+	}
+	part, err := parseRange(in.Range, o.size)
+	if err != nil {
+		return nil, err
+	}
+	if in.ChecksumMode == s3.ChecksumModeEnabled { // a checksum tells of the content
+		key, err := s.unsealKey(ctx, c, p)
+		if err != nil {
+			return nil, err
+		}
+		clear(key)
+	}
+	out := o.head(in.ChecksumMode, part)
+	out.CacheControl = either(in.ResponseCacheControl, out.CacheControl)
+	out.ContentDisposition = either(in.ResponseContentDisposition, out.ContentDisposition)
+	out.ContentEncoding = either(in.ResponseContentEncoding, out.ContentEncoding)
+	out.ContentLanguage = either(in.ResponseContentLanguage, out.ContentLanguage)
+	out.ContentType = either(in.ResponseContentType, out.ContentType)
+	out.Expires = either(httpDate(in.ResponseExpires), out.Expires)
+	return out, nil
+}
+
+// head is what is said of the object beside its bytes.
+func (o *object) head(mode s3.ChecksumMode, part *part) *s3.HeadObjectOutput {
+	no := false
+	d := &o.details
+	out := &s3.HeadObjectOutput{
+		AcceptRanges: "bytes", BucketKeyEnabled: &no, CacheControl: d.CacheControl, ContentDisposition: d.ContentDisposition,
+		ContentEncoding: d.ContentEncoding, ContentLanguage: d.ContentLanguage, ContentType: d.ContentType, Expires: d.Expires,
+		ContentLength: &o.size, ETag: `"` + o.etag + `"`, LastModified: o.modified, Metadata: d.Metadata,
+		SSEKMSKeyId: o.kmsKey, ServerSideEncryption: s3.ServerSideEncryptionAwsKms,
+	}
+	if part != nil {
+		length := part.length
+		out.ContentLength = &length
+		out.ContentRange = fmt.Sprintf("bytes %d-%d/%d", part.start, part.start+part.length-1, o.size)
+	} else if mode == s3.ChecksumModeEnabled {
+		// The checksum is of the whole object: beside a part it would be taken for the part's.
+		*o.sum(&out.ChecksumCRC64NVME, &out.ChecksumCRC32, &out.ChecksumCRC32C, &out.ChecksumSHA1, &out.ChecksumSHA256) = d.Checksum
+		out.ChecksumType = s3.ChecksumTypeFullObject
+	}
+	return out
+}
+
+// unsealKey has the key service open the object's data key, as the caller and for
+// this object's name: the key of another object does not open.
+func (s *Service) unsealKey(ctx context.Context, c *api.Call, p *place) ([]byte, error) {
+	out, err := api.Invoke[kms.DecryptOutput](ctx, c, "kms:Decrypt", &kms.DecryptInput{
+		KeyId: p.object.kmsKey, CiphertextBlob: p.object.dataKey, EncryptionContext: binding(p.arn, p.object.details.Context),
+	})
+	if err != nil {
+		return nil, fromKMS(err)
+	}
+	return out.Plaintext, nil
+}
+
+// open opens the object's bytes. What is read from the result has been
+// authenticated; it ends with io.EOF only if everything that was asked for was
+// there.
+func (s *Service) open(ctx context.Context, c *api.Call, p *place, part *part) (io.ReadCloser, error) {
+	key, err := s.unsealKey(ctx, c, p)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(key)
+	source, err := s.Blobs.Open(ctx, p.object.ref)
+	if err != nil {
+		return nil, fmt.Errorf("s3: the bytes of %s: %w", p.arn, err)
+	}
+	r, err := seal.OpenAt(source, source.Size(), key, associated(p.arn, p.object.etag))
+	if err == nil && r.Size() != p.object.size {
+		err = errors.New("the size is not that of the upload")
+	}
+	if err != nil {
+		source.Close()
+		return nil, fmt.Errorf("s3: the bytes of %s: %w", p.arn, err)
+	}
+	start, length := int64(0), r.Size()
+	if part != nil {
+		start, length = part.start, part.length
+	}
+	return &stream{r.Range(start, length), source}, nil
+}
+
+type stream struct {
+	io.Reader
+	io.Closer
+}

@@ -1,0 +1,165 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"bawn.dev/internal/api"
+	"bawn.dev/internal/policy"
+	"bawn.dev/internal/shape/s3"
+	"bawn.dev/internal/store"
+)
+
+// maxPolicy is S3's limit on a bucket policy, in bytes.
+const maxPolicy = 20 << 10
+
+func malformed(message string) *api.Error { return fail(400, "MalformedPolicy", message) }
+
+// parsePolicy reads a policy for a bucket and applies S3's own rules to it.
+func (s *Service) parsePolicy(text, bucket string) (*policy.Doc, error) {
+	if len(text) > maxPolicy {
+		return nil, malformed("Policy is larger than 20 KB")
+	}
+	p, err := policy.Parse([]byte(text), policy.Resource)
+	if err != nil {
+		if e, ok := errors.AsType[*policy.Error](err); ok {
+			return nil, malformed(e.Error())
+		}
+		return nil, err
+	}
+	if s.Catalogue != nil {
+		if found := policy.Validate(p, s.Catalogue); len(found) > 0 {
+			return nil, malformed(found[0].Message)
+		}
+	}
+	if err := checkScope(text, bucket); err != nil {
+		return nil, err
+	}
+	return &policy.Doc{Name: "bucket policy of " + bucket, Policy: p}, nil
+}
+
+// A scoped statement is what S3 checks beyond the language.
+type scoped struct {
+	Action, NotAction     oneOrMany
+	Resource, NotResource oneOrMany
+}
+
+type oneOrMany []string
+
+// UnmarshalJSON takes a string for a list of one.
+func (l *oneOrMany) UnmarshalJSON(b []byte) error {
+	if jsontext.Value(b).Kind() != '"' {
+		return json.Unmarshal(b, (*[]string)(l))
+	}
+	*l = make(oneOrMany, 1)
+	return json.Unmarshal(b, &(*l)[0])
+}
+
+type oneOrManyStatements []scoped
+
+// UnmarshalJSON takes a statement for a list of one.
+func (l *oneOrManyStatements) UnmarshalJSON(b []byte) error {
+	if jsontext.Value(b).Kind() != '{' {
+		return json.Unmarshal(b, (*[]scoped)(l))
+	}
+	*l = make(oneOrManyStatements, 1)
+	return json.Unmarshal(b, &(*l)[0])
+}
+
+// checkScope refuses statements about anything but the bucket. The text is known
+// to be a policy.
+func checkScope(text, bucket string) error {
+	var doc struct{ Statement oneOrManyStatements }
+	if err := json.Unmarshal([]byte(text), &doc); err != nil {
+		return malformed("Policy could not be read")
+	}
+	for _, st := range doc.Statement {
+		for _, r := range slices.Concat(st.Resource, st.NotResource) {
+			if r != bucketARN(bucket) && !strings.HasPrefix(r, bucketARN(bucket)+"/") {
+				return malformed("Policy has invalid resource")
+			}
+		}
+		for _, a := range slices.Concat(st.Action, st.NotAction) {
+			if a != "*" && !strings.HasPrefix(strings.ToLower(a), "s3:") {
+				return malformed("Policy has invalid action")
+			}
+			if len(st.Resource) > 0 && len(st.Action) > 0 && !applies(a, st.Resource) {
+				return malformed("Action does not apply to any resource(s) in statement")
+			}
+		}
+	}
+	return nil
+}
+
+// applies says whether an action can ever be asked of one of the resources: a
+// statement that allows ListBucket on objects was meant differently.
+func applies(action string, resources []string) bool {
+	var ofObject bool
+	switch name := strings.ToLower(action); name {
+	case "s3:getobject", "s3:putobject", "s3:deleteobject":
+		ofObject = true
+	case "s3:listbucket", "s3:getbucketlocation", "s3:deletebucket", "s3:getbucketpolicy", "s3:putbucketpolicy", "s3:deletebucketpolicy",
+		"s3:getbucketversioning", "s3:getencryptionconfiguration", "s3:putencryptionconfiguration",
+		"s3:getbucketpublicaccessblock", "s3:putbucketpublicaccessblock":
+	default:
+		return true
+	}
+	return slices.ContainsFunc(resources, func(r string) bool { return strings.Contains(r, "/") == ofObject })
+}
+
+func (s *Service) readPolicy(_ context.Context, c *api.Call, in *s3.GetBucketPolicyInput) (*found, []api.Demand, error) {
+	return s.on(c, "GetBucketPolicy", in.Bucket, in.ExpectedBucketOwner)
+}
+
+func (s *Service) getBucketPolicy(_ context.Context, _ *api.Call, in *s3.GetBucketPolicyInput, f *found) (*s3.GetBucketPolicyOutput, error) {
+	if f.text == "" {
+		e := fail(404, "NoSuchBucketPolicy", "The bucket policy does not exist")
+		e.Fields = map[string]string{"BucketName": in.Bucket}
+		return nil, e
+	}
+	return &s3.GetBucketPolicyOutput{Policy: f.text}, nil
+}
+
+func (s *Service) replacedPolicy(_ context.Context, c *api.Call, in *s3.PutBucketPolicyInput) (*found, []api.Demand, error) {
+	return s.on(c, "PutBucketPolicy", in.Bucket, in.ExpectedBucketOwner)
+}
+
+func (s *Service) putBucketPolicy(ctx context.Context, c *api.Call, in *s3.PutBucketPolicyInput, f *found) (api.Commit[s3.PutBucketPolicyOutput], error) {
+	doc, err := s.parsePolicy(in.Policy, in.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	if f.block&blockPolicy != 0 && doc.Policy.Public() {
+		return nil, fail(403, "AccessDenied", "User: "+c.Caller().ARN+" is not authorized to perform: s3:PutBucketPolicy on resource: \""+
+			f.resource.ARN+"\" because public policies are blocked by the BlockPublicPolicy block public access setting.")
+	}
+	if in.ConfirmRemoveSelfBucketAccess == nil || !*in.ConfirmRemoveSelfBucketAccess {
+		changed := f.demand("PutBucketPolicy")
+		changed.Resource.Policy = doc
+		err := c.Allowed(ctx, changed)
+		if _, refused := errors.AsType[*api.Error](err); refused {
+			return nil, fail(403, "AccessDenied", "The new bucket policy would not let you change it again. Set x-amz-confirm-remove-self-bucket-access if you mean it.")
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return func(tx *store.Tx) (*s3.PutBucketPolicyOutput, error) {
+		return &s3.PutBucketPolicyOutput{}, setBucket(tx, in.Bucket, "policy", in.Policy)
+	}, nil
+}
+
+func (s *Service) droppedPolicy(_ context.Context, c *api.Call, in *s3.DeleteBucketPolicyInput) (*found, []api.Demand, error) {
+	return s.on(c, "DeleteBucketPolicy", in.Bucket, in.ExpectedBucketOwner)
+}
+
+func (s *Service) deleteBucketPolicy(_ context.Context, _ *api.Call, in *s3.DeleteBucketPolicyInput, _ *found) (api.Commit[s3.DeleteBucketPolicyOutput], error) {
+	return func(tx *store.Tx) (*s3.DeleteBucketPolicyOutput, error) {
+		return &s3.DeleteBucketPolicyOutput{}, setBucket(tx, in.Bucket, "policy", "")
+	}, nil
+}

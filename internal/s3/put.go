@@ -1,0 +1,278 @@
+package s3
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"bawn.dev/internal/api"
+	"bawn.dev/internal/seal"
+	"bawn.dev/internal/shape/kms"
+	"bawn.dev/internal/shape/s3"
+	"bawn.dev/internal/store"
+)
+
+// newObject checks an upload before a byte of it is read.
+func (s *Service) newObject(_ context.Context, c *api.Call, in *s3.PutObjectInput) (*place, []api.Demand, error) {
+	p, demands, err := s.at(c, "PutObject", in.Bucket, in.Key, in.ExpectedBucketOwner)
+	if err != nil {
+		return nil, nil, err
+	}
+	if in.StorageClass != "" && in.StorageClass != s3.StorageClassStandard {
+		return nil, nil, notServed("StorageClass " + string(in.StorageClass))
+	}
+	if in.IfNoneMatch != "" && in.IfNoneMatch != "*" {
+		return nil, nil, notServed("If-None-Match with an ETag")
+	}
+	if err := checkMetadata(in.Metadata); err != nil {
+		return nil, nil, err
+	}
+	keys := demands[0].Keys
+	if in.ServerSideEncryption != "" {
+		keys.Set("s3:x-amz-server-side-encryption", string(in.ServerSideEncryption))
+	}
+	if in.SSEKMSKeyId != "" {
+		keys.Set("s3:x-amz-server-side-encryption-aws-kms-key-id", s.keyARN(c.Account, in.SSEKMSKeyId))
+	}
+	if in.StorageClass != "" {
+		keys.Set("s3:x-amz-storage-class", string(in.StorageClass))
+	}
+	setConditions(keys, in.IfMatch, in.IfNoneMatch)
+	return p, demands, nil
+}
+
+func checkMetadata(metadata map[string]string) error {
+	size := 0
+	for name, value := range metadata {
+		size += len(name) + len(value)
+	}
+	if size > maxMetadata {
+		return fail(400, "MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size")
+	}
+	return nil
+}
+
+// putObject seals what it reads and commits it to blob before its row. What an
+// upload that fails leaves there is an orphan that fsck collects.
+func (s *Service) putObject(ctx context.Context, c *api.Call, in *s3.PutObjectInput, p *place) (api.Commit[s3.PutObjectOutput], error) {
+	if size := c.Size(); size > maxObject {
+		return nil, tooLarge()
+	}
+	check, err := newCheck(in)
+	if err != nil {
+		return nil, err
+	}
+	o := &object{etag: newETag(), modified: c.Now.UTC().Truncate(time.Second), details: detailsOf(in)}
+	if err := s.early(c, in); err != nil {
+		return nil, err
+	}
+	key, err := s.dataKey(ctx, c, in, p, o)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(key)
+	c.Release()
+	if err := s.receive(ctx, c, in.Body, p, o, key, check); err != nil {
+		return nil, err
+	}
+	id := p.id
+	return func(tx *store.Tx) (*s3.PutObjectOutput, error) { return s.store(ctx, tx, in, id, o) }, nil
+}
+
+// early refuses a conditional upload before its bytes are read. It is a courtesy:
+// the commit decides.
+func (s *Service) early(c *api.Call, in *s3.PutObjectInput) error {
+	if in.IfMatch == "" && in.IfNoneMatch == "" {
+		return nil
+	}
+	now, err := objectRow(c.Snapshot, in.Bucket, in.Key)
+	if err != nil {
+		return err
+	}
+	var old *replaced
+	if now != nil {
+		old = &replaced{etag: now.etag}
+	}
+	return admits(in, old)
+}
+
+// admits decides the conditions of an upload.
+func admits(in *s3.PutObjectInput, old *replaced) error {
+	switch {
+	case in.IfNoneMatch != "" && old != nil:
+		return preconditionFailed("If-None-Match")
+	case in.IfMatch != "" && old == nil:
+		return noSuchKey(in.Key)
+	case in.IfMatch != "" && !matches(in.IfMatch, old.etag):
+		return preconditionFailed("If-Match")
+	}
+	return nil
+}
+
+func newETag() string {
+	var b [16]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+func detailsOf(in *s3.PutObjectInput) details {
+	d := details{
+		CacheControl: in.CacheControl, ContentDisposition: in.ContentDisposition, ContentEncoding: encoding(in.ContentEncoding),
+		ContentLanguage: in.ContentLanguage, ContentType: in.ContentType, Expires: in.Expires, Metadata: in.Metadata,
+	}
+	if d.ContentType == "" {
+		d.ContentType = "binary/octet-stream"
+	}
+	return d
+}
+
+// encoding is what remains of a Content-Encoding when that of the transfer is
+// taken off.
+func encoding(s string) string {
+	var kept []string
+	for part := range strings.SplitSeq(s, ",") {
+		if part = strings.TrimSpace(part); part != "" && part != "aws-chunked" {
+			kept = append(kept, part)
+		}
+	}
+	return strings.Join(kept, ",")
+}
+
+// dataKey has the key service make the object's own key, as the caller: who may
+// not use the KMS key cannot write under it.
+func (s *Service) dataKey(ctx context.Context, c *api.Call, in *s3.PutObjectInput, p *place, o *object) ([]byte, error) {
+	if err := checkAlgorithm(in.ServerSideEncryption); err != nil {
+		return nil, err
+	}
+	if err := noBucketKey(in.BucketKeyEnabled); err != nil {
+		return nil, err
+	}
+	if in.SSEKMSKeyId != "" && in.ServerSideEncryption == "" {
+		return nil, badArgument("x-amz-server-side-encryption", "", "Server Side Encryption with KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms")
+	}
+	var err error
+	if o.details.Context, err = furtherContext(in.SSEKMSEncryptionContext, p.arn); err != nil {
+		return nil, err
+	}
+	kmsKey := s.keyARN(p.account, p.kmsKey)
+	if in.SSEKMSKeyId != "" {
+		if !keyName(in.SSEKMSKeyId) {
+			return nil, badArgument("x-amz-server-side-encryption-aws-kms-key-id", in.SSEKMSKeyId, "Invalid KMS key identifier")
+		}
+		kmsKey = s.keyARN(c.Account, in.SSEKMSKeyId)
+	}
+	made, err := api.Invoke[kms.GenerateDataKeyOutput](ctx, c, "kms:GenerateDataKey", &kms.GenerateDataKeyInput{
+		KeyId: kmsKey, KeySpec: kms.DataKeySpecAes256, EncryptionContext: binding(p.arn, o.details.Context),
+	})
+	if err != nil {
+		return nil, fromKMS(err)
+	}
+	o.kmsKey, o.dataKey = made.KeyId, made.CiphertextBlob
+	return made.Plaintext, nil
+}
+
+// furtherContext reads x-amz-server-side-encryption-context: base64 of a JSON
+// object of strings.
+func furtherContext(header, arn string) (map[string]string, error) {
+	if header == "" {
+		return nil, nil
+	}
+	const name = "x-amz-server-side-encryption-context"
+	raw, err := base64.StdEncoding.DecodeString(header)
+	if err != nil || len(raw) > 8192 {
+		return nil, badArgument(name, "", "The header must be base64 of a JSON object of strings")
+	}
+	var further map[string]string
+	if err := json.Unmarshal(raw, &further); err != nil {
+		return nil, badArgument(name, "", "The header must be base64 of a JSON object of strings")
+	}
+	if given, ok := further["aws:s3:arn"]; ok && given != arn {
+		return nil, badArgument(name, "", "aws:s3:arn is set by S3")
+	}
+	delete(further, "aws:s3:arn")
+	return further, nil
+}
+
+// receive reads the body to its end, seals it into blob and checks it.
+func (s *Service) receive(ctx context.Context, c *api.Call, body io.Reader, p *place, o *object, key []byte, check *check) error {
+	if body == nil {
+		body = strings.NewReader("")
+	}
+	sink, err := s.Blobs.Create(ctx)
+	if err != nil {
+		return err
+	}
+	defer sink.Abort()
+	sealer, err := seal.NewWriter(sink, key, associated(p.arn, o.etag))
+	if err != nil {
+		return err
+	}
+	o.size, err = io.Copy(io.MultiWriter(sealer, check), io.LimitReader(body, maxObject+1))
+	if err != nil {
+		return err
+	}
+	if o.size > maxObject {
+		return tooLarge()
+	}
+	if o.details.Checksum, err = check.done(c.Trailer); err != nil {
+		return err
+	}
+	o.details.Algorithm = string(check.algorithm.name)
+	if err := sealer.Close(); err != nil {
+		return err
+	}
+	o.ref, err = sink.Commit()
+	return err
+}
+
+func tooLarge() *api.Error {
+	return fail(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size")
+}
+
+// store puts the object's row in place of the one that was there.
+func (s *Service) store(ctx context.Context, tx *store.Tx, in *s3.PutObjectInput, bucketID string, o *object) (*s3.PutObjectOutput, error) {
+	b, err := bucketRow(tx, in.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	if b == nil || b.id != bucketID {
+		return nil, fail(409, "OperationAborted", "A conflicting conditional operation is currently in progress against this resource. Please try again.")
+	}
+	old, err := presentObject(tx, in.Bucket, in.Key)
+	if err != nil {
+		return nil, err
+	}
+	if err := admits(in, old); err != nil {
+		return nil, err
+	}
+	if err := upsertObject(tx, in.Bucket, in.Key, o); err != nil {
+		return nil, err
+	}
+	if old != nil {
+		tx.AfterCommit(func() { s.drop(ctx, old.ref) })
+	}
+	no := false
+	out := &s3.PutObjectOutput{
+		ETag: `"` + o.etag + `"`, ServerSideEncryption: s3.ServerSideEncryptionAwsKms, SSEKMSKeyId: o.kmsKey,
+		SSEKMSEncryptionContext: in.SSEKMSEncryptionContext, BucketKeyEnabled: &no, ChecksumType: s3.ChecksumTypeFullObject,
+	}
+	*o.sum(&out.ChecksumCRC64NVME, &out.ChecksumCRC32, &out.ChecksumCRC32C, &out.ChecksumSHA1, &out.ChecksumSHA256) = o.details.Checksum
+	return out, nil
+}
+
+// sum picks the member that the object's checksum belongs in, in the order of
+// algorithms.
+func (o *object) sum(members ...*string) *string {
+	for i, a := range algorithms {
+		if string(a.name) == o.details.Algorithm {
+			return members[i]
+		}
+	}
+	return new(string)
+}

@@ -1,0 +1,135 @@
+// Package s3 is the object store: buckets with their policies, public access
+// block and default key, and objects, each sealed under a data key of its own
+// that a KMS key protects.
+//
+// It trusts package api to decide every demand, the key service to guard data
+// keys, and package seal to notice every change to what blob keeps; it does not
+// trust the bytes on the disk, nor the store's word on which bytes belong to
+// which object: the object's ARN is part of the encryption context of its data
+// key and of what its bytes are bound to. Whoever controls requests controls
+// bytes, keys and headers of objects that he may write; a key is a name and
+// nothing more, and never becomes a path. There is no anonymous access, and no
+// way to keep an object that no customer-controlled key seals.
+package s3
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+
+	"bawn.dev/internal/api"
+	"bawn.dev/internal/policy"
+	"bawn.dev/internal/shape/s3"
+	"bawn.dev/internal/store"
+)
+
+// Blobs keep sealed bytes under references that they make.
+type Blobs interface {
+	// Create begins a blob. Nothing of it counts until Commit.
+	Create(ctx context.Context) (Sink, error)
+	// Open finds the bytes of a committed blob.
+	Open(ctx context.Context, ref string) (Source, error)
+	// Delete removes a blob. One that is not there is no error.
+	Delete(ctx context.Context, ref string) error
+}
+
+// A Sink takes the bytes of a new blob.
+type Sink interface {
+	io.Writer
+	// Commit makes the bytes durable.
+	Commit() (ref string, err error)
+	// Abort drops them; after Commit it does nothing.
+	Abort()
+}
+
+// A Source is a blob that can be read until Close, also after it was deleted.
+type Source interface {
+	io.ReaderAt
+	io.Closer
+	Size() int64
+}
+
+// Config is what the service is made of.
+type Config struct {
+	Region string
+	Blobs  Blobs
+	// Catalogue knows the actions and condition keys that a bucket policy may
+	// name; nil judges none.
+	Catalogue policy.Catalogue
+	// Orphan hears of a blob that could not be deleted and now waits for fsck.
+	Orphan func(ref string, err error)
+}
+
+// Service is the object store.
+type Service struct {
+	Config
+	buckets *cache
+}
+
+// New makes the service. It fails when something of Config is missing.
+func New(cfg Config) (*Service, error) {
+	if cfg.Region == "" || cfg.Blobs == nil {
+		return nil, errors.New("s3: region and blobs are needed")
+	}
+	if cfg.Orphan == nil {
+		cfg.Orphan = func(string, error) {}
+	}
+	return &Service{Config: cfg, buckets: newCache(4096)}, nil
+}
+
+// API is what the door serves.
+func (s *Service) API() *api.Service {
+	return &api.Service{Model: s3.Model(), Prefix: "s3", Operations: s.operations(), Resolver: s.Resolve}
+}
+
+func (s *Service) operations() []api.Operation {
+	return []api.Operation{
+		api.Write("CreateBucket", s.newBucket, s.createBucket),
+		api.Write("DeleteBucket", s.deletedBucket, s.deleteBucket),
+		api.Read("HeadBucket", s.headedBucket, s.headBucket).Demands("s3:ListBucket"),
+		api.Read("ListBuckets", s.listingBuckets, s.listBuckets).Demands("s3:ListAllMyBuckets"),
+		api.Read("GetBucketLocation", s.locatedBucket, s.getBucketLocation),
+		api.Read("GetBucketVersioning", s.versionedBucket, s.getBucketVersioning),
+
+		api.Read("GetBucketPolicy", s.readPolicy, s.getBucketPolicy),
+		api.Write("PutBucketPolicy", s.replacedPolicy, s.putBucketPolicy),
+		api.Write("DeleteBucketPolicy", s.droppedPolicy, s.deleteBucketPolicy),
+
+		api.Read("GetPublicAccessBlock", s.readBlock, s.getPublicAccessBlock).Demands("s3:GetBucketPublicAccessBlock"),
+		api.Write("PutPublicAccessBlock", s.replacedBlock, s.putPublicAccessBlock).Demands("s3:PutBucketPublicAccessBlock"),
+		api.Write("DeletePublicAccessBlock", s.droppedBlock, s.deletePublicAccessBlock).Demands("s3:PutBucketPublicAccessBlock"),
+
+		api.Read("GetBucketEncryption", s.readEncryption, s.getBucketEncryption).Demands("s3:GetEncryptionConfiguration"),
+		api.Write("PutBucketEncryption", s.replacedEncryption, s.putBucketEncryption).Demands("s3:PutEncryptionConfiguration"),
+
+		api.Write("PutObject", s.newObject, s.putObject).Data().Streams(),
+		api.Read("GetObject", s.readObject, s.getObject).Data().Demands("s3:GetObject", "s3:ListBucket"),
+		api.Read("HeadObject", s.headedObject, s.headObject).Data().Demands("s3:GetObject", "s3:ListBucket"),
+		api.Write("DeleteObject", s.deletedObject, s.deleteObject).Data(),
+		api.Read("ListObjectsV2", s.listingObjects, s.listObjects).Data().Demands("s3:ListBucket"),
+	}
+}
+
+// References are the blobs that live objects refer to, for fsck: what blob holds
+// beyond them, and is older than the longest upload, is an orphan.
+func (s *Service) References(_ context.Context, sn *store.Snapshot) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		rows, err := sn.Query("SELECT ref FROM s3_objects")
+		if err != nil {
+			yield("", err)
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var ref string
+			err := rows.Scan(&ref)
+			if !yield(ref, err) || err != nil {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield("", err)
+		}
+	}
+}
