@@ -19,7 +19,8 @@ type BodyOptions struct {
 }
 
 // Body is the decoded body of a verified request. Only io.EOF says that it is whole and is what was signed; who acts
-// on bytes read before then must undo it on any other error. Errors of the body itself are *Error and stay.
+// on bytes read before then must undo it on any other error. Where Size is known, its last bytes are held back until
+// the check, so that nobody can read that many bytes of another body. Errors of the body itself are *Error and stay.
 type Body struct {
 	src     io.Reader
 	close   io.Closer
@@ -64,7 +65,7 @@ func (s *Signature) Body(r *http.Request, key []byte, o BodyOptions) (*Body, err
 		b.decoder = s.newChunkReader(b.src, key, b.size, trailers)
 		b.src = b.decoder
 	case s.Payload == PayloadHash:
-		b.src = &limitReader{&hashReader{b.src, sha256.New(), s.contentHash}, limit}
+		b.src = &limitReader{&hashReader{b.src, sha256.New(), s.contentHash, b.size}, limit}
 	default:
 		b.src = &limitReader{b.src, limit}
 	}
@@ -108,18 +109,21 @@ func decodedLength(r *http.Request) (int64, error) {
 	return int64(n), nil
 }
 
-// hashReader fails at the end of a body whose hash is another.
+// hashReader fails at the end of a body whose hash is another. Where the length is known, the last bytes wait for
+// the check.
 type hashReader struct {
 	src  io.Reader
 	hash hash.Hash
 	want string
+	left int64 // negative if the length is not known
 }
 
 func (h *hashReader) Read(p []byte) (int, error) {
 	n, err := h.src.Read(p)
 	h.hash.Write(p[:n])
-	if err == io.EOF && hex.EncodeToString(h.hash.Sum(nil)) != h.want {
-		return n, refuse(BodyMismatch, "the body is not the one whose hash was signed")
+	h.left -= int64(n)
+	if (err == io.EOF || h.left == 0) && hex.EncodeToString(h.hash.Sum(nil)) != h.want {
+		return 0, refuse(BodyMismatch, "the body is not the one whose hash was signed")
 	}
 	return n, err
 }

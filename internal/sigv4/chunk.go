@@ -2,11 +2,6 @@ package sigv4
 
 import (
 	"bufio"
-	"crypto/hmac"
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/hex"
-	"hash"
 	"io"
 	"net/http"
 	"strings"
@@ -29,8 +24,8 @@ const (
 //	<size in hex>[;chunk-signature=<hex>] CRLF <bytes> CRLF ... 0[;chunk-signature=<hex>] CRLF
 //	[<name>:<value> CRLF ...] [x-amz-trailer-signature:<hex> CRLF] CRLF
 //
-// It hands out a chunk's bytes as they arrive and refuses a wrong signature at the chunk's end, always before
-// io.EOF; so its memory does not depend on what the client calls a chunk.
+// It hands out a chunk's bytes as they arrive, so that its memory does not depend on what the client calls a chunk,
+// and refuses a wrong signature at the chunk's end. The body's last bytes wait until all that follows is checked.
 type chunkReader struct {
 	src      *bufio.Reader
 	chain    *chunkChain // nil if chunks are not signed
@@ -76,10 +71,15 @@ func (c *chunkReader) Read(p []byte) (int, error) {
 	}
 	c.chunk -= int64(n)
 	c.left -= int64(n)
-	if err == nil && c.chunk == 0 {
-		err = c.endChunk()
+	if c.err = early(err); c.err == nil && c.chunk == 0 {
+		c.err = c.endChunk()
+		if c.err == nil && c.left == 0 {
+			c.err = c.next()
+		}
 	}
-	c.err = early(err)
+	if c.err != nil && c.err != io.EOF {
+		return 0, c.err
+	}
 	return n, c.err
 }
 
@@ -202,54 +202,4 @@ func early(err error) error {
 		return refuse(IncompleteBody, "the body ended early")
 	}
 	return err
-}
-
-// chunkChain computes the signature of each chunk over the one before it, beginning with the request's.
-type chunkChain struct {
-	mac      hash.Hash
-	data     hash.Hash // of the chunk so far
-	scope    string    // time and scope, a line each
-	previous string
-}
-
-func newChunkChain(key []byte, s *Signature) *chunkChain {
-	scope := append(s.Time.AppendFormat(nil, timeFormat), '\n')
-	return &chunkChain{
-		mac:      hmac.New(sha256.New, key),
-		data:     sha256.New(),
-		scope:    string(append(s.appendScope(scope), '\n')),
-		previous: s.signature,
-	}
-}
-
-// next returns the signature of the chunk that was written to data.
-func (c *chunkChain) next() []byte {
-	return c.sign("AWS4-HMAC-SHA256-PAYLOAD\n", EmptyHash+"\n")
-}
-
-// trailers returns the signature of the trailing headers, one "name:value\n" each.
-func (c *chunkChain) trailers(text string) []byte {
-	io.WriteString(c.data, text)
-	return c.sign("AWS4-HMAC-SHA256-TRAILER\n", "")
-}
-
-func (c *chunkChain) sign(kind, before string) []byte {
-	text := make([]byte, 0, 384)
-	text = append(text, kind...)
-	text = append(text, c.scope...)
-	text = append(text, c.previous...)
-	text = append(text, '\n')
-	text = append(text, before...)
-	var sum [sha256.Size]byte
-	text = hex.AppendEncode(text, c.data.Sum(sum[:0]))
-	c.data.Reset()
-	c.mac.Reset()
-	c.mac.Write(text)
-	return hex.AppendEncode(make([]byte, 0, 2*sha256.Size), c.mac.Sum(sum[:0]))
-}
-
-// accepts compares in constant time and moves the chain on.
-func (c *chunkChain) accepts(computed []byte, claimed string) bool {
-	c.previous = string(computed)
-	return subtle.ConstantTimeCompare(computed, []byte(claimed)) == 1
 }

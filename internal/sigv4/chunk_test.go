@@ -275,6 +275,32 @@ func TestStreamRoundTrip(t *testing.T) {
 	}
 }
 
+// TestExactReadIsChecked: who reads Size bytes and does not wait for io.EOF is not deceived either.
+func TestExactReadIsChecked(t *testing.T) {
+	data := []byte("hello")
+	for payload, wire := range map[string]string{
+		"2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824": "hellp",
+		payloadNames[PayloadUnsignedTrailer]:                               "5\r\nhello\r\n0\r\nx-amz-checksum-crc32:x\r\n\r\n",
+		payloadNames[PayloadChunks]:                                        "5;chunk-signature=" + EmptyHash + "\r\nhello\r\n",
+	} {
+		r, err := http.NewRequest("PUT", "https://s3.example.com/b/k", strings.NewReader(wire))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-Amz-Decoded-Content-Length", "5")
+		s := signed(t, r, payload)
+		key := SigningKey(testCredential.Secret, s.Date, s.Region, s.Service)
+		b, err := s.Body(r, key, BodyOptions{MaxBytes: 5, AllowUnsigned: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := io.ReadFull(b, data)
+		if _, typed := err.(*Error); !typed || n == len(data) {
+			t.Errorf("%s: read %d bytes, %v", payload, n, err)
+		}
+	}
+}
+
 // TestBodySourceErrors: an error of the connection is the caller's to see, and stays.
 func TestBodySourceErrors(t *testing.T) {
 	broken := errors.New("connection reset")

@@ -25,7 +25,8 @@ func (s *Signature) checkHeaders(r *http.Request) error {
 			continue
 		}
 		if lower := strings.ToLower(name); !s.covers(lower) {
-			return refuse(HeaderNotSigned, "the header "+lower+" is in the request and not signed")
+			// The name is the client's and may be of any length.
+			return refuse(HeaderNotSigned, "the header "+lower[:min(len(lower), 64)]+" is in the request and not signed")
 		}
 	}
 	return nil
