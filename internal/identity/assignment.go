@@ -1,0 +1,91 @@
+package identity
+
+import (
+	"context"
+	"strings"
+
+	"bawn.dev/internal/api"
+	shape "bawn.dev/internal/shape/ssoadmin"
+	"bawn.dev/internal/store"
+)
+
+func (s *Service) putAssignmentConfiguration(_ context.Context, _ *api.Call, in *shape.PutApplicationAssignmentConfigurationInput, _ *application) (api.Commit[shape.PutApplicationAssignmentConfigurationOutput], error) {
+	return func(tx *store.Tx) (*shape.PutApplicationAssignmentConfigurationOutput, error) {
+		return &shape.PutApplicationAssignmentConfigurationOutput{}, s.change(tx, in.ApplicationArn, func(a *application) error {
+			a.AssignmentRequired = in.AssignmentRequired
+			return nil
+		})
+	}, nil
+}
+
+func (s *Service) createAssignment(_ context.Context, _ *api.Call, in *shape.CreateApplicationAssignmentInput, _ *application) (api.Commit[shape.CreateApplicationAssignmentOutput], error) {
+	return func(tx *store.Tx) (*shape.CreateApplicationAssignmentOutput, error) {
+		table := map[shape.PrincipalType]string{shape.PrincipalTypeUser: "identity_users", shape.PrincipalTypeGroup: "identity_groups"}[in.PrincipalType]
+		if table == "" {
+			return nil, invalid("PrincipalType is USER or GROUP.")
+		}
+		var there, assigned int
+		if err := tx.QueryRow(`SELECT count(*) FROM `+table+` WHERE id = ?`, in.PrincipalId).Scan(&there); err != nil {
+			return nil, err
+		}
+		if there == 0 {
+			return nil, notFound("%s %s does not exist.", in.PrincipalType, in.PrincipalId)
+		}
+		if err := tx.QueryRow(`SELECT count(*) FROM identity_assignments WHERE application = ? AND kind = ? AND principal = ?`,
+			in.ApplicationArn, string(in.PrincipalType), in.PrincipalId).Scan(&assigned); err != nil {
+			return nil, err
+		}
+		if assigned > 0 {
+			return nil, conflict("The assignment exists already.")
+		}
+		_, err := tx.Exec(`INSERT INTO identity_assignments (application, kind, principal) VALUES (?, ?, ?)`, in.ApplicationArn, string(in.PrincipalType), in.PrincipalId)
+		if err != nil {
+			return nil, err
+		}
+		return &shape.CreateApplicationAssignmentOutput{}, tx.Touch(applicationKey(in.ApplicationArn))
+	}, nil
+}
+
+func (s *Service) deleteAssignment(_ context.Context, _ *api.Call, in *shape.DeleteApplicationAssignmentInput, _ *application) (api.Commit[shape.DeleteApplicationAssignmentOutput], error) {
+	return func(tx *store.Tx) (*shape.DeleteApplicationAssignmentOutput, error) {
+		gone, err := tx.Exec(`DELETE FROM identity_assignments WHERE application = ? AND kind = ? AND principal = ?`, in.ApplicationArn, string(in.PrincipalType), in.PrincipalId)
+		if err != nil {
+			return nil, err
+		}
+		if n, err := gone.RowsAffected(); err != nil || n == 0 {
+			return nil, notFound("The assignment does not exist.")
+		}
+		return &shape.DeleteApplicationAssignmentOutput{}, tx.Touch(applicationKey(in.ApplicationArn))
+	}, nil
+}
+
+func (s *Service) listAssignments(_ context.Context, c *api.Call, in *shape.ListApplicationAssignmentsInput, _ *application) (*shape.ListApplicationAssignmentsOutput, error) {
+	limit := pageSize(in.MaxResults)
+	kind, principal, _ := strings.Cut(in.NextToken, "/")
+	list, err := store.Collect(c.Snapshot, func(r *store.Rows) (shape.ApplicationAssignment, error) {
+		a := shape.ApplicationAssignment{ApplicationArn: in.ApplicationArn}
+		return a, r.Scan((*string)(&a.PrincipalType), &a.PrincipalId)
+	}, `SELECT kind, principal FROM identity_assignments WHERE application = ? AND (kind > ? OR kind = ? AND principal > ?) ORDER BY kind, principal LIMIT ?`,
+		in.ApplicationArn, kind, kind, principal, limit+1)
+	if err != nil {
+		return nil, err
+	}
+	out := &shape.ListApplicationAssignmentsOutput{ApplicationAssignments: list}
+	if len(list) > limit {
+		last := list[limit-1]
+		out.ApplicationAssignments, out.NextToken = list[:limit], string(last.PrincipalType)+"/"+last.PrincipalId
+	}
+	return out, nil
+}
+
+// Assigned says whether a person may use an application: by herself or by a group.
+func (s *Service) Assigned(_ context.Context, sn *store.Snapshot, application, userID string) (bool, error) {
+	if _, err := sn.Versions(applicationKey(application), userKey(userID)); err != nil {
+		return false, err
+	}
+	var n int
+	err := sn.QueryRow(`SELECT count(*) FROM identity_assignments a WHERE a.application = ? AND (
+		a.kind = 'USER' AND a.principal = ? OR
+		a.kind = 'GROUP' AND a.principal IN (SELECT group_id FROM identity_memberships WHERE user_id = ?))`, application, userID, userID).Scan(&n)
+	return n > 0, err
+}

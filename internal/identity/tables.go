@@ -1,0 +1,25 @@
+package identity
+
+import "bawn.dev/internal/store"
+
+// Migrations are the room's tables. doc holds the attributes of a noun as JSON;
+// what is looked up has a column of its own.
+func Migrations() []store.Migration {
+	return []store.Migration{{Room: "identity", Version: 1, SQL: []string{
+		`CREATE TABLE identity_instance (id INTEGER PRIMARY KEY, instance TEXT NOT NULL, store TEXT NOT NULL, created INTEGER NOT NULL)`,
+		`CREATE TABLE identity_users (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, email TEXT NOT NULL, doc BLOB NOT NULL,
+			enabled BOOLEAN NOT NULL, created INTEGER NOT NULL, not_before INTEGER NOT NULL)`,
+		`CREATE INDEX identity_users_email ON identity_users (email)`,
+		`CREATE TABLE identity_groups (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, description TEXT NOT NULL, created INTEGER NOT NULL)`,
+		`CREATE TABLE identity_memberships (id TEXT PRIMARY KEY, group_id TEXT NOT NULL, user_id TEXT NOT NULL, UNIQUE (group_id, user_id))`,
+		`CREATE INDEX identity_memberships_user ON identity_memberships (user_id)`,
+		`CREATE TABLE identity_applications (arn TEXT PRIMARY KEY, name TEXT NOT NULL, doc BLOB NOT NULL, created INTEGER NOT NULL)`,
+		`CREATE TABLE identity_assignments (application TEXT NOT NULL, kind TEXT NOT NULL, principal TEXT NOT NULL, PRIMARY KEY (application, kind, principal))`,
+		`CREATE TABLE identity_issuers (arn TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, doc BLOB NOT NULL)`,
+	}}}
+}
+
+// The version keys of what decisions read.
+func userKey(id string) string         { return "identity:user/" + id }
+func applicationKey(arn string) string { return "identity:application/" + arn }
+func issuerKey(arn string) string      { return "identity:issuer/" + arn }

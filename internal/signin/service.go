@@ -1,0 +1,79 @@
+// Package signin is where people enter: it exchanges a token that a trusted issuer
+// signed for an identity context that an AssumeRole call can carry.
+//
+// It trusts an application's configuration in the identity centre, and of a token
+// only what its signature covers, by a key that the issuer publishes. An attacker
+// who controls a token chooses neither algorithm nor key; one who steals a token
+// that was exchanged already gets nothing for it; one who controls an issuer speaks
+// for the people of that issuer's application and no others.
+package signin
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"errors"
+	"time"
+
+	"bawn.dev/internal/api"
+	"bawn.dev/internal/seal"
+	oidc "bawn.dev/internal/shape/ssooidc"
+	"bawn.dev/internal/store"
+)
+
+// A Directory knows the people; the identity centre is one.
+type Directory interface {
+	// FindUser finds the one person with an attribute, or answers api.ErrGone.
+	FindUser(ctx context.Context, sn *store.Snapshot, path, value string) (id string, err error)
+	// Assigned says whether she may use an application.
+	Assigned(ctx context.Context, sn *store.Snapshot, application, userID string) (bool, error)
+}
+
+// A Fetcher reads documents of issuers; *fetch.Client is one.
+type Fetcher interface {
+	Get(ctx context.Context, url string) ([]byte, error)
+}
+
+// Config is what sign-in needs. All of it.
+type Config struct {
+	Key       seal.Key // seals contexts and tokens, and seeds the key that signs id tokens
+	Account   string   // of the identity centre
+	Directory Directory
+	Fetch     Fetcher
+	Now       func() time.Time
+}
+
+// A Service is sign-in.
+type Service struct {
+	Config
+	sign ed25519.PrivateKey
+	keys *issuerKeys
+}
+
+// New makes the service.
+func New(cfg Config) (*Service, error) {
+	if cfg.Directory == nil || cfg.Fetch == nil || cfg.Now == nil || cfg.Account == "" || cfg.Key == (seal.Key{}) {
+		return nil, errors.New("signin: key, account, directory, fetcher and clock are all needed")
+	}
+	seed, err := hkdf.Expand(sha256.New, cfg.Key[:], "bawn signin id token signing key v1", ed25519.SeedSize)
+	if err != nil {
+		return nil, err
+	}
+	return &Service{Config: cfg, sign: ed25519.NewKeyFromSeed(seed), keys: &issuerKeys{fetch: cfg.Fetch, now: cfg.Now, issuers: map[string]*published{}}}, nil
+}
+
+// API lists what is served of sso-oidc.
+func (s *Service) API() *api.Service {
+	return &api.Service{Model: oidc.Model(), Prefix: "sso-oauth", Operations: []api.Operation{
+		api.Write("CreateTokenWithIAM", s.exchanged, s.exchange).Silent(),
+	}}
+}
+
+// Migrations are the room's tables: which tokens were used already.
+func Migrations() []store.Migration {
+	return []store.Migration{{Room: "signin", Version: 1, SQL: []string{
+		`CREATE TABLE signin_used (id TEXT PRIMARY KEY, expires INTEGER NOT NULL)`,
+		`CREATE INDEX signin_used_expires ON signin_used (expires)`,
+	}}}
+}
