@@ -140,6 +140,21 @@ func TestChunksReordered(t *testing.T) {
 	}
 }
 
+// TestTrailerSignatureStripped: the trailing headers of a signed body cannot be replaced by dropping their signature.
+func TestTrailerSignatureStripped(t *testing.T) {
+	d := documentedTrailer
+	for _, d.end = range []string{
+		"x-amz-checksum-crc32c:sOO8/Q==\r\n\r\n",
+		"x-amz-checksum-crc32c:AAAAAA==\r\n\r\n",
+		"x-amz-checksum-crc32c:sOO8/Q==\r\nx-amz-trailer-signature:\r\n\r\n",
+		documentedTrailer.end[:len(documentedTrailer.end)-2] + "x-amz-checksum-crc32c:AAAAAA==\r\n\r\n",
+	} {
+		if _, trailer, err := d.read(t, bytes.NewReader(d.body())); err == nil || trailer != nil {
+			t.Errorf("accepted %q", d.end)
+		}
+	}
+}
+
 // unsigned sends a body as STREAMING-UNSIGNED-PAYLOAD-TRAILER.
 func unsigned(t testing.TB, body string, length int, trailer string, max int64) (string, http.Header, error) {
 	t.Helper()
