@@ -104,8 +104,8 @@ func Lines(t testing.TB, h driver.Handle, streams ...driver.Stream) []string {
 	return lines
 }
 
-// await follows the log until a line is text, and returns where it ends.
-func await(t testing.TB, h driver.Handle, text string) int64 {
+// Await follows the log until a line is text, and returns where it ends.
+func Await(t testing.TB, h driver.Handle, text string) int64 {
 	t.Helper()
 	for line, err := range h.Logs(t.Context(), 0) {
 		if err != nil {
@@ -200,12 +200,12 @@ func testEnv(t *testing.T, h Host) {
 
 func testStop(t *testing.T, h Host) {
 	handle := h.Start(t, "wait")
-	await(t, handle, "ready")
+	Await(t, handle, "ready")
 	exit, err := driver.Stop(t.Context(), handle, spec.Stop{Signal: int(syscall.SIGTERM), GraceSeconds: 60})
 	if err != nil || exit.Code != 0 || exit.Signal != 0 {
 		t.Errorf("got %+v, %v", exit, err)
 	}
-	await(t, handle, "got 15")
+	Await(t, handle, "got 15")
 	if err := handle.Signal(t.Context(), syscall.SIGTERM); !errors.Is(err, driver.ErrEnded) {
 		t.Errorf("a signal to the dead: %v", err)
 	}
@@ -213,21 +213,21 @@ func testStop(t *testing.T, h Host) {
 
 func testKill(t *testing.T, h Host) {
 	handle := h.Start(t, "stubborn")
-	await(t, handle, "ready")
+	Await(t, handle, "ready")
 	exit, err := driver.Stop(t.Context(), handle, spec.Stop{Signal: int(syscall.SIGTERM), GraceSeconds: 1})
 	if err != nil || exit.Signal != syscall.SIGKILL || exit.Code != 137 || exit.OOM || exit.Lost {
 		t.Errorf("got %+v, %v", exit, err)
 	}
-	await(t, handle, "ignored 15")
+	Await(t, handle, "ignored 15")
 }
 
 func testSignal(t *testing.T, h Host) {
 	handle := h.Start(t, "wait")
-	await(t, handle, "ready")
+	Await(t, handle, "ready")
 	if err := handle.Signal(t.Context(), syscall.SIGUSR1); err != nil {
 		t.Fatal(err)
 	}
-	await(t, handle, "got 10")
+	Await(t, handle, "got 10")
 	for _, sig := range []syscall.Signal{0, -1, 64} {
 		if err := handle.Signal(t.Context(), sig); err == nil {
 			t.Errorf("signal %d was sent", int(sig))
@@ -291,7 +291,7 @@ func testRecover(t *testing.T, h Host) {
 	if handle.ID() != id {
 		t.Errorf("found %s, want %s", handle.ID(), id)
 	}
-	await(t, handle, "ready")
+	Await(t, handle, "ready")
 	exit, err := driver.Stop(t.Context(), handle, spec.Stop{Signal: int(syscall.SIGTERM), GraceSeconds: 60})
 	if err != nil || exit.Code != 0 || exit.Lost {
 		t.Errorf("got %+v, %v", exit, err)
@@ -329,7 +329,7 @@ func testList(t *testing.T, h Host) {
 
 func testRemove(t *testing.T, h Host) {
 	handle := h.Start(t, "stubborn")
-	await(t, handle, "ready")
+	Await(t, handle, "ready")
 	for range 2 {
 		if err := h.Open().Remove(t.Context(), handle.ID()); err != nil {
 			t.Fatal(err)
@@ -371,7 +371,7 @@ func testMemory(t *testing.T, h Host) {
 func testGiveUp(t *testing.T, h Host) {
 	handle := h.Start(t, "wait")
 	ctx, cancel := context.WithCancel(t.Context())
-	await(t, handle, "ready")
+	Await(t, handle, "ready")
 	cancel()
 	if _, err := handle.Wait(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("Wait: %v", err)

@@ -29,8 +29,9 @@ const (
 )
 
 // writeBundle makes the reserved directory, the sources of the mounts, and the
-// bundle. It refuses a volume on which anything ran before.
-func writeBundle(w spec.Workload, r driver.Resources) error {
+// bundle, for a workload whose root will be mounted at rootfs. It refuses a
+// volume on which anything ran before.
+func writeBundle(w spec.Workload, r driver.Resources, rootfs string) error {
 	if err := os.Mkdir(reserved(r.Volume), 0o700); err != nil {
 		return fmt.Errorf("oci: the volume is not a fresh one: %w", err)
 	}
@@ -58,7 +59,7 @@ func writeBundle(w spec.Workload, r driver.Resources) error {
 			return fmt.Errorf("oci: mount %s: %w", m.Target, err)
 		}
 	}
-	data, err := json.Marshal(config(w, r), json.FormatNilSliceAsNull(true), json.Deterministic(true))
+	data, err := json.Marshal(config(w, r, rootfs), json.FormatNilSliceAsNull(true), json.Deterministic(true))
 	if err != nil {
 		return fmt.Errorf("oci: %w", err)
 	}
@@ -120,7 +121,7 @@ func hostname(n spec.Network) string {
 }
 
 // config is the workload in the words of the OCI runtime specification 1.3.0.
-func config(w spec.Workload, r driver.Resources) *specs.Spec {
+func config(w spec.Workload, r driver.Resources, rootfs string) *specs.Spec {
 	env := make([]string, 0, len(w.Env))
 	for name, value := range w.Env {
 		env = append(env, name+"="+value)
@@ -132,7 +133,7 @@ func config(w spec.Workload, r driver.Resources) *specs.Spec {
 		Hostname: hostname(w.Network),
 		// The directory itself is never written: what the workload writes goes
 		// to an overlay on the encrypted volume (see runsc.flags).
-		Root: &specs.Root{Path: r.Rootfs},
+		Root: &specs.Root{Path: rootfs},
 		Process: &specs.Process{
 			User:            specs.User{UID: w.User.UID, GID: w.User.GID},
 			Args:            w.Argv(),

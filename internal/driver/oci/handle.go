@@ -110,7 +110,7 @@ func (h *handle) ended() (driver.Exit, error) {
 		return exit, err
 	}
 	// The processes first: what is reported as ended must not go on.
-	if err := h.driver.groups.remove(context.Background(), h.id); err != nil {
+	if err := errors.Join(h.driver.groups.remove(context.Background(), h.id), unmountRoot(h.dir)); err != nil {
 		return driver.Exit{}, err
 	}
 	exit = driver.Exit{Code: 128 + int(syscall.SIGKILL), Signal: syscall.SIGKILL, Lost: true, Finished: time.Now(),
@@ -147,7 +147,7 @@ func (h *handle) Signal(ctx context.Context, sig syscall.Signal) error {
 	// A sandbox whose kernel does not answer dies by the host's hand.
 	ask, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	_, err = runsc{h.driver.config.Runsc, r.Volume, ""}.run(ask, "kill", h.id, fmt.Sprint(int(sig)))
+	_, err = runsc{path: h.driver.config.Runsc, volume: r.Volume}.run(ask, "kill", h.id, fmt.Sprint(int(sig)))
 	if err == nil || sig != syscall.SIGKILL && ctx.Err() == nil && !h.hasEnded() {
 		return err
 	}

@@ -78,6 +78,9 @@ func New(c Config) (*Driver, error) {
 	if info, err := os.Stat(c.State); err != nil || info.Mode().Perm()&0o077 != 0 {
 		return nil, fmt.Errorf("oci: %s: want a directory with mode 0700", c.State)
 	}
+	if !mountable(c.State) {
+		return nil, fmt.Errorf("oci: %q: want a path without colon, comma and backslash", c.State)
+	}
 	groups, err := findCgroups()
 	if err != nil {
 		return nil, err
@@ -101,11 +104,11 @@ func (d *Driver) Start(ctx context.Context, w spec.Workload, r driver.Resources)
 		return nil, err
 	}
 	defer lock.Close()
-	if err := writeBundle(w, r); err != nil {
+	if err := writeBundle(w, r, rootPath(h.dir)); err != nil {
 		return nil, err
 	}
 	k := keep{
-		ID: w.ID, Runsc: d.config.Runsc, Dir: h.dir, Volume: r.Volume,
+		ID: w.ID, Runsc: d.config.Runsc, Dir: h.dir, Image: r.Rootfs, Volume: r.Volume,
 		Network: w.Network.Mode, Limits: w.Limits, Groups: d.groups,
 	}
 	if err := h.write(recordName, record{Volume: r.Volume}); err != nil {
@@ -124,6 +127,9 @@ func checkResources(w spec.Workload, r driver.Resources) error {
 		if info, err := os.Lstat(p); !filepath.IsAbs(p) || err != nil || !info.IsDir() {
 			return fmt.Errorf("oci: %q: want the absolute path of a directory", p)
 		}
+	}
+	if !mountable(r.Rootfs) {
+		return fmt.Errorf("oci: %q: want a path without colon, comma and backslash", r.Rootfs)
 	}
 	if (w.Network.Mode == spec.None) != (r.NetNS == "") {
 		return errors.New("oci: mode none takes no network namespace, and mode vpc one")
@@ -178,7 +184,7 @@ func (d *Driver) Remove(ctx context.Context, id string) error {
 		return err
 	}
 	defer lock.Close()
-	if err := d.groups.remove(ctx, id); err != nil {
+	if err := errors.Join(d.groups.remove(ctx, id), unmountRoot(h.dir)); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(h.dir); err != nil {

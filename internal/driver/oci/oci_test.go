@@ -1,6 +1,7 @@
 package oci_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"bawn.dev/internal/driver/drivertest"
 	"bawn.dev/internal/driver/oci"
 	"bawn.dev/internal/spec"
+	"bawn.dev/internal/volume"
 )
 
 // shimArg makes the test binary a shim, as a hidden mode does bawn.
@@ -26,6 +28,10 @@ var rootfs, runsc string
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == shimArg {
 		os.Exit(oci.ShimMain(os.Args[2:]))
+	}
+	if len(os.Args) > 1 && os.Args[1] == starterArg {
+		fmt.Fprintln(os.Stderr, starter()) // it returns only when it failed
+		os.Exit(1)
 	}
 	code, err := prepare(m)
 	if err != nil {
@@ -101,7 +107,11 @@ func makeRootfs(root string) error {
 // machine is a host with a driver whose state lasts one test.
 func machine(t testing.TB) drivertest.Host {
 	t.Helper()
-	state := filepath.Join(t.TempDir(), "state")
+	return machineAt(t, filepath.Join(t.TempDir(), "state"))
+}
+
+func machineAt(t testing.TB, state string) drivertest.Host {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -135,6 +145,25 @@ func memory(t testing.TB) string {
 	return dir
 }
 
+// encrypted is a real volume.
+func encrypted(t testing.TB, size int64) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	v, err := volume.Create(t.Context(), dir, spec.NewID(), make([]byte, volume.KeySize), size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := v.Destroy(context.Background()); err != nil {
+			t.Errorf("the volume is still in use: %v", err)
+		}
+	})
+	return v.Path()
+}
+
 func TestDriver(t *testing.T) {
 	drivertest.Run(t, machine(t))
 }
@@ -146,4 +175,3 @@ func output(t *testing.T, h drivertest.Host, args ...string) string {
 	drivertest.Wait(t, handle)
 	return strings.Join(drivertest.Lines(t, handle), "\n")
 }
-

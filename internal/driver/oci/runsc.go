@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"strconv"
 	"strings"
 
 	"bawn.dev/internal/spec"
@@ -15,6 +16,8 @@ type runsc struct {
 	path    string
 	volume  string
 	network spec.Mode
+	// writable bounds what the workload writes outside of its mounts, in bytes.
+	writable int64
 }
 
 // flags are the sandbox's walls. Those which state a default do so because a
@@ -30,7 +33,7 @@ func (r runsc) flags() []string {
 		"--platform=systrap",
 		"--network=" + network,
 		"--gofer-network-namespace=new",
-		"--overlay2=root:dir=" + reserved(r.volume, overlayName),
+		"--overlay2=root:dir=" + reserved(r.volume, overlayName) + ",size=" + strconv.FormatInt(r.writable, 10),
 		"--host-uds=none",
 		"--host-fifo=none",
 		"--character-device-policy=emulated-only",

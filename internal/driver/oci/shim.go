@@ -27,6 +27,7 @@ type keep struct {
 	ID      string      `json:"id"`
 	Runsc   string      `json:"runsc"`
 	Dir     string      `json:"dir"`
+	Image   string      `json:"image"`
 	Volume  string      `json:"volume"`
 	Network spec.Mode   `json:"network"`
 	Limits  spec.Limits `json:"limits"`
@@ -90,7 +91,7 @@ func ShimMain([]string) int {
 	// workload: it ends when it is told to, through runsc.
 	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGPIPE)
 	unix.CloseOnExec(lockFD)
-	unix.Umask(0o077)
+	unix.Umask(0o022) // for the mount points that runsc makes; ours state modes
 	var k keep
 	if err := json.UnmarshalRead(io.LimitReader(os.Stdin, 64<<10), &k, json.RejectUnknownMembers(true)); err != nil {
 		fmt.Print("oci: the shim was told nonsense")
@@ -113,7 +114,7 @@ func (k keep) run() error {
 	}
 	if err != nil {
 		// Nothing may go on of what did not start.
-		err = errors.Join(err, k.Groups.remove(context.Background(), k.ID))
+		err = errors.Join(err, k.Groups.remove(context.Background(), k.ID), unmountRoot(k.Dir))
 		fmt.Print(err)
 		return errors.Join(err, os.Stdout.Close())
 	}
@@ -138,11 +139,18 @@ func (k keep) run() error {
 		exit.Reason = join(exit.Reason, "runsc could not delete it")
 	}
 	exit.Finished = time.Now()
+	if err := unmountRoot(k.Dir); err != nil {
+		exit.Reason = join(exit.Reason, "its root could not be unmounted")
+	}
 	// The groups last: until then they hold the count of kills.
 	return errors.Join(writeDurably(k.Dir, exitName, exit), k.Groups.remove(context.Background(), k.ID))
 }
 
-func (k keep) runsc() runsc { return runsc{k.Runsc, k.Volume, k.Network} }
+func (k keep) runsc() runsc {
+	// Half of the volume, so that filling the root is an error to the writer;
+	// a volume that is full takes gVisor's kernel down with the workload.
+	return runsc{k.Runsc, k.Volume, k.Network, k.Limits.DiskBytes / 2}
+}
 
 // sandbox is a started one.
 type sandbox struct {
@@ -153,6 +161,9 @@ type sandbox struct {
 
 func (k keep) start() (sandbox, error) {
 	if err := k.Groups.create(k.ID, k.Limits); err != nil {
+		return sandbox{}, err
+	}
+	if err := mountRoot(k.Dir, k.Image); err != nil {
 		return sandbox{}, err
 	}
 	log, err := os.OpenFile(reserved(k.Volume, logName), os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o600)
