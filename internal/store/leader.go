@@ -22,7 +22,7 @@ func (s *Store) Lead(ctx context.Context, name string, fn func(context.Context) 
 		return err
 	}
 	defer conn.Close()
-	key := lockKey(name)
+	key := lockKey("lead", name)
 	if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock($1)", key); err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func (s *Store) Lead(ctx context.Context, name string, fn func(context.Context) 
 }
 
 // lockKey maps a name to PostgreSQL's number for an advisory lock.
-func lockKey(name string) int64 {
-	sum := sha256.Sum256([]byte("bawn/" + name))
+func lockKey(kind, name string) int64 {
+	sum := sha256.Sum256([]byte("bawn/" + kind + "/" + name))
 	return int64(binary.BigEndian.Uint64(sum[:8]))
 }

@@ -11,7 +11,7 @@ func (t *Tx) Enter(gate string) error {
 	if t.store.dialect == sqlite {
 		return nil // the one writer commits in the order of insertion
 	}
-	_, err := t.Exec("SELECT pg_advisory_xact_lock_shared(?)", lockKey(gate))
+	_, err := t.Exec("SELECT pg_advisory_xact_lock_shared(?)", lockKey("gate", gate))
 	return err
 }
 
@@ -27,7 +27,7 @@ func (s *Store) Settle(ctx context.Context, gate string, read func(Querier) erro
 			return err
 		}
 		defer func() { s.release(c, c.control(context.WithoutCancel(ctx), "ROLLBACK")) }()
-		if _, err := c.exec(ctx, "SELECT pg_advisory_xact_lock(?)", []any{lockKey(gate)}); err != nil {
+		if _, err := c.exec(ctx, "SELECT pg_advisory_xact_lock(?)", []any{lockKey("gate", gate)}); err != nil {
 			return err
 		}
 	}

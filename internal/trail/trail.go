@@ -3,6 +3,8 @@ package trail
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"time"
 
 	"bawn.dev/internal/ledger"
@@ -14,68 +16,86 @@ type Options struct {
 	Interval time.Duration // between two seals; 0 stands for 500 ms
 }
 
-// Trail is the audit.
+// Trail is the audit. Its methods may be called from many goroutines.
 type Trail struct {
-	store  *store.Store
-	signer ledger.Signer
-	opts   Options
+	store    *store.Store
+	signer   ledger.Signer
+	verifier ledger.Verifier
+	interval time.Duration
+
+	sealing chan struct{} // holds one token: the right to seal
+	head    head          // of the last seal; guarded by sealing
+
+	mu     sync.Mutex
+	sealed chan struct{} // closed and replaced after each seal
 }
 
-// Query says which records to find. Empty fields do not restrict.
-type Query struct {
-	Account      string // required: the trail of one account
-	Start, End   time.Time
-	EventID      string
-	EventName    string
-	EventSource  string
-	Username     string
-	ResourceName string
-	ResourceType string
-	AccessKeyID  string
-	ReadOnly     *bool
-	Person       string // OnBehalfOf.UserID
-	ErrorsOnly   bool
-	Limit        int    // 1 to 50; 0 stands for 50
-	Token        string // NextToken of the page before
-}
-
-// Entry is a record as it is stored.
-type Entry struct {
-	Seq    int64 // rises with insertion; for Follow
-	Record *Record
-	Event  []byte // CloudTrail's JSON, the exact bytes under the leaf's hash
-}
-
-// Page is one answer to a Query, newest first.
-type Page struct {
-	Entries   []Entry
-	NextToken string // empty at the end
-}
-
-// New makes the trail's tables and checks that the signer is the log's.
+// New makes the trail's tables. The signer's name is the log's for ever.
 func New(st *store.Store, signer ledger.Signer, opts Options) (*Trail, error) {
-	if signer.Origin() == "" {
-		return nil, errors.New("trail: a signer is required")
+	verifier, err := signer.Verifier()
+	if err != nil {
+		return nil, fmt.Errorf("trail: a signer is required: %w", err)
 	}
-	return &Trail{store: st, signer: signer, opts: opts}, nil
+	if err := st.Migrate(context.Background(), migrations); err != nil {
+		return nil, err
+	}
+	t := &Trail{store: st, signer: signer, verifier: verifier, interval: opts.Interval,
+		sealing: make(chan struct{}, 1), sealed: make(chan struct{})}
+	if t.interval <= 0 {
+		t.interval = 500 * time.Millisecond
+	}
+	return t, nil
 }
 
-var errTODO = errors.New("trail: not built yet")
+// Append adds records to the transaction of the change that they tell of; they
+// exist if and only if it commits. Each record is completed (id, time, defaults)
+// and bounded in place. A record that cannot be written fails the change.
+func (t *Trail) Append(tx *store.Tx, rs ...*Record) error {
+	if len(rs) == 0 {
+		return nil
+	}
+	if err := tx.Enter(gate); err != nil {
+		return err
+	}
+	for _, r := range rs {
+		if err := r.complete(); err != nil {
+			return err
+		}
+		event, err := r.MarshalEvent()
+		if err != nil {
+			return fmt.Errorf("trail: %w", err)
+		}
+		if len(event) > maxEvent {
+			return fmt.Errorf("trail: a record of %d bytes, %d at most", len(event), maxEvent)
+		}
+		if _, err := tx.Exec("INSERT INTO trail_records (time, account, event) VALUES (?, ?, ?)",
+			r.EventTime.UnixMicro(), r.Account, event); err != nil {
+			return fmt.Errorf("trail: append: %w", err)
+		}
+	}
+	return nil
+}
 
-// Append adds records to the change's transaction.
-func (t *Trail) Append(tx *store.Tx, rs ...*Record) error { return errTODO }
-
-// Run seals records until the context ends.
-func (t *Trail) Run(ctx context.Context) error { return errTODO }
-
-// Find returns records, newest first.
-func (t *Trail) Find(ctx context.Context, q Query) (Page, error) { return Page{}, errTODO }
-
-// Follow calls fn with every sealed record after from, in order, as they come.
-func (t *Trail) Follow(ctx context.Context, from int64, fn func(Entry) error) error { return errTODO }
-
-// Verify checks the whole log.
-func (t *Trail) Verify(ctx context.Context) error { return errTODO }
-
-// MarshalEvent gives CloudTrail's JSON of the record.
-func (r *Record) MarshalEvent() ([]byte, error) { return nil, errTODO }
+// Run seals records until the context ends, or returns why the log cannot be
+// continued. Of several copies one seals; what was committed before a crash and
+// not sealed is sealed first.
+func (t *Trail) Run(ctx context.Context) error {
+	err := t.store.Lead(ctx, gate, func(ctx context.Context) error {
+		tick := time.NewTicker(t.interval)
+		defer tick.Stop()
+		for {
+			if err := t.Seal(ctx); err != nil {
+				return err
+			}
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-tick.C:
+			}
+		}
+	})
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return err
+}

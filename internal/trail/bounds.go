@@ -1,0 +1,118 @@
+package trail
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Limits on what one record holds. CloudTrail cuts long fields too; a call is
+// never refused because its user agent is long, and no caller fills the disk.
+const (
+	maxName      = 256
+	maxARN       = 2048
+	maxText      = 1024
+	maxJSON      = 16 << 10
+	maxResources = 256
+	maxEvent     = 256 << 10
+)
+
+// complete fills in what a record may leave out and bounds every field.
+func (r *Record) complete() error {
+	if r.EventID == "" {
+		r.EventID = newID()
+	}
+	if r.EventTime.IsZero() {
+		r.EventTime = time.Now().UTC()
+	}
+	if r.EventType == "" {
+		r.EventType = "AwsApiCall"
+	}
+	if r.EventCategory == "" {
+		r.EventCategory = "Management"
+	}
+	u := &r.UserIdentity
+	for _, s := range []*string{&r.EventID, &r.RequestID, &r.ParentRequestID, &r.EventSource, &r.EventName,
+		&r.Region, &r.Account, &r.SourceIP, &r.VpcEndpointID, &r.VpcEndpointAccountID, &r.ErrorCode,
+		&r.EventType, &r.EventCategory, &r.TLS.Version, &r.TLS.CipherSuite, &r.TLS.Host,
+		&u.Type, &u.PrincipalID, &u.AccountID, &u.AccessKeyID, &u.UserName, &u.InvokedBy} {
+		bound(s, maxName)
+	}
+	bound(&r.UserAgent, maxText)
+	bound(&r.ErrorMessage, maxText)
+	bound(&u.ARN, maxARN)
+	if s := u.SessionContext; s != nil {
+		for _, x := range []*string{&s.SourceIdentity, &s.SessionIssuer.Type, &s.SessionIssuer.PrincipalID,
+			&s.SessionIssuer.AccountID, &s.SessionIssuer.UserName} {
+			bound(x, maxName)
+		}
+		bound(&s.SessionIssuer.ARN, maxARN)
+	}
+	if p := u.OnBehalfOf; p != nil {
+		bound(&p.UserID, maxName)
+		bound(&p.IdentityStoreARN, maxARN)
+	}
+	if len(r.Resources) > maxResources {
+		return fmt.Errorf("trail: %d resources in one record, %d at most", len(r.Resources), maxResources)
+	}
+	for i := range r.Resources {
+		bound(&r.Resources[i].ARN, maxARN)
+		bound(&r.Resources[i].Account, maxName)
+		bound(&r.Resources[i].Type, maxName)
+	}
+	for _, v := range []*jsontext.Value{&r.RequestParameters, &r.ResponseElements, &r.AdditionalEventData} {
+		if err := boundJSON(v); err != nil {
+			return err
+		}
+	}
+	if r.Account == "" || r.EventSource == "" || r.EventName == "" {
+		return errors.New("trail: a record needs an account, an event source and an event name")
+	}
+	return nil
+}
+
+// bound makes a string valid UTF-8 without NUL (a database takes no other) and
+// cuts it, visibly, to so many bytes.
+func bound(s *string, limit int) {
+	if !utf8.ValidString(*s) || strings.IndexByte(*s, 0) >= 0 {
+		*s = strings.ReplaceAll(strings.ToValidUTF8(*s, "\uFFFD"), "\x00", "\uFFFD")
+	}
+	if len(*s) <= limit {
+		return
+	}
+	end := limit - len("…")
+	for !utf8.RuneStart((*s)[end]) {
+		end--
+	}
+	*s = (*s)[:end] + "…"
+}
+
+// boundJSON checks that a value is one JSON object and replaces one that is too
+// long by a note of its length.
+func boundJSON(v *jsontext.Value) error {
+	if len(*v) == 0 {
+		*v = nil
+		return nil
+	}
+	if !v.IsValid() || v.Kind() != '{' {
+		return errors.New("trail: parameters, elements and additional data are JSON objects")
+	}
+	if len(*v) > maxJSON {
+		*v = jsontext.Value(fmt.Sprintf(`{"omitted":true,"originalSize":%d,"reason":"too long"}`, len(*v)))
+	}
+	return nil
+}
+
+// newID is a random UUID, version 4.
+func newID() string {
+	var b [16]byte
+	rand.Read(b[:])
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}

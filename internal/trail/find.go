@@ -1,0 +1,162 @@
+package trail
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"bawn.dev/internal/store"
+)
+
+// Query says which records to find. Empty fields do not restrict.
+type Query struct {
+	Account      string // required: the trail of one account
+	Start, End   time.Time
+	EventID      string
+	EventName    string
+	EventSource  string
+	Username     string
+	ResourceName string // an ARN, or the last part of one
+	ResourceType string
+	AccessKeyID  string
+	ReadOnly     *bool
+	Person       string // OnBehalfOf.UserID
+	ErrorsOnly   bool
+	Limit        int    // 1 to 50; 0 stands for 50
+	Token        string // NextToken of the page before, of the same query
+}
+
+// Entry is a record as it is stored.
+type Entry struct {
+	Seq    int64 // rises with insertion; for Follow
+	Record *Record
+	Event  []byte // CloudTrail's JSON, the exact bytes under the leaf's hash
+}
+
+// Page is one answer to a Query, newest first.
+type Page struct {
+	Entries   []Entry
+	NextToken string // empty at the end; a page may be short, or empty, before it
+}
+
+var (
+	// ErrQuery says that a query is malformed.
+	ErrQuery = errors.New("trail: malformed query")
+	// ErrToken says that a token is not one of this query's.
+	ErrToken = errors.New("trail: not a token of this query")
+)
+
+// MaxLimit is the most records in a page, as in LookupEvents.
+const MaxLimit = 50
+
+// examined bounds the records that one page reads past to find its own.
+const examined = 4096
+
+// place is where a page ends: strictly older records follow.
+type place struct{ time, seq int64 }
+
+// Find returns an account's records, newest first. It sees every record that was
+// committed before the call.
+func (t *Trail) Find(ctx context.Context, q Query) (Page, error) {
+	if q.Account == "" || q.Limit < 0 || q.Limit > MaxLimit {
+		return Page{}, ErrQuery
+	}
+	if q.Limit == 0 {
+		q.Limit = MaxLimit
+	}
+	at, err := q.place()
+	if err != nil {
+		return Page{}, err
+	}
+	if err := t.Seal(ctx); err != nil {
+		return Page{}, err
+	}
+	n, err := t.store.Snapshot(ctx)
+	if err != nil {
+		return Page{}, err
+	}
+	defer n.Close()
+	return q.page(n, at)
+}
+
+func (q Query) page(n *store.Snapshot, at place) (Page, error) {
+	start, end := int64(math.MinInt64), int64(math.MaxInt64)
+	if !q.Start.IsZero() {
+		start = q.Start.UnixMicro()
+	}
+	if !q.End.IsZero() {
+		end = q.End.UnixMicro()
+	}
+	wanted := q.terms()
+	var page Page
+	for read := 0; read < examined; {
+		rows, err := store.Collect(n, scanRow, `SELECT t.seq, t.time, t.account, r.event
+			FROM trail_terms t JOIN trail_records r ON r.seq = t.seq
+			WHERE t.account = ? AND t.term = ? AND t.time >= ? AND t.time <= ? AND (t.time, t.seq) < (?, ?)
+			ORDER BY t.time DESC, t.seq DESC LIMIT ?`,
+			q.Account, wanted[0], start, end, at.time, at.seq, q.Limit+1)
+		if err != nil {
+			return Page{}, err
+		}
+		for _, r := range rows {
+			record, err := UnmarshalEvent(r.event)
+			if err != nil {
+				return Page{}, fmt.Errorf("record %d: %w", r.seq, err)
+			}
+			if !containsAll(record.terms(), wanted) {
+				at = place{r.time, r.seq}
+				continue
+			}
+			if len(page.Entries) == q.Limit {
+				page.NextToken = q.token(at)
+				return page, nil
+			}
+			at = place{r.time, r.seq}
+			page.Entries = append(page.Entries, Entry{r.seq, record, r.event})
+		}
+		if len(rows) <= q.Limit {
+			return page, nil
+		}
+		read += len(rows)
+	}
+	page.NextToken = q.token(at)
+	return page, nil
+}
+
+func containsAll(sorted, wanted []string) bool {
+	for _, w := range wanted {
+		if _, ok := slices.BinarySearch(sorted, w); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// token is a place, and a digest of the query that it is good for.
+func (q Query) token(at place) string {
+	b := binary.BigEndian.AppendUint64(q.digest(), uint64(at.time))
+	return base64.RawURLEncoding.EncodeToString(binary.BigEndian.AppendUint64(b, uint64(at.seq)))
+}
+
+func (q Query) place() (place, error) {
+	if q.Token == "" {
+		return place{math.MaxInt64, math.MaxInt64}, nil
+	}
+	b, err := base64.RawURLEncoding.Strict().DecodeString(q.Token)
+	if err != nil || len(b) != 32 || string(b[:16]) != string(q.digest()) {
+		return place{}, ErrToken
+	}
+	return place{int64(binary.BigEndian.Uint64(b[16:])), int64(binary.BigEndian.Uint64(b[24:]))}, nil
+}
+
+func (q Query) digest() []byte {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %d %d %q", q.Account, q.Start.UnixMicro(), q.End.UnixMicro(), strings.Join(q.terms(), "\x00")))
+	return sum[:16]
+}

@@ -1,0 +1,79 @@
+package trail
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Follow calls fn with every sealed record of every account whose Seq is greater
+// than from, in order, and then with each new one, until the context ends or fn
+// returns an error. A follower that stores the last Seq it handled misses none.
+func (t *Trail) Follow(ctx context.Context, from int64, fn func(Entry) error) error {
+	for {
+		news := t.news()
+		next, err := t.follow(ctx, from, fn)
+		if err != nil {
+			return err
+		}
+		if next != from {
+			from = next
+			continue
+		}
+		// Other copies seal too, and do not announce it here.
+		poll := time.NewTimer(time.Second)
+		select {
+		case <-news:
+		case <-poll.C:
+		case <-ctx.Done():
+			poll.Stop()
+			return ctx.Err()
+		}
+		poll.Stop()
+	}
+}
+
+// follow handles one batch and returns the last sequence number of it.
+func (t *Trail) follow(ctx context.Context, from int64, fn func(Entry) error) (int64, error) {
+	n, err := t.store.Snapshot(ctx)
+	if err != nil {
+		return from, err
+	}
+	defer n.Close()
+	var last int64
+	if err := n.QueryRow("SELECT coalesce(max(seq), 0) FROM trail_leaves").Scan(&last); err != nil {
+		return from, err
+	}
+	rows, err := readRows(n, from, last, batch)
+	if err != nil {
+		return from, err
+	}
+	if err := n.Close(); err != nil { // before fn, which may be slow
+		return from, err
+	}
+	for _, r := range rows {
+		record, err := UnmarshalEvent(r.event)
+		if err != nil {
+			return from, fmt.Errorf("record %d: %w", r.seq, err)
+		}
+		if err := fn(Entry{r.seq, record, r.event}); err != nil {
+			return from, err
+		}
+		from = r.seq
+	}
+	return from, nil
+}
+
+// news returns a channel that is closed at the next seal.
+func (t *Trail) news() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.sealed
+}
+
+func (t *Trail) announce() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	close(t.sealed)
+	t.sealed = make(chan struct{})
+}

@@ -1,0 +1,307 @@
+package trail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"bawn.dev/internal/ledger"
+	"bawn.dev/internal/store"
+)
+
+// None stands for no leaf or record in a [Tampered]; an attacker may use any
+// other number.
+const None = math.MinInt64
+
+// Tampered is one thing that is wrong with the log.
+type Tampered struct {
+	Leaf, Seq int64
+	What      string
+}
+
+func (e *Tampered) Error() string {
+	at := ""
+	if e.Leaf != None {
+		at += fmt.Sprintf(" leaf %d", e.Leaf)
+	}
+	if e.Seq != None {
+		at += fmt.Sprintf(" record %d", e.Seq)
+	}
+	return fmt.Sprintf("trail:%s %s", at, e.What)
+}
+
+// maxProblems bounds the report: after so many the rest is not looked at.
+const maxProblems = 100
+
+// Verify checks the whole log as it is stored: each record hashes to its leaf,
+// the leaves follow each other without gap, no record stands between that is not
+// a leaf, the tree's nodes and roots are what the checkpoints sign, and the
+// lookup index is complete. known are signed checkpoints that were kept
+// elsewhere; the log must extend each. It returns nil, or all problems as
+// *Tampered errors, joined.
+func (t *Trail) Verify(ctx context.Context, known ...[]byte) error {
+	n, err := t.store.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	defer n.Close()
+	v := &verification{trail: t, q: n, lastSeq: None, witnessed: make(map[int64]ledger.Hash)}
+	for _, signed := range known {
+		c, err := t.verifier.Open(signed)
+		if err != nil {
+			return err
+		}
+		v.witnessed[c.Size] = c.Root
+	}
+	for _, step := range []func() error{v.leaves, v.strangers, v.ends} {
+		if err := step(); errors.Is(err, errEnough) {
+			break
+		} else if err != nil {
+			return err
+		}
+	}
+	return errors.Join(v.problems...)
+}
+
+var errEnough = errors.New("enough")
+
+// verification is one walk over the log.
+type verification struct {
+	trail     *Trail
+	q         *store.Snapshot
+	tree      ledger.Range
+	next      int64 // the leaf expected
+	gap       bool  // a leaf is missing: nodes no longer fall together
+	lastSeq   int64 // of the last leaf
+	nodes     int64 // nodes compared
+	terms     int64 // rows of the lookup index expected
+	witnessed map[int64]ledger.Hash
+
+	due       []checkpoint // read and not reached yet
+	loaded    int64        // size of the last one read
+	signed    int64        // size of the last one reached
+	confirmed int64        // size of the last one that held
+	problems  []error
+}
+
+type checkpoint struct {
+	size   int64
+	signed []byte
+}
+
+func (v *verification) report(leaf, seq int64, format string, args ...any) error {
+	v.problems = append(v.problems, &Tampered{leaf, seq, fmt.Sprintf(format, args...)})
+	if len(v.problems) >= maxProblems {
+		return errEnough
+	}
+	return nil
+}
+
+// sealedRow is a leaf with the record that it stands for.
+type sealedRow struct {
+	leaf, seq int64
+	hash      []byte
+	time      *int64
+	account   *string
+	event     []byte
+}
+
+// leaves walks all leaves in order.
+func (v *verification) leaves() error {
+	for from := int64(-1); ; {
+		rows, err := store.Collect(v.q, func(r *store.Rows) (s sealedRow, err error) {
+			return s, r.Scan(&s.leaf, &s.seq, &s.hash, &s.time, &s.account, &s.event)
+		}, `SELECT l.leaf, l.seq, l.hash, r.time, r.account, r.event
+			FROM trail_leaves l LEFT JOIN trail_records r ON r.seq = l.seq
+			WHERE l.leaf > ? ORDER BY l.leaf LIMIT 256`, from)
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		from = rows[len(rows)-1].leaf
+		var nodes []ledger.Hash
+		for _, r := range rows {
+			if err := v.leaf(r); err != nil {
+				return err
+			}
+			nodes = append(nodes, v.tree.Add(asHash(r.hash))...)
+			if err := v.checkpoint(); err != nil {
+				return err
+			}
+		}
+		if err := v.compare(nodes, rows[0].leaf); err != nil {
+			return err
+		}
+	}
+}
+
+// leaf checks one record against its leaf. The tree is computed from the leaf's
+// hash, so that an altered record is told apart from its neighbours.
+func (v *verification) leaf(r sealedRow) error {
+	defer func() { v.next, v.lastSeq = r.leaf+1, r.seq }()
+	if r.leaf != v.next {
+		v.gap = true
+		if err := v.report(v.next, None, "is missing: leaf %d follows", r.leaf); err != nil {
+			return err
+		}
+	}
+	if r.seq <= v.lastSeq {
+		if err := v.report(r.leaf, r.seq, "is out of order: it follows record %d", v.lastSeq); err != nil {
+			return err
+		}
+	}
+	if r.time == nil {
+		return v.report(r.leaf, r.seq, "was deleted")
+	}
+	if ledger.LeafHash(r.event) != asHash(r.hash) {
+		return v.report(r.leaf, r.seq, "was altered: it does not hash to its leaf")
+	}
+	return v.columns(r)
+}
+
+// columns checks what is derived from a record that is authentic.
+func (v *verification) columns(r sealedRow) error {
+	record, err := UnmarshalEvent(r.event)
+	if err != nil {
+		return v.report(r.leaf, r.seq, "is not an event")
+	}
+	if record.Account != *r.account || record.EventTime.Unix() != *r.time/1e6 {
+		return v.report(r.leaf, r.seq, "is filed under account %q and another time than its own", *r.account)
+	}
+	for _, term := range record.terms() {
+		v.terms++
+		var n int
+		if err := v.q.QueryRow("SELECT count(*) FROM trail_terms WHERE account = ? AND term = ? AND time = ? AND seq = ?",
+			*r.account, term, *r.time, r.seq).Scan(&n); err != nil {
+			return err
+		}
+		if n != 1 {
+			return v.report(r.leaf, r.seq, "is not in the lookup index under %q", term)
+		}
+	}
+	return nil
+}
+
+// compare checks the stored nodes of the tree, from the first leaf given.
+func (v *verification) compare(nodes []ledger.Hash, first int64) error {
+	if v.gap {
+		return nil // what is wrong was said; all later nodes differ
+	}
+	from := ledger.StoredCount(first)
+	rows, err := store.Collect(v.q, func(r *store.Rows) (h []byte, err error) { return h, r.Scan(&h) },
+		"SELECT hash FROM trail_hashes WHERE idx >= ? AND idx < ? ORDER BY idx", from, from+int64(len(nodes)))
+	if err != nil {
+		return err
+	}
+	v.nodes += int64(len(rows))
+	for i, h := range nodes {
+		if i >= len(rows) || asHash(rows[i]) != h {
+			return v.report(ledger.LeafOf(from+int64(i)), None, "has another hash than the tree's node %d, or the node is missing", from+int64(i))
+		}
+	}
+	return nil
+}
+
+// checkpoint checks the checkpoint of the tree's present size, if there is one.
+func (v *verification) checkpoint() error {
+	size, root := v.tree.Size(), v.tree.Root
+	if want, ok := v.witnessed[size]; ok && !v.gap {
+		delete(v.witnessed, size)
+		if want != root() {
+			if err := v.report(None, None, "the first %d records are not those of the checkpoint that was kept elsewhere", size); err != nil {
+				return err
+			}
+		}
+	}
+	if len(v.due) == 0 {
+		var err error
+		if v.due, err = store.Collect(v.q, func(r *store.Rows) (c checkpoint, err error) {
+			return c, r.Scan(&c.size, &c.signed)
+		}, "SELECT size, signed FROM trail_checkpoints WHERE size > ? ORDER BY size LIMIT 256", v.loaded); err != nil {
+			return err
+		}
+		if len(v.due) == 0 {
+			return nil
+		}
+		v.loaded = v.due[len(v.due)-1].size
+	}
+	if v.due[0].size != size {
+		return nil
+	}
+	c := v.due[0]
+	v.due, v.signed = v.due[1:], size
+	said, err := v.trail.verifier.Open(c.signed)
+	if err != nil || said.Size != size {
+		return v.report(None, None, "the checkpoint over %d records is not one that this log's key signed", size)
+	}
+	if !v.gap && said.Root != root() {
+		return v.report(v.confirmed, None, "or a later one before leaf %d is not what was signed", size)
+	}
+	v.confirmed = size
+	return nil
+}
+
+// strangers looks for records among the sealed ones that are no leaf.
+func (v *verification) strangers() error {
+	seqs, err := store.Collect(v.q, func(r *store.Rows) (seq int64, err error) { return seq, r.Scan(&seq) },
+		`SELECT r.seq FROM trail_records r WHERE r.seq <= ?
+			AND NOT EXISTS (SELECT 1 FROM trail_leaves l WHERE l.seq = r.seq) ORDER BY r.seq LIMIT ?`, v.lastSeq, maxProblems)
+	if err != nil {
+		return err
+	}
+	for _, seq := range seqs {
+		if err := v.report(None, seq, "was inserted: it is no leaf, and later ones are"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ends checks that nothing ends early or goes on too long.
+func (v *verification) ends() error {
+	size := v.next
+	var newest, nodes, terms int64
+	if err := v.q.QueryRow("SELECT coalesce(max(size), 0) FROM trail_checkpoints").Scan(&newest); err != nil {
+		return err
+	}
+	if newest > size {
+		if err := v.report(size, None, "and what follows was cut off: a checkpoint signs %d records", newest); err != nil {
+			return err
+		}
+	}
+	if v.signed < size && newest <= size {
+		if err := v.report(v.signed, None, "and what follows is signed by no checkpoint"); err != nil {
+			return err
+		}
+	}
+	for over := range v.witnessed {
+		if over > size {
+			if err := v.report(size, None, "and what follows was cut off: a checkpoint kept elsewhere signs %d records", over); err != nil {
+				return err
+			}
+		}
+	}
+	if len(v.problems) > 0 {
+		return nil // the counts below would only repeat what was found
+	}
+	if err := v.q.QueryRow("SELECT count(*) FROM trail_hashes").Scan(&nodes); err != nil {
+		return err
+	}
+	if err := v.q.QueryRow("SELECT count(*) FROM trail_terms").Scan(&terms); err != nil {
+		return err
+	}
+	if nodes != v.nodes {
+		return v.report(None, None, "%d nodes are stored, the tree has %d", nodes, v.nodes)
+	}
+	if terms != v.terms {
+		return v.report(None, None, "the lookup index has %d rows, the records make %d", terms, v.terms)
+	}
+	return nil
+}
+
+func asHash(b []byte) (h ledger.Hash) {
+	if len(b) == len(h) {
+		copy(h[:], b)
+	}
+	return h
+}
