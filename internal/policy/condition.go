@@ -36,13 +36,13 @@ func (c *condition) met(e *env, deny bool) bool {
 	if len(have) == 0 {
 		return c.missing()
 	}
-	any := c.quantifier == forAny || c.quantifier == single && deny
+	enough := c.quantifier == forAny || c.quantifier == single && deny
 	for _, v := range have {
-		if c.holds(e.in.Context, v, deny) == any {
-			return any
+		if c.holds(e.in.Context, v, deny) == enough {
+			return enough
 		}
 	}
-	return !any
+	return !enough
 }
 
 // missing is the answer for a key without values.

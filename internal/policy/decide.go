@@ -132,12 +132,12 @@ func (w *weighing) sessionFree() bool {
 func (w *weighing) levels(gate Gate, levels [][]Doc) bool {
 	pass := levels == nil || len(levels) > 0
 	for level, docs := range levels {
-		any := false
+		some := false
 		for i := range docs {
 			allow, _ := w.look(&docs[i], gate, level)
-			any = any || allow > stranger
+			some = some || allow > stranger
 		}
-		pass = pass && any
+		pass = pass && some
 	}
 	return pass
 }
