@@ -1,0 +1,293 @@
+package iam
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"bawn.dev/internal/api"
+	"bawn.dev/internal/policy"
+	shape "bawn.dev/internal/shape/iam"
+	"bawn.dev/internal/store"
+)
+
+// A managed policy stands by itself and can be attached. Its only version is v1:
+// a customer's changes when it is made anew, AWS's with a release.
+type managed struct {
+	id, account string
+	path, name  string
+	description string
+	document    string
+	created     time.Time
+	tags        []tag
+	doc         policy.Doc // parsed, where it was asked for
+}
+
+const onlyVersion = "v1"
+
+// supplier is the account in the ARNs of AWS-managed policies.
+const supplier = "aws"
+
+func (m *managed) arn() string { return policyARN(m.account, m.path, m.name) }
+
+func policyARN(account, path, name string) string {
+	return "arn:aws:iam::" + account + ":policy" + path + name
+}
+
+func policyKey(id string) string { return "iam:policy/" + id }
+
+func policyNameKey(account, name string) string {
+	return "iam:policyname/" + account + "/" + fold(name)
+}
+
+// resource is the policy as decisions see it. AWS-managed ones belong to whoever
+// asks: no account owns them.
+func (m *managed) resource() api.Resource {
+	r := api.Resource{ARN: m.arn(), Account: m.account, Type: "AWS::IAM::ManagedPolicy", Tags: tagMap(m.tags)}
+	if m.account == supplier {
+		r.Account = ""
+	}
+	return r
+}
+
+func parsedManaged(arn, document string) (policy.Doc, error) {
+	p, err := policy.Parse([]byte(document), policy.Identity)
+	return policy.Doc{Name: arn, Policy: p}, err
+}
+
+const policyColumns = `id, account, path, name, description, document, created`
+
+func scanManaged(scan func(...any) error) (*managed, error) {
+	m := &managed{}
+	var created int64
+	err := scan(&m.id, &m.account, &m.path, &m.name, &m.description, &m.document, &created)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	m.created = time.UnixMicro(created).UTC()
+	return m, err
+}
+
+func managedByID(q querier, id string) (*managed, error) {
+	return scanManaged(q.QueryRow(`SELECT `+policyColumns+` FROM iam_policies WHERE id = ?`, id).Scan)
+}
+
+// managedByARN finds a policy, or answers nil. The snapshot remembers what was
+// asked and found.
+func (s *Service) managedByARN(sn *store.Snapshot, name string) (*managed, error) {
+	if m := s.supplied[name]; m != nil {
+		return m, nil
+	}
+	account, path, ok := cutPolicyARN(name)
+	if !ok {
+		return nil, nil
+	}
+	last := path[strings.LastIndex(path, "/")+1:]
+	if _, err := sn.Version(policyNameKey(account, last)); err != nil {
+		return nil, err
+	}
+	m, err := scanManaged(sn.QueryRow(`SELECT `+policyColumns+` FROM iam_policies WHERE account = ? AND folded = ?`, account, fold(last)).Scan)
+	if m == nil || err != nil || m.arn() != name {
+		return nil, err
+	}
+	if _, err := sn.Version(policyKey(m.id)); err != nil {
+		return nil, err
+	}
+	m.tags, err = tagsOf(sn, m.id)
+	return m, err
+}
+
+func cutPolicyARN(name string) (account, path string, ok bool) {
+	after, ok := strings.CutPrefix(name, "arn:aws:iam::")
+	if !ok {
+		return "", "", false
+	}
+	account, path, ok = strings.Cut(after, ":policy/")
+	return account, path, ok
+}
+
+// policyTarget resolves the managed policy that an operation names.
+func (s *Service) policyTarget(c *api.Call, name, action string) (*managed, []api.Demand, error) {
+	account, _, ok := cutPolicyARN(name)
+	if !ok {
+		return nil, nil, fail("InvalidInput", "ARN %s is not valid.", name)
+	}
+	if account != c.Account && account != supplier {
+		return nil, nil, noSuchPolicy(name) // another account's is not looked for
+	}
+	m, err := s.managedByARN(c.Snapshot, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if m == nil {
+		return nil, api.On(action, api.Resource{ARN: name, Type: "AWS::IAM::ManagedPolicy", Missing: noSuchPolicy(name)}), nil
+	}
+	return m, []api.Demand{{Action: action, Resource: m.resource(), Keys: resourceTagKeys(m.tags)}}, nil
+}
+
+// toPolicy is a policy as the API describes it.
+func toPolicy(q querier, m *managed, account string) (shape.Policy, error) {
+	n, err := count(q, `SELECT COUNT(*) FROM iam_attachments WHERE policy = ? AND account = ?`, m.id, account)
+	attached, attachable := int32(n), true
+	return shape.Policy{
+		Arn: m.arn(), AttachmentCount: &attached, PermissionsBoundaryUsageCount: new(int32), IsAttachable: &attachable,
+		CreateDate: m.created, UpdateDate: m.created, DefaultVersionId: onlyVersion, Description: m.description,
+		Path: m.path, PolicyId: m.id, PolicyName: m.name, Tags: m.tags,
+	}, err
+}
+
+func (s *Service) newPolicy(_ context.Context, c *api.Call, in *shape.CreatePolicyInput) (*managed, []api.Demand, error) {
+	if err := checkTags(in.Tags); err != nil {
+		return nil, nil, err
+	}
+	m := &managed{
+		id: newID("ANPA", 17), account: c.Account, path: in.Path, name: in.PolicyName, description: in.Description,
+		document: in.PolicyDocument, created: c.Now.UTC().Truncate(time.Second), tags: in.Tags,
+	}
+	if m.path == "" {
+		m.path = "/"
+	}
+	r := m.resource()
+	r.Tags = nil
+	return m, creating("iam:CreatePolicy", "iam:TagPolicy", r, in.Tags), nil
+}
+
+func (s *Service) createPolicy(_ context.Context, c *api.Call, _ *shape.CreatePolicyInput, m *managed) (api.Commit[shape.CreatePolicyOutput], error) {
+	if _, err := c.Snapshot.Version(policyNameKey(m.account, m.name)); err != nil {
+		return nil, err
+	}
+	n, err := count(c.Snapshot, `SELECT COUNT(*) FROM iam_policies WHERE account = ? AND folded = ?`, m.account, fold(m.name))
+	if err != nil {
+		return nil, err
+	}
+	if n > 0 {
+		return nil, fail("EntityAlreadyExists", "A policy called %s already exists. Duplicate names are not allowed.", m.name)
+	}
+	if _, err := s.read(m.document, policy.Identity, maxManagedDocument); err != nil {
+		return nil, err
+	}
+	return func(tx *store.Tx) (*shape.CreatePolicyOutput, error) {
+		n, err := count(tx, `SELECT COUNT(*) FROM iam_policies WHERE account = ?`, m.account)
+		if err != nil {
+			return nil, err
+		}
+		if n >= maxPolicies {
+			return nil, exceeded("PoliciesPerAccount", maxPolicies)
+		}
+		if _, err := tx.Exec(`INSERT INTO iam_policies (id, account, path, name, folded, description, document, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+			m.id, m.account, m.path, m.name, fold(m.name), m.description, m.document, m.created.UnixMicro()); err != nil {
+			return nil, err
+		}
+		if err := putTags(tx, m.id, m.tags); err != nil {
+			return nil, err
+		}
+		p, err := toPolicy(tx, m, m.account)
+		if err != nil {
+			return nil, err
+		}
+		return &shape.CreatePolicyOutput{Policy: &p}, tx.Touch(policyKey(m.id), policyNameKey(m.account, m.name))
+	}, nil
+}
+
+func (s *Service) gottenPolicy(_ context.Context, c *api.Call, in *shape.GetPolicyInput) (*managed, []api.Demand, error) {
+	return s.policyTarget(c, in.PolicyArn, "iam:GetPolicy")
+}
+
+func (s *Service) getPolicy(_ context.Context, c *api.Call, _ *shape.GetPolicyInput, m *managed) (*shape.GetPolicyOutput, error) {
+	p, err := toPolicy(c.Snapshot, m, c.Account)
+	return &shape.GetPolicyOutput{Policy: &p}, err
+}
+
+func (s *Service) gottenPolicyVersion(_ context.Context, c *api.Call, in *shape.GetPolicyVersionInput) (*managed, []api.Demand, error) {
+	return s.policyTarget(c, in.PolicyArn, "iam:GetPolicyVersion")
+}
+
+func (s *Service) getPolicyVersion(_ context.Context, _ *api.Call, in *shape.GetPolicyVersionInput, m *managed) (*shape.GetPolicyVersionOutput, error) {
+	if in.VersionId != onlyVersion {
+		return nil, fail("NoSuchEntity", "Policy %s version %s does not exist or is not attachable.", m.arn(), in.VersionId)
+	}
+	standard := true
+	return &shape.GetPolicyVersionOutput{PolicyVersion: &shape.PolicyVersion{
+		CreateDate: m.created, Document: answered(m.document), IsDefaultVersion: &standard, VersionId: onlyVersion,
+	}}, nil
+}
+
+func (s *Service) listedPolicies(_ context.Context, c *api.Call, in *shape.ListPoliciesInput) (struct{}, []api.Demand, error) {
+	prefix := in.PathPrefix
+	if prefix == "" {
+		prefix = "/"
+	}
+	return struct{}{}, api.On("iam:ListPolicies", api.Resource{ARN: "arn:aws:iam::" + c.Account + ":policy" + prefix, Type: "AWS::IAM::ManagedPolicy"}), nil
+}
+
+// listPolicies sorts in memory: the quota keeps an account's policies few.
+func (s *Service) listPolicies(_ context.Context, c *api.Call, in *shape.ListPoliciesInput, _ struct{}) (*shape.ListPoliciesOutput, error) {
+	p, err := paging(in.Marker, in.MaxItems)
+	if err != nil {
+		return nil, err
+	}
+	out := &shape.ListPoliciesOutput{Policies: []shape.Policy{}, IsTruncated: new(bool)}
+	if in.PolicyUsageFilter == shape.PolicyUsageTypePermissionsBoundary {
+		return out, nil // nothing is used as one
+	}
+	var all []*managed
+	if in.Scope != shape.PolicyScopeTypeLocal {
+		for _, m := range s.supplied {
+			all = append(all, m)
+		}
+	}
+	if in.Scope != shape.PolicyScopeTypeAws {
+		local, err := store.Collect(c.Snapshot, func(r *store.Rows) (*managed, error) { return scanManaged(r.Scan) },
+			`SELECT `+policyColumns+` FROM iam_policies WHERE account = ?`, c.Account)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, local...)
+	}
+	attached, err := attachedAnywhere(c.Snapshot, c.Account)
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(m *managed) bool {
+		return !strings.HasPrefix(m.path, in.PathPrefix) || in.OnlyAttached != nil && *in.OnlyAttached && !attached[m.id]
+	})
+	slices.SortFunc(all, func(a, b *managed) int { return strings.Compare(a.arn(), b.arn()) })
+	all, out.IsTruncated, out.Marker = cut(p, rest(p, all, (*managed).arn), (*managed).arn)
+	for _, m := range all {
+		shown, err := toPolicy(c.Snapshot, m, c.Account)
+		if err != nil {
+			return nil, err
+		}
+		shown.Tags, shown.Description = nil, "" // as in AWS
+		out.Policies = append(out.Policies, shown)
+	}
+	return out, nil
+}
+
+func (s *Service) deletedPolicy(_ context.Context, c *api.Call, in *shape.DeletePolicyInput) (*managed, []api.Demand, error) {
+	return s.policyTarget(c, in.PolicyArn, "iam:DeletePolicy")
+}
+
+func (s *Service) deletePolicy(_ context.Context, _ *api.Call, _ *shape.DeletePolicyInput, m *managed) (api.Commit[shape.DeletePolicyOutput], error) {
+	if m.account == supplier {
+		return nil, fail("AccessDenied", "Cannot delete an AWS managed policy.")
+	}
+	return func(tx *store.Tx) (*shape.DeletePolicyOutput, error) {
+		n, err := count(tx, `SELECT COUNT(*) FROM iam_attachments WHERE policy = ?`, m.id)
+		if err != nil {
+			return nil, err
+		}
+		if n > 0 {
+			return nil, fail("DeleteConflict", "Cannot delete a policy attached to entities.")
+		}
+		for _, statement := range []string{`DELETE FROM iam_policies WHERE id = ?`, `DELETE FROM iam_tags WHERE owner = ?`} {
+			if _, err := tx.Exec(statement, m.id); err != nil {
+				return nil, err
+			}
+		}
+		return &shape.DeletePolicyOutput{}, tx.Touch(policyKey(m.id), policyNameKey(m.account, m.name))
+	}, nil
+}

@@ -1,0 +1,139 @@
+package iam
+
+import (
+	"context"
+	"fmt"
+
+	"bawn.dev/internal/api"
+	"bawn.dev/internal/policy"
+	"bawn.dev/internal/store"
+)
+
+// A principal is an entity with all that speaks for it, parsed.
+type principal struct {
+	row    *entity
+	entity *api.Entity
+}
+
+// Principal finds a user or role by its unique id, with its policies as the
+// snapshot sees them. A missing one is ErrGone. It implements authz.Principals and
+// is on the path of every call: as long as nothing changed it costs one look-up
+// of versions.
+func (s *Service) Principal(_ context.Context, sn *store.Snapshot, id string) (*api.Entity, error) {
+	p, err := s.principal(sn, id)
+	if err != nil {
+		return nil, err
+	}
+	return p.entity, nil
+}
+
+func (s *Service) principal(sn *store.Snapshot, id string) (*principal, error) {
+	if p, ok, err := s.entities.get(sn, id); ok || err != nil {
+		return p, err
+	}
+	if _, err := sn.Version(entityKey(id)); err != nil {
+		return nil, err
+	}
+	row, err := entityByID(sn, id)
+	if err != nil {
+		return nil, err
+	}
+	if row == nil {
+		return nil, api.ErrGone
+	}
+	p, keys, err := s.load(sn, row)
+	if err != nil {
+		return nil, fmt.Errorf("iam: %s: %w", row.arn(), err)
+	}
+	return p, s.entities.put(sn, id, p, keys...)
+}
+
+// load reads and parses what belongs to an entity, and says which version keys
+// that depends on.
+func (s *Service) load(sn *store.Snapshot, row *entity) (*principal, []string, error) {
+	var err error
+	if row.tags, err = tagsOf(sn, row.id); err != nil {
+		return nil, nil, err
+	}
+	e := &api.Entity{
+		Kind: api.KindUser, ID: row.id, ARN: row.arn(), Name: row.name, Account: row.account,
+		Tags: tagMap(row.tags), Created: row.created, NotBefore: row.notBefore,
+	}
+	if row.kind == role {
+		e.Kind, e.MaxSession = api.KindRole, row.maxSession
+		if e.Trust, err = s.trust(sn, row); err != nil {
+			return nil, nil, err
+		}
+	}
+	inline, err := inlinePolicies(sn, row.id)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, text := range inline {
+		parsed, err := policy.Parse([]byte(text.document), policy.Identity)
+		if err != nil {
+			return nil, nil, err
+		}
+		e.Policies = append(e.Policies, policy.Doc{Name: "inline policy " + text.name + " of " + e.ARN, Policy: parsed})
+	}
+	attached, err := attachments(sn, row.id)
+	if err != nil {
+		return nil, nil, err
+	}
+	keys := []string{row.key()}
+	for _, a := range attached {
+		doc, err := s.Policy(sn, a.policy)
+		if err != nil {
+			return nil, nil, err
+		}
+		e.Policies = append(e.Policies, *doc)
+		if s.supplied[a.arn] == nil {
+			keys = append(keys, policyKey(a.policy))
+		}
+	}
+	return &principal{row, e}, keys, nil
+}
+
+// trust parses a role's trust policy as it is meant today: see binding.go.
+func (s *Service) trust(sn *store.Snapshot, row *entity) (*policy.Doc, error) {
+	bound, err := bindings(sn, row.id)
+	if err != nil {
+		return nil, err
+	}
+	text, err := rewritePrincipals(row.trust, bound.meaning)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := policy.Parse([]byte(text), policy.Trust)
+	if err != nil {
+		return nil, err
+	}
+	return &policy.Doc{Name: "trust policy of " + row.arn(), Policy: parsed}, nil
+}
+
+// Policy is a managed policy by its unique id. A missing one is ErrGone. Besides
+// entities, sessions name policies in this way.
+func (s *Service) Policy(sn *store.Snapshot, id string) (*policy.Doc, error) {
+	for _, m := range s.supplied {
+		if m.id == id {
+			return &m.doc, nil
+		}
+	}
+	if doc, ok, err := s.policies.get(sn, id); ok || err != nil {
+		return &doc, err
+	}
+	if _, err := sn.Version(policyKey(id)); err != nil {
+		return nil, err
+	}
+	m, err := managedByID(sn, id)
+	if err != nil {
+		return nil, err
+	}
+	if m == nil {
+		return nil, api.ErrGone
+	}
+	if m.doc, err = parsedManaged(m.arn(), m.document); err != nil {
+		return nil, err
+	}
+	return &m.doc, s.policies.put(sn, id, m.doc, policyKey(id))
+}

@@ -1,0 +1,98 @@
+package iam
+
+import (
+	"database/sql"
+	"errors"
+	"strings"
+	"time"
+
+	"bawn.dev/internal/store"
+)
+
+// Migrations are the tables of the service. Times are microseconds since 1970.
+func Migrations() []store.Migration {
+	return []store.Migration{{Room: "iam", Version: 1, SQL: []string{
+		// Users and roles. Names are unique in a kind and account, without regard to case.
+		`CREATE TABLE iam_entities (
+			id TEXT PRIMARY KEY, kind TEXT NOT NULL, account TEXT NOT NULL, path TEXT NOT NULL, name TEXT NOT NULL,
+			folded TEXT NOT NULL, description TEXT NOT NULL, trust TEXT NOT NULL, max_session INTEGER NOT NULL,
+			created INTEGER NOT NULL, not_before INTEGER NOT NULL) WITHOUT ROWID`,
+		`CREATE UNIQUE INDEX iam_entities_name ON iam_entities (account, kind, folded)`,
+		// Customer-managed policies.
+		`CREATE TABLE iam_policies (
+			id TEXT PRIMARY KEY, account TEXT NOT NULL, path TEXT NOT NULL, name TEXT NOT NULL, folded TEXT NOT NULL,
+			description TEXT NOT NULL, document TEXT NOT NULL, created INTEGER NOT NULL) WITHOUT ROWID`,
+		`CREATE UNIQUE INDEX iam_policies_name ON iam_policies (account, folded)`,
+		`CREATE TABLE iam_attachments (
+			owner TEXT NOT NULL, policy TEXT NOT NULL, arn TEXT NOT NULL, account TEXT NOT NULL,
+			PRIMARY KEY (owner, policy)) WITHOUT ROWID`,
+		`CREATE INDEX iam_attachments_policy ON iam_attachments (policy, account)`,
+		`CREATE TABLE iam_inline (
+			owner TEXT NOT NULL, name TEXT NOT NULL, document TEXT NOT NULL, PRIMARY KEY (owner, name)) WITHOUT ROWID`,
+		// Tags of users, roles and policies. Keys are unique without regard to case.
+		`CREATE TABLE iam_tags (
+			owner TEXT NOT NULL, folded TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL,
+			PRIMARY KEY (owner, folded)) WITHOUT ROWID`,
+		`CREATE TABLE iam_access_keys (
+			id TEXT PRIMARY KEY, owner TEXT NOT NULL, active BOOLEAN NOT NULL, sealed BLOB NOT NULL,
+			created INTEGER NOT NULL) WITHOUT ROWID`,
+		`CREATE INDEX iam_access_keys_owner ON iam_access_keys (owner)`,
+		// Which unique id a principal of a role's trust policy had when that was written.
+		`CREATE TABLE iam_bindings (
+			owner TEXT NOT NULL, principal TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (owner, principal)) WITHOUT ROWID`,
+		`CREATE INDEX iam_bindings_id ON iam_bindings (id)`,
+	}}}
+}
+
+const entityColumns = `id, kind, account, path, name, description, trust, max_session, created, not_before`
+
+func scanEntity(scan func(...any) error) (*entity, error) {
+	e := &entity{}
+	var maxSession, created, notBefore int64
+	err := scan(&e.id, &e.kind, &e.account, &e.path, &e.name, &e.description, &e.trust, &maxSession, &created, &notBefore)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	e.maxSession = time.Duration(maxSession) * time.Second
+	e.created = time.UnixMicro(created).UTC()
+	if notBefore != 0 {
+		e.notBefore = time.UnixMicro(notBefore).UTC()
+	}
+	return e, nil
+}
+
+func entityByID(q querier, id string) (*entity, error) {
+	return scanEntity(q.QueryRow(`SELECT `+entityColumns+` FROM iam_entities WHERE id = ?`, id).Scan)
+}
+
+func entityByName(q querier, k kind, account, name string) (*entity, error) {
+	return scanEntity(q.QueryRow(`SELECT `+entityColumns+` FROM iam_entities
+		WHERE account = ? AND kind = ? AND folded = ?`, account, string(k), fold(name)).Scan)
+}
+
+func insertEntity(tx *store.Tx, e *entity) error {
+	_, err := tx.Exec(`INSERT INTO iam_entities (id, kind, account, path, name, folded, description, trust, max_session, created, not_before)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`,
+		e.id, string(e.kind), e.account, e.path, e.name, fold(e.name), e.description, e.trust,
+		int64(e.maxSession/time.Second), e.created.UnixMicro())
+	if err != nil {
+		return err
+	}
+	if err := putTags(tx, e.id, e.tags); err != nil {
+		return err
+	}
+	return tx.Touch(e.key(), nameKey(e.kind, e.account, e.name))
+}
+
+// count answers a SELECT COUNT.
+func count(q querier, query string, args ...any) (int, error) {
+	var n int
+	err := q.QueryRow(query, args...).Scan(&n)
+	return n, err
+}
+
+// fold makes names comparable that differ in case only.
+func fold(name string) string { return strings.ToLower(name) }
