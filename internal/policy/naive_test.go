@@ -20,6 +20,12 @@ import (
 type naive struct {
 	*Input
 	text map[*Policy]string
+	read map[*Policy]naiveDocument
+}
+
+type naiveDocument struct {
+	Version   string
+	Statement []map[string]any
 }
 
 // answer is a verdict of three.
@@ -108,12 +114,12 @@ func (n naive) decide() answer {
 // ask lists how the matching statements of an effect name the caller; nil if
 // none matches.
 func (n naive) ask(d Doc, effect string) (how []string) {
-	var document struct {
-		Version   string
-		Statement []map[string]any
-	}
-	if err := json.Unmarshal([]byte(n.text[d.Policy]), &document); err != nil {
-		panic(err)
+	document, ok := n.read[d.Policy]
+	if !ok {
+		if err := json.Unmarshal([]byte(n.text[d.Policy]), &document); err != nil {
+			panic(err)
+		}
+		n.read[d.Policy] = document
 	}
 	for _, s := range document.Statement {
 		if s["Effect"] != effect {

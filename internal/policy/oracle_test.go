@@ -192,7 +192,7 @@ func TestOracle(t *testing.T) {
 	for seed := range uint64(cases) {
 		m := &maker{rand.New(rand.NewPCG(seed, 7)), t, map[*Policy]string{}}
 		in := m.input()
-		want := naive{&in, m.text}.decide()
+		want := naive{&in, m.text, map[*Policy]naiveDocument{}}.decide()
 		count[want]++
 		x := Explain(&in)
 		got := silent
