@@ -76,6 +76,9 @@ func (x *xmlWriter) query(op *operation, requestID string, src reflect.Value) er
 		x.buf = append(x.buf, xmlHeader...)
 		x.open(root, x.service.XMLNamespace+"/")
 		x.leaf("requestId", requestID)
+		if len(op.out.fields) == 0 {
+			x.leaf("return", "true") // as EC2 answers what has nothing to say
+		}
 		if err := x.members(op.out, src, op); err != nil {
 			return err
 		}
