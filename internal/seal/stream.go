@@ -84,9 +84,9 @@ func (s *stream) seal(dst, plain []byte, index int64, final bool) []byte {
 
 // open appends the plaintext of a chunk to dst.
 func (s *stream) open(dst, sealed []byte, index int64, final bool) ([]byte, error) {
-	// One plaintext has one form: only the empty stream has an empty chunk, and only a last chunk is short.
-	if short := len(sealed) < sealedChunk; short && !final || index >= MaxChunks ||
-		len(sealed) == chunkOverhead && index > 0 {
+	// One plaintext has one form: only the empty stream has an empty chunk. (Readers cut the stream into full chunks,
+	// so only a last one can be short.)
+	if index >= MaxChunks || len(sealed) == chunkOverhead && index > 0 {
 		return nil, ErrOpen
 	}
 	plain, err := s.aead.Open(dst, nil, sealed, s.chunkAAD(index, final))

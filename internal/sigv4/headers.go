@@ -7,7 +7,7 @@ import (
 )
 
 // checkHeaders refuses a request with a signed header that is not there, or with one that had to be signed and is
-// not: the host, and every x-amz-* header, for these change what a request means.
+// not: the host, and every x-amz-* header (x-amz-date is one), for these change what a request means.
 func (s *Signature) checkHeaders(r *http.Request) error {
 	for _, name := range s.SignedHeaders {
 		if name != "host" && len(headerValues(r, name)) == 0 {
@@ -16,9 +16,6 @@ func (s *Signature) checkHeaders(r *http.Request) error {
 	}
 	if !s.covers("host") {
 		return refuse(HeaderNotSigned, "the host is not a signed header")
-	}
-	if !s.Presigned && !s.covers("x-amz-date") {
-		return refuse(HeaderNotSigned, "x-amz-date is not a signed header")
 	}
 	for name := range r.Header {
 		if len(name) < 6 || !strings.EqualFold(name[:6], "X-Amz-") {
