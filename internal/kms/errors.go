@@ -31,9 +31,9 @@ func errCiphertext() *api.Error { return fail("InvalidCiphertextException", "") 
 // alone names and that she may not use: that there is none and that it is not
 // hers look the same.
 func errUnnamed() *api.Error {
-	return fail("AccessDeniedException", "The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access.")
+	return fail("AccessDenied", "The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access.")
 }
 
 func errForeign(action string) *api.Error {
-	return fail("AccessDeniedException", "%s cannot be performed on a KMS key of a different account.", action)
+	return fail("AccessDenied", "%s cannot be performed on a KMS key of a different account.", action)
 }

@@ -27,7 +27,7 @@ func (s *Service) newKey(_ context.Context, c *api.Call, in *kms.CreateKeyInput)
 	if in.Origin != "" && in.Origin != kms.OriginTypeAwsKms {
 		return nil, nil, fail("UnsupportedOperationException", "Origin %s is not supported.", in.Origin)
 	}
-	doc, err := parsePolicy(in.Policy, c.Account)
+	doc, err := s.checked(in.Policy, c.Account)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -33,6 +33,18 @@ func defaultPolicy(account string) string {
 }`
 }
 
+// checked is parsePolicy for what a customer puts.
+func (s *Service) checked(text, account string) (*policy.Doc, error) {
+	doc, err := parsePolicy(text, account)
+	if err != nil || s.Catalogue == nil {
+		return doc, err
+	}
+	if found := policy.Validate(doc.Policy, s.Catalogue); len(found) > 0 {
+		return nil, fail("MalformedPolicyDocumentException", "%s", found[0].Message)
+	}
+	return doc, nil
+}
+
 // delegation stands in for the policy of a key that does not exist.
 func delegation(account string) *policy.Doc {
 	doc, err := parsePolicy("", account)
@@ -92,7 +104,7 @@ func (s *Service) putKeyPolicy(ctx context.Context, c *api.Call, in *kms.PutKeyP
 	if in.Policy == "" {
 		return nil, invalid("Policy must not be empty.")
 	}
-	doc, err := parsePolicy(in.Policy, c.Account)
+	doc, err := s.checked(in.Policy, c.Account)
 	if err != nil {
 		return nil, err
 	}

@@ -20,16 +20,20 @@ import (
 	"fmt"
 
 	"bawn.dev/internal/api"
+	"bawn.dev/internal/policy"
 	"bawn.dev/internal/seal"
 	"bawn.dev/internal/shape/kms"
 	"bawn.dev/internal/store"
 )
 
-// Config is what the service is made of. All of it is needed.
+// Config is what the service is made of. Everything is needed but Catalogue.
 type Config struct {
 	Region string
 	// Key wraps key material: 32 bytes derived from the root key.
 	Key []byte
+	// Catalogue knows the actions and condition keys that a key policy may name;
+	// nil judges none.
+	Catalogue policy.Catalogue
 	// Happened is the door's: AWS-managed keys come into being on first use, which
 	// nobody asked for and nobody can refuse. A function, since the door is made
 	// after its services.

@@ -50,7 +50,7 @@ func fromKMS(err error) error {
 	switch {
 	case !ok:
 		return err
-	case e.Code == "AccessDeniedException":
+	case e.Code == "AccessDenied" || e.Code == "AccessDeniedException":
 		return fail(403, "AccessDenied", e.Message)
 	case e.Status >= 500:
 		return e
