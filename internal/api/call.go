@@ -129,4 +129,6 @@ type Foreign struct {
 // such resource.
 type Resolver func(ctx context.Context, sn *store.Snapshot, arn string) (*Foreign, error)
 
-func (c *Call) String() string { return fmt.Sprintf("%s %s", c.service.Prefix+":"+c.op.Name, c.RequestID) }
+func (c *Call) String() string {
+	return fmt.Sprintf("%s %s", c.service.Prefix+":"+c.op.Name, c.RequestID)
+}
