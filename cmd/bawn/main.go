@@ -1,0 +1,67 @@
+// Command bawn is the one binary: it makes a data directory, serves it, and
+// answers an administrator's questions about it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"bawn.dev/internal/config"
+	"bawn.dev/internal/server"
+)
+
+// Exit codes beyond 0 and 1.
+const (
+	exitUsage    = 2
+	exitNotReady = 3 // not initialized, or not running
+	exitProblems = 4 // fsck found something
+)
+
+type cli struct {
+	Init    initCmd    `cmd:"" help:"Make a data directory: keys, CA, organization, first administrator."`
+	Serve   serveCmd   `cmd:"" help:"Serve the AWS APIs over a data directory."`
+	Audit   auditCmd   `cmd:"" help:"Show the record: who did what, in which role, on whose behalf."`
+	Fsck    fsckCmd    `cmd:"" help:"Check the database, the record and the stored bytes."`
+	Version versionCmd `cmd:"" help:"Show version, Go toolchain and cryptographic module."`
+}
+
+func main() {
+	var c cli
+	parser, err := kong.New(&c, kong.Name("bawn"), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Description("A self-hosted, secure environment for machine-learning teams that speaks AWS's protocols."),
+		kong.Vars{"account": config.DefaultAccountID, "region": config.DefaultRegion, "listen": config.DefaultListen})
+	if err != nil {
+		panic(err)
+	}
+	k, err := parser.Parse(os.Args[1:])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bawn:", err)
+		os.Exit(exitUsage)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	k.BindTo(ctx, (*context.Context)(nil))
+	if err := k.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "bawn:", err)
+		os.Exit(exitCode(err))
+	}
+}
+
+func exitCode(err error) int {
+	switch {
+	case errors.Is(err, config.ErrNotInitialized), errors.Is(err, server.ErrRunning):
+		return exitNotReady
+	case errors.Is(err, errProblems):
+		return exitProblems
+	}
+	return 1
+}
+
+func logger() *slog.Logger { return slog.New(slog.NewTextHandler(os.Stderr, nil)) }

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"bawn.dev/internal/config"
+	"bawn.dev/internal/server"
+)
+
+type initCmd struct {
+	Data      string   `required:"" type:"path" help:"Directory to make."`
+	AccountID string   `default:"${account}" help:"Management account, twelve digits."`
+	Region    string   `default:"${region}" help:"The one region that is served."`
+	Host      []string `help:"Name under which people reach Bawn, besides localhost. May be repeated. The CA can certify these names only."`
+	Listen    string   `default:"${listen}" help:"Address that goes into the AWS profile."`
+	PlainHTTP bool     `name:"plain-http" help:"The profile names a plain HTTP endpoint (loopback only)."`
+	Database  string   `env:"BAWN_DATABASE" help:"postgres:// URL instead of the embedded database."`
+}
+
+func (c *initCmd) Run(ctx context.Context) error {
+	cfg := config.Config{
+		Fixed: config.Fixed{AccountID: c.AccountID, Region: c.Region, Hosts: c.Host},
+		Data:  c.Data, Listen: c.Listen, PlainHTTP: c.PlainHTTP, Database: c.Database,
+	}
+	if err := server.Init(ctx, cfg, logger()); err != nil {
+		if errors.Is(err, server.ErrInitialized) {
+			return fmt.Errorf("%s: %w", c.Data, err)
+		}
+		return err
+	}
+	fmt.Printf("initialized %s: account %s, region %s\n", c.Data, c.AccountID, c.Region)
+	fmt.Printf("first administrator: AWS_SHARED_CREDENTIALS_FILE=%s AWS_CONFIG_FILE=%s AWS_PROFILE=bawn\n",
+		filepath.Join(c.Data, "aws", "credentials"), filepath.Join(c.Data, "aws", "config"))
+	fmt.Printf("next: bawn serve --data %s\n", c.Data)
+	return nil
+}
+
+type serveCmd struct {
+	Data       string   `required:"" type:"path" help:"Directory that bawn init made."`
+	Listen     string   `default:"${listen}" help:"ADDR:PORT for people's clients."`
+	PlainHTTP  bool     `name:"plain-http" help:"Without TLS; on a loopback address only."`
+	Database   string   `env:"BAWN_DATABASE" help:"postgres:// URL instead of the embedded database."`
+	AllowFetch []string `help:"HOST:PORT of an identity provider that the server may ask though its address is private. May be repeated."`
+}
+
+func (c *serveCmd) Run(ctx context.Context) error {
+	cfg, err := load(c.Data, c.Database)
+	if err != nil {
+		return err
+	}
+	cfg.Listen, cfg.PlainHTTP, cfg.AllowFetch = c.Listen, c.PlainHTTP, c.AllowFetch
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	log := logger()
+	s, err := server.Open(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return s.Serve(ctx, func(addr string) {
+		log.Info("serving", "address", addr, "account", cfg.AccountID, "region", cfg.Region, "version", version(), "crypto", module())
+	})
+}
+
+// load reads what init fixed.
+func load(data, database string) (config.Config, error) {
+	fixed, err := config.Load(data)
+	if err != nil {
+		return config.Config{}, fmt.Errorf("%s: %w", data, err)
+	}
+	return config.Config{Fixed: fixed, Data: data, Database: database, Listen: config.DefaultListen}, nil
+}
+
+// administrate runs an administration command: through the running server, or, if
+// none runs, on the data directory itself.
+func administrate[In, Out any](ctx context.Context, data, database, path string, in In, local func(*server.Server, context.Context, In) (Out, error)) (Out, error) {
+	var out Out
+	cfg, err := load(data, database)
+	if err != nil {
+		return out, err
+	}
+	err = server.AskRunning(ctx, cfg, path, in, &out)
+	if !errors.Is(err, server.ErrNotRunning) {
+		return out, err
+	}
+	s, err := server.Open(ctx, cfg, logger())
+	if err != nil {
+		return out, err
+	}
+	defer s.Close()
+	return local(s, ctx, in)
+}

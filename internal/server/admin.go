@@ -1,0 +1,238 @@
+package server
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"bawn.dev/internal/config"
+	"bawn.dev/internal/store"
+	"bawn.dev/internal/trail"
+)
+
+// An administration command goes to the running server over its socket. When none
+// runs, the command opens the data directory itself. Either way it is recorded,
+// with the name of who ran it as the operating system gave it.
+
+// AuditRequest asks for records.
+type AuditRequest struct {
+	Operator string    `json:"operator"`
+	Account  string    `json:"account,omitempty"` // empty: all accounts
+	Person   string    `json:"person,omitempty"`  // user name or id in the identity store
+	Name     string    `json:"name,omitempty"`    // of the event
+	Resource string    `json:"resource,omitempty"`
+	Username string    `json:"username,omitempty"`
+	Errors   bool      `json:"errors,omitempty"`
+	Since    time.Time `json:"since,omitzero"`
+	Limit    int       `json:"limit,omitempty"` // 0: 100
+}
+
+// AuditLine is one record as `bawn audit` gets it.
+type AuditLine struct {
+	Person string         `json:"person,omitempty"` // the name behind onBehalfOf
+	Event  jsontext.Value `json:"event"`
+}
+
+// CheckRequest asks for a check of everything stored.
+type CheckRequest struct {
+	Operator string `json:"operator"`
+}
+
+// Report is what fsck found.
+type Report struct {
+	Checked  []string `json:"checked"`
+	Problems []string `json:"problems"`
+	Orphans  int      `json:"orphans"` // sealed bytes that no row names, collected
+}
+
+// maxAdminBody bounds what the socket reads.
+const maxAdminBody = 64 << 10
+
+func (s *Server) adminHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("POST /audit", command(s.Audit))
+	mux.Handle("POST /fsck", command(s.Check))
+	return mux
+}
+
+// command makes an HTTP handler of an administration command.
+func command[In, Out any](do func(context.Context, In) (Out, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var in In
+		if err := json.UnmarshalRead(http.MaxBytesReader(w, r.Body, maxAdminBody), &in, json.RejectUnknownMembers(true)); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		out, err := do(r.Context(), in)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		json.MarshalWrite(w, out)
+	})
+}
+
+// AskRunning sends a command to the running server. ErrNotRunning if there is
+// none.
+func AskRunning(ctx context.Context, cfg config.Config, path string, in, out any) error {
+	var dialer net.Dialer
+	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		c, err := dialer.DialContext(ctx, "unix", cfg.Path("run", "admin.sock"))
+		if err != nil {
+			return nil, errors.Join(ErrNotRunning, err)
+		}
+		return c, nil
+	}}}
+	defer client.CloseIdleConnections()
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://bawn"+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		why, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))
+		return errors.New(string(bytes.TrimSpace(why)))
+	}
+	return json.UnmarshalRead(bufio.NewReader(resp.Body), out)
+}
+
+// ErrNotRunning says that no server answers on the data directory's socket.
+var ErrNotRunning = errors.New("no bawn server runs on this data directory")
+
+// administered records an administration command before it is answered.
+func (s *Server) administered(ctx context.Context, name, operator string, parameters any) error {
+	raw, err := json.Marshal(parameters)
+	if err != nil {
+		return err
+	}
+	return s.store.Update(ctx, func(tx *store.Tx) error {
+		return s.trail.Append(tx, &trail.Record{
+			EventTime: s.now(), EventSource: "bawn", EventName: name, Region: s.cfg.Region, Account: s.cfg.AccountID,
+			UserIdentity: trail.UserIdentity{Type: "Operator", UserName: operator, AccountID: s.cfg.AccountID},
+			EventType:    "BawnAdministration", ManagementEvent: true, ReadOnly: true, RequestParameters: raw,
+		})
+	})
+}
+
+// Audit finds records, newest first, in one account or all.
+func (s *Server) Audit(ctx context.Context, in AuditRequest) ([]AuditLine, error) {
+	if err := s.administered(ctx, "Audit", in.Operator, in); err != nil {
+		return nil, err
+	}
+	sn, err := s.store.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer sn.Close()
+	accounts := []string{in.Account}
+	if in.Account == "" {
+		if accounts, err = s.organizations.Accounts(sn); err != nil {
+			return nil, err
+		}
+	}
+	person := in.Person
+	if person != "" {
+		if id, err := s.identity.UserID(sn, person); err != nil {
+			return nil, err
+		} else if id != "" {
+			person = id
+		}
+	}
+	limit := in.Limit
+	if limit <= 0 {
+		limit = 100
+	}
+	query := trail.Query{
+		Start: in.Since, Person: person, EventName: in.Name, ResourceName: in.Resource,
+		Username: in.Username, ErrorsOnly: in.Errors,
+	}
+	var entries []trail.Entry
+	for _, query.Account = range accounts {
+		found, err := s.newest(ctx, query, limit)
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, found...)
+	}
+	slices.SortFunc(entries, func(a, b trail.Entry) int { return cmp.Compare(b.Seq, a.Seq) })
+	entries = entries[:min(limit, len(entries))]
+	lines := make([]AuditLine, len(entries))
+	names := map[string]string{}
+	for i, e := range entries {
+		lines[i].Event = e.Event
+		if b := e.Record.UserIdentity.OnBehalfOf; b != nil {
+			if _, ok := names[b.UserID]; !ok {
+				if names[b.UserID], err = s.identity.UserName(sn, b.UserID); err != nil {
+					return nil, err
+				}
+			}
+			lines[i].Person = names[b.UserID]
+		}
+	}
+	return lines, nil
+}
+
+// newest finds the newest records of one account.
+func (s *Server) newest(ctx context.Context, q trail.Query, limit int) ([]trail.Entry, error) {
+	var out []trail.Entry
+	for {
+		page, err := s.trail.Find(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, page.Entries...)
+		if page.NextToken == "" || len(out) >= limit {
+			return out[:min(limit, len(out))], nil
+		}
+		q.Token = page.NextToken
+	}
+}
+
+// Check verifies the record's ledger and the references between
+// rows and sealed bytes, and collects bytes that nothing names any more.
+func (s *Server) Check(ctx context.Context, in CheckRequest) (*Report, error) {
+	if err := s.administered(ctx, "Fsck", in.Operator, in); err != nil {
+		return nil, err
+	}
+	r := &Report{Problems: []string{}}
+	step := func(name string, check func() ([]string, error)) error {
+		problems, err := check()
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		r.Checked = append(r.Checked, name)
+		r.Problems = append(r.Problems, problems...)
+		return nil
+	}
+	return r, errors.Join(
+		step("record", func() ([]string, error) { return faults(s.trail.Verify(ctx)) }),
+		step("objects", func() ([]string, error) { return s.checkObjects(ctx, r) }),
+	)
+}
+
+// faults turns what a verifier found into lines.
+func faults(err error) ([]string, error) {
+	if err == nil {
+		return nil, nil
+	}
+	return []string{err.Error()}, nil
+}

@@ -1,0 +1,165 @@
+package server
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"math/big"
+	"net"
+	"os"
+	"time"
+
+	"bawn.dev/internal/config"
+	"bawn.dev/internal/seal"
+)
+
+// The server's CA is what people's machines trust, so it is constrained to the
+// names that this server has. Its key is sealed; it signs one short-lived
+// certificate at each start.
+const (
+	caLife   = 10 * 365 * 24 * time.Hour
+	leafLife = 90 * 24 * time.Hour
+	caFile   = "ca.pem"
+)
+
+// An authority signs certificates.
+type authority struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+// serverCA opens the server's CA, or makes it when create is set.
+func serverCA(cfg config.Config, root seal.Key, create bool, now time.Time) (*authority, error) {
+	keyPath := cfg.Path("keys", "ca.key")
+	if create {
+		if _, err := os.Stat(keyPath); errors.Is(err, os.ErrNotExist) {
+			if err := makeServerCA(cfg, root, keyPath, now); err != nil {
+				return nil, err
+			}
+		}
+	}
+	sealed, err := os.ReadFile(keyPath)
+	if err != nil {
+		return nil, err
+	}
+	der, err := seal.Open(root[:], sealed, []byte("server CA key"))
+	if err != nil {
+		return nil, errors.New("the root key does not open the CA's key")
+	}
+	defer clear(der)
+	key, err := x509.ParseECPrivateKey(der)
+	if err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(cfg.Path(caFile))
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return nil, errors.New(caFile + " holds no certificate")
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	if !key.PublicKey.Equal(cert.PublicKey) {
+		return nil, errors.New(caFile + " is not the certificate of the CA's key")
+	}
+	return &authority{cert, key}, nil
+}
+
+func makeServerCA(cfg config.Config, root seal.Key, keyPath string, now time.Time) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	template := &x509.Certificate{
+		SerialNumber:                serial(),
+		Subject:                     pkix.Name{CommonName: "Bawn server CA " + cfg.AccountID},
+		NotBefore:                   now.Add(-time.Hour),
+		NotAfter:                    now.Add(caLife),
+		IsCA:                        true,
+		BasicConstraintsValid:       true,
+		MaxPathLenZero:              true,
+		KeyUsage:                    x509.KeyUsageCertSign,
+		ExtKeyUsage:                 []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		PermittedDNSDomainsCritical: true,
+		PermittedDNSDomains:         append([]string{"localhost"}, cfg.Hosts...),
+		PermittedIPRanges:           anyAddress, // an address is no name that a CA could steal from another
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return err
+	}
+	private, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		return err
+	}
+	defer clear(private)
+	sealed, err := seal.Seal(root[:], private, []byte("server CA key"))
+	if err != nil {
+		return err
+	}
+	public := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	if err := config.WriteFile(cfg.Path(caFile), public); err != nil {
+		return err
+	}
+	return config.WriteFile(keyPath, sealed) // last: with it the CA exists
+}
+
+var anyAddress = []*net.IPNet{
+	{IP: net.IPv4zero.To4(), Mask: net.CIDRMask(0, 32)},
+	{IP: net.IPv6zero, Mask: net.CIDRMask(0, 128)},
+}
+
+// serverCertificate signs the certificate of this start.
+func serverCertificate(cfg config.Config, ca *authority, now time.Time) (tls.Certificate, error) {
+	host, _, err := net.SplitHostPort(cfg.Listen)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	template := &x509.Certificate{
+		Subject:     pkix.Name{CommonName: "Bawn"},
+		DNSNames:    []string{"localhost", "*.localhost"},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+	}
+	for _, h := range cfg.Hosts {
+		template.DNSNames = append(template.DNSNames, h, "*."+h)
+	}
+	if ip := net.ParseIP(host); ip != nil && !ip.IsLoopback() && !ip.IsUnspecified() {
+		template.IPAddresses = append(template.IPAddresses, ip)
+	}
+	return ca.issue(template, now)
+}
+
+// issue signs a server certificate with a fresh key.
+func (a *authority) issue(template *x509.Certificate, now time.Time) (tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	template.SerialNumber = serial()
+	template.NotBefore, template.NotAfter = now.Add(-time.Hour), now.Add(leafLife)
+	template.KeyUsage = x509.KeyUsageDigitalSignature
+	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), crypto.Signer(a.key))
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
+}
+
+func serial() *big.Int {
+	n, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	if err != nil {
+		panic(err) // crypto/rand does not fail
+	}
+	return n
+}

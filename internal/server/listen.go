@@ -1,0 +1,131 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"bawn.dev/internal/api"
+)
+
+// Bounds on what a connection may cost before anybody is known. Bodies have no
+// deadline of their own: a large object takes what it takes.
+const (
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 64 << 10
+	grace         = 15 * time.Second
+)
+
+// Serve listens until the context ends, then lets calls in progress finish. ready
+// is called once clients can connect.
+func (s *Server) Serve(ctx context.Context, ready func(addr string)) error {
+	front, err := net.Listen("tcp", s.cfg.Listen)
+	if err != nil {
+		return err
+	}
+	if !s.cfg.PlainHTTP {
+		cert, err := serverCertificate(s.cfg, s.ca, s.now())
+		if err != nil {
+			front.Close()
+			return err
+		}
+		front = tls.NewListener(front, &tls.Config{
+			MinVersion:   tls.VersionTLS12,
+			Certificates: []tls.Certificate{cert},
+			NextProtos:   []string{"h2", "http/1.1"},
+		})
+	}
+	admin, err := s.adminListener()
+	if err != nil {
+		front.Close()
+		return err
+	}
+
+	group, ctx := errgroup.WithContext(ctx)
+	s.background(ctx, group)
+	s.run(ctx, group, front, s.public(s.door.Handler(api.Origin{})))
+	s.run(ctx, group, admin, s.adminHandler())
+	if ready != nil {
+		ready(front.Addr().String())
+	}
+	err = group.Wait()
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// background runs what works beside the listeners.
+func (s *Server) background(ctx context.Context, group *errgroup.Group) {
+	group.Go(func() error { return s.trail.Run(ctx) })
+	group.Go(func() error { return s.organizations.Run(ctx, s.door) })
+}
+
+// run serves one listener until the context ends.
+func (s *Server) run(ctx context.Context, group *errgroup.Group, l net.Listener, h http.Handler) {
+	srv := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // peers' broken handshakes
+	}
+	group.Go(func() error {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+		defer cancel()
+		return srv.Shutdown(stop)
+	})
+}
+
+// public is the front listener: one health page, and the door.
+func (s *Server) public(door http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		unsigned := r.Header.Get("Authorization") == "" && r.URL.RawQuery == ""
+		if r.Method == http.MethodGet && r.URL.Path == "/healthz" && unsigned {
+			s.health(w)
+			return
+		}
+		door.ServeHTTP(w, r)
+	})
+}
+
+// health says whether calls can be answered and recorded, and nothing else.
+func (s *Server) health(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if err := s.store.Healthy(); err != nil {
+		s.log.Error("unhealthy", "err", err)
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprintln(w, "unhealthy: the log says why")
+		return
+	}
+	fmt.Fprintln(w, "ok")
+}
+
+// adminListener is the socket that only the server's own user and root may open.
+func (s *Server) adminListener() (net.Listener, error) {
+	path := s.cfg.Path("run", "admin.sock")
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) { // a killed server's; we hold the lock
+		return nil, err
+	}
+	l, err := net.Listen("unix", path) // in a directory of mode 0700
+	if err != nil {
+		return nil, err
+	}
+	return l, os.Chmod(path, 0o600)
+}

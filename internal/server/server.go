@@ -1,0 +1,213 @@
+// Package server builds everything in one function, in order, and runs it:
+// listeners, TLS, health, shutdown, and the administrator's door.
+//
+// It is the only room that knows every other one. It trusts the data directory
+// and whoever may write it. An attacker on the network meets the listeners: they
+// speak TLS (or plain HTTP on loopback), bound the size and time of what they
+// read, and hand every request to package api.
+package server
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"bawn.dev/internal/api"
+	"bawn.dev/internal/authz"
+	"bawn.dev/internal/blob"
+	"bawn.dev/internal/cloudtrail"
+	"bawn.dev/internal/config"
+	"bawn.dev/internal/fetch"
+	"bawn.dev/internal/iam"
+	"bawn.dev/internal/identity"
+	"bawn.dev/internal/kms"
+	"bawn.dev/internal/ledger"
+	"bawn.dev/internal/organizations"
+	"bawn.dev/internal/policy"
+	"bawn.dev/internal/s3"
+	"bawn.dev/internal/seal"
+	"bawn.dev/internal/signin"
+	"bawn.dev/internal/store"
+	"bawn.dev/internal/sts"
+	"bawn.dev/internal/trail"
+)
+
+// A Server is one assembled Bawn.
+type Server struct {
+	cfg   config.Config
+	log   *slog.Logger
+	now   func() time.Time
+	lock  *os.File
+	root  seal.Key
+	ca    *authority
+	store *store.Store
+	blobs *blob.Dir
+	trail *trail.Trail
+	door  *api.Door
+
+	iam           *iam.Service
+	sts           *sts.Service
+	organizations *organizations.Service
+	identity      *identity.Service
+	signin        *signin.Service
+	kms           *kms.Service
+	s3            *s3.Service
+}
+
+// Open assembles a server over an initialized data directory. Nothing listens
+// yet. The caller closes it.
+func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*Server, error) {
+	return open(ctx, cfg, log, false)
+}
+
+func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool) (_ *Server, err error) {
+	s := &Server{cfg: cfg, log: log, now: time.Now}
+	defer func() {
+		if err != nil {
+			s.Close()
+		}
+	}()
+	if s.lock, err = lockDirectory(cfg); err != nil {
+		return nil, err
+	}
+	if s.root, err = rootKey(cfg, create); err != nil {
+		return nil, err
+	}
+	if s.ca, err = serverCA(cfg, s.root, create, s.now()); err != nil {
+		return nil, err
+	}
+
+	// State.
+	where := store.Config{Path: cfg.Path("bawn.db"), Log: log}
+	if cfg.Database != "" {
+		where = store.Config{DatabaseURL: cfg.Database, Log: log}
+	}
+	if s.store, err = store.Open(ctx, where); err != nil {
+		return nil, err
+	}
+	for _, list := range [][]store.Migration{
+		keyMigrations, organizations.Migrations(), iam.Migrations(), identity.Migrations(), signin.Migrations(), kms.Migrations(), s3.Migrations(),
+	} {
+		if err = s.store.Migrate(ctx, list); err != nil {
+			return nil, err
+		}
+	}
+	keys, err := roomKeys(ctx, s.store, s.root, "trail", "iam", "sts", "signin", "kms")
+	if err != nil {
+		return nil, err
+	}
+	if s.blobs, err = blob.OpenDir(cfg.Path("blobs")); err != nil {
+		return nil, err
+	}
+	signer, err := recordSigner(cfg, keys["trail"])
+	if err != nil {
+		return nil, err
+	}
+	if s.trail, err = trail.New(s.store, signer, trail.Options{}); err != nil {
+		return nil, err
+	}
+
+	// Services.
+	if s.organizations, err = organizations.New(organizations.Config{}); err != nil {
+		return nil, err
+	}
+	if s.iam, err = iam.New(iam.Config{Key: keys["iam"]}); err != nil {
+		return nil, err
+	}
+	if s.identity, err = identity.New(identity.Config{Account: cfg.AccountID}); err != nil {
+		return nil, err
+	}
+	s.signin, err = signin.New(signin.Config{
+		Key: keys["signin"], Account: cfg.AccountID, Directory: s.identity, Fetch: fetch.New(cfg.AllowFetch, nil), Now: s.now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if s.sts, err = sts.New(sts.Config{Key: keys["sts"], Contexts: s.signin, Policies: s.iam}); err != nil {
+		return nil, err
+	}
+	keyKMS := keys["kms"]
+	s.kms, err = kms.New(kms.Config{Key: keyKMS[:], Region: cfg.Region, Happened: func(ctx context.Context, e api.Event, change func(*store.Tx) error) error {
+		return s.door.Happened(ctx, e, change)
+	}})
+	if err != nil {
+		return nil, err
+	}
+	s.s3, err = s3.New(s3.Config{Blobs: blobs{s.blobs}, Region: cfg.Region, Orphan: func(ref string, err error) {
+		log.Warn("sealed bytes could not be deleted and wait for fsck", "blob", ref, "err", err)
+	}})
+	if err != nil {
+		return nil, err
+	}
+
+	// Who decides, and the door.
+	authorizer, err := authz.New(authz.Sources{
+		Principals:      s.iam,
+		Organization:    s.organizations,
+		Directory:       s.identity,
+		ServicePolicies: servicePolicies{"organizations.amazonaws.com": organizations.ServicePolicy()},
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.door, err = api.New(api.Config{
+		Store:       s.store,
+		Trail:       s.trail,
+		Authorizer:  authorizer,
+		Credentials: map[string]api.Credentials{"AKIA": s.iam, "ASIA": s.sts},
+		Services:    s.services(),
+		Hosts:       append([]string{"localhost"}, cfg.Hosts...),
+		Region:      cfg.Region,
+		Account:     cfg.AccountID,
+		Now:         s.now,
+		Log:         log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// services lists what exists.
+func (s *Server) services() []*api.Service {
+	list := []*api.Service{
+		s.iam.API(), s.sts.API(), s.organizations.API(), s.kms.API(), s.s3.API(),
+		cloudtrail.New(s.trail).API(), s.signin.API(),
+	}
+	return append(list, s.identity.APIs()...)
+}
+
+// Door is the way in for what runs beside the listeners.
+func (s *Server) Door() *api.Door { return s.door }
+
+// Close ends what Open began.
+func (s *Server) Close() error {
+	var errs []error
+	if s.blobs != nil {
+		errs = append(errs, s.blobs.Close())
+	}
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	s.root.Zero()
+	return errors.Join(errs...)
+}
+
+// recordSigner derives the key that signs the record's checkpoints. Its public
+// half is what verifiers hold.
+func recordSigner(cfg config.Config, seed seal.Key) (ledger.Signer, error) {
+	key := ed25519.NewKeyFromSeed(seed[:])
+	return ledger.NewSigner(fmt.Sprintf("bawn.dev/%s/%s", cfg.AccountID, cfg.Region), key)
+}
+
+type servicePolicies map[string][]policy.Doc
+
+// ServicePolicy says what a service of Bawn may do on its own.
+func (p servicePolicies) ServicePolicy(principal string) []policy.Doc { return p[principal] }
