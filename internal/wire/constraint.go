@@ -47,10 +47,10 @@ func (c *checker) add(v *value, at *path, shown, rule string) {
 		return
 	}
 	if v != nil && v.Sensitive {
-		c.violations = append(c.violations, fmt.Sprintf("Value at '%s' failed to satisfy constraint: %s", at, rule))
+		c.violations = append(c.violations, fmt.Sprintf("Value at '%s' failed to satisfy constraint: %s", at.String(), rule))
 		return
 	}
-	c.violations = append(c.violations, fmt.Sprintf("Value %s at '%s' failed to satisfy constraint: %s", shown, at, rule))
+	c.violations = append(c.violations, fmt.Sprintf("Value %s at '%s' failed to satisfy constraint: %s", shown, at.String(), rule))
 }
 
 func (c *checker) null(at *path) {
@@ -77,17 +77,23 @@ func (c *checker) err() error {
 }
 
 func (c *checker) text(v *value, s string, at *path) {
-	quoted := "'" + clip(s, 1024) + "'"
 	if v.Min != nil || v.Max != nil {
-		c.length(v, int64(utf8.RuneCountInString(s)), quoted, at)
+		if n := int64(utf8.RuneCountInString(s)); outside(v, n) {
+			c.length(v, n, quoted(s), at)
+		}
 	}
 	if v.enum != nil && !v.enum[s] {
-		c.add(v, at, quoted, "Member must satisfy enum value set: ["+strings.Join(v.Enum, ", ")+"]")
+		c.add(v, at, quoted(s), "Member must satisfy enum value set: ["+strings.Join(v.Enum, ", ")+"]")
 	}
 	if v.pattern != nil && !v.pattern.MatchString(s) {
-		c.add(v, at, quoted, "Member must satisfy regular expression pattern: "+javaPattern(v.Pattern))
+		c.add(v, at, quoted(s), "Member must satisfy regular expression pattern: "+javaPattern(v.Pattern))
 	}
 }
+
+// outside tells whether a length breaks a bound, so that the message is made only then.
+func outside(v *value, n int64) bool { return v.Min != nil && n < *v.Min || v.Max != nil && n > *v.Max }
+
+func quoted(s string) string { return "'" + clip(s, 1024) + "'" }
 
 func (c *checker) length(v *value, n int64, shown string, at *path) {
 	if v.Min != nil && n < *v.Min {
@@ -109,7 +115,9 @@ func (c *checker) number(v *value, n float64, shown string, at *path) {
 
 // collection checks the count of a list or map.
 func (c *checker) collection(v *value, n int, at *path) {
-	c.length(v, int64(n), fmt.Sprintf("'[%d elements]'", n), at)
+	if outside(v, int64(n)) {
+		c.length(v, int64(n), fmt.Sprintf("'[%d elements]'", n), at)
+	}
 }
 
 // end checks a structure after its members were read: what is required is there, and of a union exactly one is.

@@ -25,7 +25,7 @@ func (m *Match) Decode(r *http.Request, body io.Reader, in any) error {
 		return errors.New("wire: there is no operation to decode for")
 	}
 	dst := reflect.ValueOf(in)
-	if dst.Type() != reflect.TypeOf(m.op.NewInput()) || dst.IsNil() {
+	if dst.Type() != m.op.inType || dst.IsNil() {
 		return fmt.Errorf("wire: %s cannot be decoded into %T", m.op.Name, in)
 	}
 	dst = dst.Elem()

@@ -63,6 +63,7 @@ func dialectOf(s *shape.Service) *dialect {
 		case "organizations":
 			d.validation = "InvalidInputException"
 		}
+		d.common[CodeValidation] = d.validation
 		return d
 	case shape.RestJSON:
 		d := jsonDialect()
@@ -70,6 +71,7 @@ func dialectOf(s *shape.Service) *dialect {
 		if s.Name == "sso-oidc" {
 			d.validation, d.serialization, d.unknown, d.refused = "InvalidRequestException", "InvalidRequestException", "InvalidRequestException", "InvalidRequestException"
 		}
+		d.common[CodeValidation] = d.validation
 		return d
 	case shape.Query:
 		return &dialect{
@@ -103,11 +105,19 @@ func dialectOf(s *shape.Service) *dialect {
 	return nil
 }
 
-// commonStatus is the HTTP status of the common codes, where it is not 400.
-var commonStatus = map[string]int{
-	CodeInternalFailure: 500, CodeServiceUnavailable: 503, CodeMissingAuthentication: 403, CodeInvalidClientToken: 403,
-	CodeSignatureMismatch: 403, CodeExpiredToken: 403, CodeRequestExpired: 403, CodeTimeSkewed: 403, CodeTooLarge: 413,
-	CodeIncompleteSignature: 400,
+// commonStatus is the HTTP status of a common code, or 0 for 400.
+func commonStatus(code string) int {
+	switch code {
+	case CodeInternalFailure:
+		return http.StatusInternalServerError
+	case CodeServiceUnavailable:
+		return http.StatusServiceUnavailable
+	case CodeTooLarge:
+		return http.StatusRequestEntityTooLarge
+	case CodeMissingAuthentication, CodeInvalidClientToken, CodeSignatureMismatch, CodeExpiredToken, CodeRequestExpired, CodeTimeSkewed:
+		return http.StatusForbidden
+	}
+	return 0
 }
 
 // spell gives an error's code and status in the service's own words.
@@ -131,8 +141,8 @@ func (s *service) spell(e *Error) (code string, status int) {
 		return code, http.StatusServiceUnavailable
 	case e.Code == CodeExpiredToken && s.Protocol == shape.RestXML:
 		return code, http.StatusBadRequest
-	case commonStatus[e.Code] != 0 && (s.Protocol != shape.JSON || commonStatus[e.Code] >= 500):
-		return code, commonStatus[e.Code]
+	case commonStatus(e.Code) >= 413 || commonStatus(e.Code) != 0 && s.Protocol != shape.JSON:
+		return code, commonStatus(e.Code)
 	case e.Server:
 		return code, http.StatusInternalServerError
 	}
@@ -141,6 +151,9 @@ func (s *service) spell(e *Error) (code string, status int) {
 
 // clip shortens text that a caller sent before it goes into a message.
 func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
 	r := []rune(s)
 	if len(r) <= n {
 		return s

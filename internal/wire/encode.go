@@ -21,7 +21,7 @@ func (m *Match) Encode(w http.ResponseWriter, requestID string, out any) error {
 		return fmt.Errorf("wire: there is no operation to encode for")
 	}
 	src := reflect.ValueOf(out)
-	if src.Type() != reflect.TypeOf(m.op.NewOutput()) || src.IsNil() {
+	if src.Type() != m.op.outType || src.IsNil() {
 		return fmt.Errorf("wire: %s cannot answer %T", m.op.Name, out)
 	}
 	src = src.Elem()

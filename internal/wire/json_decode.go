@@ -167,7 +167,7 @@ func mistyped(at *path, what string) error {
 	if at == nil {
 		return fmt.Errorf("the document is not %s", what)
 	}
-	return fmt.Errorf("the value of %s is not %s", at, what)
+	return fmt.Errorf("the value of %s is not %s", at.String(), what)
 }
 
 func (r *jsonReader) value(v *value, format shape.TimeFormat, dst reflect.Value, at *path) error {
@@ -192,7 +192,7 @@ func (r *jsonReader) list(v *value, dst reflect.Value, at *path) error {
 	zero := reflect.Zero(dst.Type().Elem())
 	for n := 0; r.dec.PeekKind() != ']'; n++ {
 		if n == maxElements {
-			return fmt.Errorf("%s has more than %d elements", at, maxElements)
+			return fmt.Errorf("%s has more than %d elements", at.String(), maxElements)
 		}
 		list = reflect.Append(list, zero)
 		if err := r.value(v.elem, shape.DefaultTime, list.Index(n), at.item(n+1)); err != nil {
@@ -212,7 +212,7 @@ func (r *jsonReader) dict(v *value, dst reflect.Value, at *path) error {
 	m := reflect.MakeMap(dst.Type())
 	for r.dec.PeekKind() != '}' {
 		if m.Len() == maxElements {
-			return fmt.Errorf("%s has more than %d entries", at, maxElements)
+			return fmt.Errorf("%s has more than %d entries", at.String(), maxElements)
 		}
 		name, err := r.name()
 		if err != nil {
@@ -256,7 +256,7 @@ func (r *jsonReader) document(dst reflect.Value, at *path) error {
 			depth--
 		}
 		if depth > maxDepth {
-			return fmt.Errorf("%s is nested more than %d deep", at, maxDepth)
+			return fmt.Errorf("%s is nested more than %d deep", at.String(), maxDepth)
 		}
 	}
 	dst.SetBytes(bytes.Clone(raw))

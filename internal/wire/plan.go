@@ -16,6 +16,8 @@ type operation struct {
 	*shape.Operation
 	service *service
 	in, out *structure
+	inType  reflect.Type // of the pointer that Decode takes
+	outType reflect.Type // of the pointer that Encode takes
 	route   route
 	page    bool // the answer is a page of a list
 }
@@ -81,7 +83,7 @@ func (p *planner) value(t *shape.Type, g reflect.Type) (*value, error) {
 			v.enum[e] = true
 		}
 	}
-	if want, ok := goKinds[t.Kind]; !ok || !slices.Contains(want, g.Kind()) {
+	if !slices.Contains(goKinds(t.Kind), g.Kind()) {
 		return nil, fmt.Errorf("%s: the Go type %s does not fit", t.Name, g)
 	}
 	var err error
@@ -101,11 +103,29 @@ func (p *planner) value(t *shape.Type, g reflect.Type) (*value, error) {
 	return v, err
 }
 
-var goKinds = map[shape.Kind][]reflect.Kind{
-	shape.String: {reflect.String}, shape.Boolean: {reflect.Bool}, shape.Integer: {reflect.Int32}, shape.Long: {reflect.Int64},
-	shape.Float: {reflect.Float64}, shape.Double: {reflect.Float64}, shape.Blob: {reflect.Slice, reflect.Interface},
-	shape.Timestamp: {reflect.Struct}, shape.Any: {reflect.Slice}, shape.List: {reflect.Slice}, shape.Map: {reflect.Map},
-	shape.Structure: {reflect.Struct},
+// goKinds are the kinds of Go types that hold a kind of value.
+func goKinds(k shape.Kind) []reflect.Kind {
+	switch k {
+	case shape.String:
+		return []reflect.Kind{reflect.String}
+	case shape.Boolean:
+		return []reflect.Kind{reflect.Bool}
+	case shape.Integer:
+		return []reflect.Kind{reflect.Int32}
+	case shape.Long:
+		return []reflect.Kind{reflect.Int64}
+	case shape.Float, shape.Double:
+		return []reflect.Kind{reflect.Float64}
+	case shape.Blob:
+		return []reflect.Kind{reflect.Slice, reflect.Interface}
+	case shape.List, shape.Any:
+		return []reflect.Kind{reflect.Slice}
+	case shape.Map:
+		return []reflect.Kind{reflect.Map}
+	case shape.Structure, shape.Timestamp:
+		return []reflect.Kind{reflect.Struct}
+	}
+	return nil
 }
 
 func (p *planner) structure(s *shape.Struct, g reflect.Type) (*structure, error) {

@@ -21,7 +21,7 @@ const (
 // out, and everything of bounded size. in is a pointer to the operation's input, as Decode filled it; nil gives nil.
 func (m *Match) RequestParameters(in any) map[string]any {
 	src := reflect.ValueOf(in)
-	if m.op == nil || in == nil || src.Type() != reflect.TypeOf(m.op.NewInput()) || src.IsNil() {
+	if m.op == nil || in == nil || src.Type() != m.op.inType || src.IsNil() {
 		return nil
 	}
 	r := &recorder{left: maxRecordNodes}

@@ -27,6 +27,11 @@ func decode(t testing.TB, router *Router, req *http.Request, scope string) (any,
 
 func kmsCall(op, body string) *http.Request { return targeted("TrentService."+op, body) }
 
+func actorPolicy(policy string) string {
+	return `{"ApplicationArn":"arn:aws:sso::123456789012:application/ssoins-1234567890abcdef/apl-1234567890abcdef",` +
+		`"AuthenticationMethodType":"IAM","AuthenticationMethod":{"Iam":{"ActorPolicy":` + policy + `}}}`
+}
+
 func iamForm(rest string) *http.Request { return form("Version=2010-05-08&Action=" + rest) }
 
 func s3Put(target, body string, headers ...string) *http.Request {
@@ -71,6 +76,9 @@ func TestWhatAsksForSomethingElseIsRefused(t *testing.T) {
 		"out of range":                 {kmsCall("ListKeys", `{"Limit":0}`), "kms", "ValidationException", "Member must have value greater than or equal to 1"},
 		"two faults":                   {kmsCall("CreateAlias", `{}`), "kms", "ValidationException", "2 validation errors detected"},
 		"two members of a union":       {targeted("SWBExternalService.PutApplicationGrant", `{"ApplicationArn":"arn:aws:sso::123456789012:application/ssoins-1234567890abcdef/apl-1234567890abcdef","GrantType":"refresh_token","Grant":{"RefreshToken":{},"TokenExchange":{}}}`), "sso", "ValidationException", "union"},
+		"document with a name twice":   {targeted("SWBExternalService.PutApplicationAuthenticationMethod", actorPolicy(`{"Effect":"Deny","Effect":"Allow"}`)), "sso", "SerializationException", "twice"},
+		"document that is too deep":    {targeted("SWBExternalService.PutApplicationAuthenticationMethod", actorPolicy(strings.Repeat("[", 70)+strings.Repeat("]", 70))), "sso", "SerializationException", "deep"},
+		"logs' own code":               {targeted("Logs_20140328.CreateLogGroup", `{}`), "logs", "InvalidParameterException", "logGroupName"},
 		"form parameter not served":    {iamForm("CreateUser&UserName=u&PermissionsBoundary=arn"), "iam", "ValidationError", "PermissionsBoundary"},
 		"form parameter unknown":       {iamForm("CreateUser&UserName=u&Nonsense=1"), "iam", "ValidationError", "Nonsense"},
 		"form parameter in other case": {iamForm("CreateUser&userName=u"), "iam", "ValidationError", "userName"},

@@ -54,6 +54,15 @@ func NewRouter(services ...*shape.Service) (*Router, error) {
 	return r, nil
 }
 
+// Services lists what the router serves, in the order in which it was given.
+func (r *Router) Services() []*shape.Service {
+	list := make([]*shape.Service, len(r.services))
+	for i, s := range r.services {
+		list[i] = s.Service
+	}
+	return list
+}
+
 // WithHosts returns a router that takes <bucket>.<host> as a bucket's address for each of the host names, beside AWS's own names.
 func (r *Router) WithHosts(hosts ...string) *Router {
 	c := *r
@@ -72,13 +81,14 @@ func planService(s *shape.Service) (*service, error) {
 		return nil, fmt.Errorf("unknown protocol %q", s.Protocol)
 	}
 	planned := &service{Service: s, dialect: d, operations: make(map[string]*operation)}
+	p := &planner{protocol: s.Protocol, types: make(map[*shape.Type]*value)}
 	for _, op := range s.Operations {
-		p := &planner{protocol: s.Protocol, types: make(map[*shape.Type]*value)}
-		in, err := p.structure(op.Input, reflect.TypeOf(op.NewInput()).Elem())
+		inType, outType := reflect.TypeOf(op.NewInput()), reflect.TypeOf(op.NewOutput())
+		in, err := p.structure(op.Input, inType.Elem())
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", op.Name, err)
 		}
-		out, err := p.structure(op.Output, reflect.TypeOf(op.NewOutput()).Elem())
+		out, err := p.structure(op.Output, outType.Elem())
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", op.Name, err)
 		}
@@ -86,7 +96,10 @@ func planService(s *shape.Service) (*service, error) {
 		for _, name := range op.Advisory {
 			in.ignored[name] = true
 		}
-		o := &operation{Operation: op, service: planned, in: in, out: out, route: parseRoute(op), page: out.isPage()}
+		o := &operation{
+			Operation: op, service: planned, in: in, out: out, inType: inType, outType: outType,
+			route: parseRoute(op), page: out.isPage(),
+		}
 		planned.operations[op.Name] = o
 		planned.ordered = append(planned.ordered, o)
 	}

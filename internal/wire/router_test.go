@@ -156,3 +156,30 @@ func TestDescriptorMustFitItsStruct(t *testing.T) {
 		}
 	}
 }
+
+// TestCommonCodesAreSpelled in each protocol's own words, with the status that its clients expect.
+func TestCommonCodesAreSpelled(t *testing.T) {
+	router := newRouter(t)
+	of := func(scope string) *service { return router.byScope[scope][0] }
+	for _, c := range []struct {
+		scope, code, want string
+		status            int
+	}{
+		{"kms", CodeAccessDenied, "AccessDeniedException", 400}, {"iam", CodeAccessDenied, "AccessDenied", 403},
+		{"s3", CodeAccessDenied, "AccessDenied", 403}, {"ec2", CodeAccessDenied, "UnauthorizedOperation", 403},
+		{"kms", CodeInternalFailure, "InternalFailure", 500}, {"s3", CodeInternalFailure, "InternalError", 500},
+		{"kms", CodeThrottling, "ThrottlingException", 400}, {"s3", CodeThrottling, "SlowDown", 503},
+		{"ec2", CodeThrottling, "RequestLimitExceeded", 503}, {"iam", CodeInvalidClientToken, "InvalidClientTokenId", 403},
+		{"kms", CodeInvalidClientToken, "UnrecognizedClientException", 400}, {"s3", CodeInvalidClientToken, "InvalidAccessKeyId", 403},
+		{"s3", CodeSignatureMismatch, "SignatureDoesNotMatch", 403}, {"kms", CodeSignatureMismatch, "InvalidSignatureException", 400},
+		{"ec2", CodeSignatureMismatch, "AuthFailure", 403}, {"s3", CodeMissingAuthentication, "AccessDenied", 403},
+		{"s3", CodeExpiredToken, "ExpiredToken", 400}, {"sts", CodeExpiredToken, "ExpiredToken", 403},
+		{"logs", CodeValidation, "InvalidParameterException", 400}, {"kms", CodeServiceUnavailable, "ServiceUnavailableException", 503},
+		{"iam", "NoSuchEntity", "NoSuchEntity", 404}, {"kms", "NotFoundException", "NotFoundException", 400},
+		{"kms", CodeTooLarge, "RequestEntityTooLargeException", 413},
+	} {
+		if code, status := of(c.scope).spell(&Error{Code: c.code}); code != c.want || status != c.status {
+			t.Errorf("%s %s: got %s %d, want %s %d", c.scope, c.code, code, status, c.want, c.status)
+		}
+	}
+}

@@ -21,7 +21,7 @@ func (c *checker) setText(v *value, dst reflect.Value, s string, format shape.Ti
 	switch v.Kind {
 	case shape.String:
 		if !utf8.ValidString(s) {
-			return fmt.Errorf("the value of %s is not valid UTF-8", at)
+			return fmt.Errorf("the value of %s is not valid UTF-8", at.String())
 		}
 		dst.SetString(s)
 		c.text(v, s, at)
@@ -32,37 +32,37 @@ func (c *checker) setText(v *value, dst reflect.Value, s string, format shape.Ti
 		case "false":
 			dst.SetBool(false)
 		default:
-			return fmt.Errorf("the value of %s is neither true nor false", at)
+			return fmt.Errorf("the value of %s is neither true nor false", at.String())
 		}
 	case shape.Integer, shape.Long:
 		n, err := strconv.ParseInt(s, 10, dst.Type().Bits())
 		if err != nil {
-			return fmt.Errorf("the value of %s is not an integer of %d bits", at, dst.Type().Bits())
+			return fmt.Errorf("the value of %s is not an integer of %d bits", at.String(), dst.Type().Bits())
 		}
 		dst.SetInt(n)
 		c.number(v, float64(n), s, at)
 	case shape.Float, shape.Double:
 		n, err := strconv.ParseFloat(s, 64)
 		if err != nil || math.IsInf(n, 0) || math.IsNaN(n) {
-			return fmt.Errorf("the value of %s is not a number", at)
+			return fmt.Errorf("the value of %s is not a number", at.String())
 		}
 		dst.SetFloat(n)
 		c.number(v, n, s, at)
 	case shape.Blob:
 		b, err := base64.StdEncoding.Strict().DecodeString(s)
 		if err != nil {
-			return fmt.Errorf("the value of %s is not base64", at)
+			return fmt.Errorf("the value of %s is not base64", at.String())
 		}
 		dst.SetBytes(b)
 		c.length(v, int64(len(b)), "'[bytes]'", at)
 	case shape.Timestamp:
 		t, err := parseTime(s, format)
 		if err != nil {
-			return fmt.Errorf("the value of %s is not a timestamp", at)
+			return fmt.Errorf("the value of %s is not a timestamp", at.String())
 		}
 		dst.Set(reflect.ValueOf(t))
 	default:
-		return fmt.Errorf("%s takes no text", at)
+		return fmt.Errorf("%s takes no text", at.String())
 	}
 	return nil
 }
