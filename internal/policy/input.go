@@ -23,7 +23,10 @@ type Input struct {
 	// resource's policy must allow, and identity-based policies count only if it
 	// allows the caller's account for the action.
 	RootOfTrust bool
-	Granted     bool // a KMS grant allows
+	// Granted is set if a KMS grant allows. It counts as a resource policy that
+	// names the role behind the session: boundary and session policies still limit
+	// it, and a caller of another account needs its own account's Allow too.
+	Granted bool
 
 	Endpoint []Doc   // policies of the VPC endpoint that the call came through: each must allow; nil: not in force
 	SCPs     [][]Doc // of the principal's account, a level each from root to account; nil: not in force

@@ -36,6 +36,10 @@ func (m *maker) doc(kind Kind) Doc {
 	for range 1 + m.IntN(4) {
 		st = append(st, m.statement(kind))
 	}
+	return m.document(kind, st)
+}
+
+func (m *maker) document(kind Kind, st []map[string]any) Doc {
 	d := map[string]any{"Version": pick(m, Version2012, Version2012, Version2012, Version2008), "Statement": st}
 	text, err := json.Marshal(d)
 	if err != nil {

@@ -121,6 +121,8 @@ func TestParseRefuses(t *testing.T) {
 		{"empty variable", on(`"arn:aws:s3:::b/${}"`), Identity, "empty policy variable"},
 		{"variable without quotes", on(`"arn:aws:s3:::b/${aws:x, y}"`), Identity, "single quotes"},
 		{"variable in a variable", on(`"arn:aws:s3:::b/${aws:${x}}"`), Identity, "character"},
+		{"pattern longer than names", on(`"arn:aws:s3:::` + strings.Repeat("*a", 1100) + `"`), Identity, "longer than"},
+		{"value longer than names", when(`{"StringLike":{"aws:x":"` + strings.Repeat("*a", 1100) + `"}}`), Identity, "longer than"},
 		{"variable in an action", doing(`"s3:${aws:x}"`), Identity, "letters, digits"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

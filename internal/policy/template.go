@@ -18,6 +18,10 @@ type template struct {
 	prefix string
 }
 
+// maxPattern bounds what one comparison can cost: matching takes at most as many
+// steps as pattern and value have bytes, multiplied.
+const maxPattern = arn.MaxLength
+
 // A piece is text, or a variable with an optional default.
 type piece struct {
 	glob       arn.Glob
@@ -30,6 +34,9 @@ type piece struct {
 // ${…} is read as the language's newer version does. The second result says what
 // is wrong, and is empty where nothing is.
 func compileTemplate(s string, globs, variables bool) (t template, problem string) {
+	if len(s) > maxPattern {
+		return template{}, "is longer than 2,048 bytes, which no name is"
+	}
 	var text []byte
 	flush := func() {
 		if len(text) > 0 {
