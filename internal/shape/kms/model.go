@@ -90,7 +90,7 @@ func scalars() []*shape.Type {
 		{Name: "EncryptionContextType", Kind: shape.Map, ElemName: "EncryptionContextValue", KeyName: "EncryptionContextKey"},
 		{Name: "EncryptionContextValue", Kind: shape.String},
 		{Name: "GrantTokenList", Kind: shape.List, Min: shape.Int(0), Max: shape.Int(10), ElemName: "GrantTokenType"},
-		{Name: "GrantTokenType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(8192)},
+		{Name: "GrantTokenType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(8192), Sensitive: true},
 		{Name: "KeyIdType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(2048)},
 		{Name: "KeyList", Kind: shape.List, ElemName: "KeyListEntry"},
 		{Name: "KeyManagerType", Kind: shape.String, Enum: []string{"AWS", "CUSTOMER"}},

@@ -48,7 +48,7 @@ func scalars() []*shape.Type {
 		{Name: "ExpirationInSeconds", Kind: shape.Integer},
 		{Name: "GrantType", Kind: shape.String},
 		{Name: "IdToken", Kind: shape.String, Sensitive: true},
-		{Name: "IdentityContext", Kind: shape.String},
+		{Name: "IdentityContext", Kind: shape.String, Sensitive: true},
 		{Name: "RefreshToken", Kind: shape.String, Sensitive: true},
 		{Name: "Scope", Kind: shape.String},
 		{Name: "Scopes", Kind: shape.List, ElemName: "Scope"},

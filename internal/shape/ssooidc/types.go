@@ -7,7 +7,7 @@ package ssooidc
 
 // AwsAdditionalDetails is a structure of the API.
 type AwsAdditionalDetails struct {
-	IdentityContext string
+	IdentityContext string // sensitive
 }
 
 // CreateTokenWithIAMInput is what CreateTokenWithIAM takes.
