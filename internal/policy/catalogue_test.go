@@ -72,4 +72,7 @@ func TestValidate(t *testing.T) {
 	if len(got) != len(want) {
 		t.Errorf("got %v", got)
 	}
+	if f := Validate(p, nil); f != nil {
+		t.Errorf("without a catalogue: %v", f)
+	}
 }

@@ -16,8 +16,12 @@ type Finding struct {
 
 // Validate lists the actions and condition keys of p that cat does not know.
 // Actions with wildcards are not judged: a Catalogue cannot list. A policy with
-// findings must not be stored; if one was, its unknown keys fail closed.
+// findings must not be stored; if one was, its unknown keys fail closed. Without
+// a catalogue nothing is judged.
 func Validate(p *Policy, cat Catalogue) []Finding {
+	if cat == nil {
+		return nil
+	}
 	var all []Finding
 	for i := range p.statements {
 		s := &p.statements[i]
