@@ -1,0 +1,84 @@
+package kms
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"bawn.dev/internal/seal"
+)
+
+func FuzzParseCiphertext(f *testing.F) {
+	k := &key{id: "11111111-2222-4333-8444-555555555555", version: 1}
+	material := seal.NewKey()
+	good, err := sealUnder(k, material[:], []byte("plaintext"), map[string]string{"a": "b"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add([]byte{})
+	f.Add([]byte{ciphertextVersion})
+	f.Add(bytes.Repeat([]byte{0xff}, 200))
+	f.Fuzz(func(t *testing.T, blob []byte) {
+		c, ok := parseCiphertext(blob)
+		if !ok {
+			return
+		}
+		if len(c.key) != 36 || !plain(c.key, "") || c.version < 0 {
+			t.Fatalf("%x names key %q, version %d", blob, c.key, c.version)
+		}
+		if !bytes.Equal(appendHeader(nil, &key{id: c.key, version: c.version}), c.header) {
+			t.Fatalf("%x does not print as it was read", blob)
+		}
+		plaintext, err := c.open(material[:], map[string]string{"a": "b"})
+		if err == nil && (string(plaintext) != "plaintext" || !bytes.Equal(blob, good)) {
+			t.Fatalf("%x was forged", blob)
+		}
+	})
+}
+
+// FuzzAssociated looks for two contexts that are bound alike.
+func FuzzAssociated(f *testing.F) {
+	f.Add("a=b", "a=c")
+	f.Add("ab=", "a=b")
+	f.Add("a=b;c=d", "a=b;c=")
+	f.Add("a=b;c=d", "c=d;a=b")
+	read := func(s string) map[string]string {
+		m := map[string]string{}
+		for pair := range strings.SplitSeq(s, ";") {
+			name, value, _ := strings.Cut(pair, "=")
+			m[name] = value
+		}
+		return m
+	}
+	f.Fuzz(func(t *testing.T, a, b string) {
+		x, y := read(a), read(b)
+		if same := bytes.Equal(associated(nil, x), associated(nil, y)); same != maps.Equal(x, y) {
+			t.Fatalf("%v and %v: %v", x, y, same)
+		}
+	})
+}
+
+func TestMaterialIsZeroedWhenItLeavesTheCache(t *testing.T) {
+	var left []*material
+	c := newCache[materialID](2, func(m *material) { m.forget(); left = append(left, m) })
+	for i := range 3 {
+		c.put(materialID{"k", int64(i)}, 1, &material{clear: seal.NewKey()})
+	}
+	if len(left) != 1 || left[0].clear != (seal.Key{}) {
+		t.Fatalf("%d left, not zeroed", len(left))
+	}
+	if err := left[0].use(func([]byte) error { return nil }); err != errEvicted {
+		t.Errorf("evicted material was used: %v", err)
+	}
+	var copied []byte
+	stays := c.items[slices.Collect(maps.Keys(c.items))[0]].value
+	if err := stays.use(func(k []byte) error { copied = k; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(copied, make([]byte, len(copied))) {
+		t.Error("the copy was not zeroed after its use")
+	}
+}
