@@ -28,26 +28,35 @@ func (s *Store) openSQLite(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 
-	writing := sqliteDB(path, "rw")
-	c, err := s.newConn(ctx, writing)
+	db := sqliteDB(path, writing)
+	c, err := s.newConn(ctx, db)
 	if err != nil {
-		return errors.Join(fmt.Errorf("store: open %s: %w", path, err), writing.Close())
+		return errors.Join(fmt.Errorf("store: open %s: %w", path, err), db.Close())
 	}
 	// From here Close ends the writer and with it the connection.
-	s.writer = newWriter(s, writing, c, path, cfg.MinFree)
+	s.writer = newWriter(s, db, c, path, cfg.MinFree)
 	if err := s.writer.prepare(ctx); err != nil {
 		return fmt.Errorf("store: open %s: %w", path, err)
 	}
-	s.readers = sqliteDB(path, "ro")
+	s.readers = sqliteDB(path, reading)
 	s.writer.looped = true
 	go s.writer.loop()
 	return nil
 }
 
+// access is what a connection is for.
+type access int
+
+const (
+	reading access = iota
+	writing
+	copying // reads, and writes another file
+)
+
 // sqliteDB names the file with what every connection sets. Checksums and layout
 // of a hostile file are not trusted (cell_size_check, trusted_schema).
-func sqliteDB(path, mode string) *sql.DB {
-	q := url.Values{"mode": {mode}, "_pragma": {
+func sqliteDB(path string, mode access) *sql.DB {
+	q := url.Values{"mode": {"rw"}, "_pragma": {
 		"busy_timeout(10000)",
 		"case_sensitive_like(1)",
 		"foreign_keys(1)",
@@ -56,9 +65,11 @@ func sqliteDB(path, mode string) *sql.DB {
 		"temp_store(2)",
 		"cache_size(-4096)",
 	}}
-	if mode == "ro" {
+	switch mode {
+	case reading:
+		q.Set("mode", "ro")
 		q.Add("_pragma", "query_only(1)")
-	} else {
+	case writing:
 		q.Add("_pragma", "journal_mode(WAL)")
 		q.Add("_pragma", "synchronous(FULL)")
 		q.Add("_pragma", "journal_size_limit(67108864)")
@@ -93,11 +104,7 @@ func createFile(path string) error {
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return syncDir(filepath.Dir(path))
 }
 
 // prepare checks the settings that durability rests on and makes the store's
