@@ -88,12 +88,32 @@ func choose(index v1.ImageIndex, depth int) (v1.Image, error) {
 			if err != nil {
 				return nil, err
 			}
+			if err := named(inner, d.Digest); err != nil {
+				return nil, err
+			}
 			if img, err := choose(inner, depth+1); err == nil {
 				return img, nil
 			}
 		case d.MediaType.IsImage() && (d.Platform == nil || d.Platform.Satisfies(want)):
-			return index.Image(d.Digest)
+			img, err := index.Image(d.Digest)
+			if err != nil {
+				return nil, err
+			}
+			return img, named(img, d.Digest)
 		}
 	}
 	return nil, fmt.Errorf("no image for %s", want.String())
+}
+
+// named checks that a document is the one that an index names: the library
+// finds it by that name and does not look again.
+func named(doc interface{ Digest() (v1.Hash, error) }, want v1.Hash) error {
+	got, err := doc.Digest()
+	if err != nil {
+		return err
+	}
+	if got != want {
+		return fmt.Errorf("%w: a manifest does not match its digest", ErrRefused)
+	}
+	return nil
 }

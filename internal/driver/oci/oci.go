@@ -1,6 +1,6 @@
 // Package oci runs workloads in gVisor: every workload is one runsc sandbox
 // with a kernel of its own (platform systrap, no other and no fallback), a
-// read-only root, no capabilities, no way to gain any, and cgroup limits that
+// read-only image, no capabilities, no way to gain any, and cgroup limits that
 // hold from its first instruction on.
 //
 // It trusts the runsc binary, the root file system's digest as its caller

@@ -197,6 +197,9 @@ func (k keep) start() (sandbox, error) {
 	if err != nil {
 		return sandbox{}, fmt.Errorf("oci: runsc run: %w: %s", err, k.lastWords())
 	}
+	if err := k.Groups.limitProcessor(k.ID, k.Limits.MilliCPUs); err != nil {
+		return sandbox{}, err
+	}
 	pid, err := readPID(pidFile)
 	if err != nil {
 		return sandbox{}, err
