@@ -111,6 +111,8 @@ func TestWhatAsksForSomethingElseIsRefused(t *testing.T) {
 		"part of an object":            {request("GET", "/b/k?partNumber=1", ""), "s3", "NotImplemented", "partNumber"},
 		"other operation's x-id":       {request("GET", "/b/k?x-id=PutObject", ""), "s3", "InvalidArgument", "x-id"},
 		"conditional range":            {request("GET", "/b/k", "", "If-Range", "e"), "s3", "NotImplemented", "if-range"},
+		"condition of a bucket":        {request("DELETE", "/b", "", "If-Match", "e"), "s3", "NotImplemented", "if-match"},
+		"part of a put":                {s3Put("/b/k", "x", "Content-Range", "bytes 0-0/9"), "s3", "NotImplemented", "content-range"},
 		"body of a delete":             {request("DELETE", "/b/k", "x"), "s3", "MalformedXML", "body"},
 		"policy damaged on the way":    {s3Put("/b?policy", "{}", "X-Amz-Checksum-Crc32", "AAAAAA=="), "s3", "BadDigest", "Crc32"},
 		"no policy":                    {s3Put("/b?policy", ""), "s3", "MissingRequestBodyError", "empty"},
