@@ -65,6 +65,7 @@ func TestDecide(t *testing.T) {
 		{"a boundary grants nothing", Input{Principal: aUser, Identity: no, Boundary: ptr(doc(t, Identity, full))}, "not allowed by identity-based policy"},
 		{"session silent", Input{Principal: aSession, Identity: yes, HasSession: true, Session: docs(doc(t, SessionPolicy, allow("kms:*", "*")))}, "not allowed by session policy"},
 		{"session in force, none given", Input{Principal: aSession, Identity: yes, HasSession: true}, "not allowed by session policy"},
+		{"session policies without the flag", Input{Principal: aSession, Identity: yes, Session: no}, "not allowed by session policy"},
 		{"session policies unite", Input{Principal: aSession, Identity: yes, HasSession: true, Session: docs(doc(t, SessionPolicy, allow("kms:*", "*")), doc(t, Identity, allow(get, "*")))}, "allowed by identity-based policy"},
 		{"a session policy grants nothing", Input{Principal: aSession, Identity: no, HasSession: true, Session: docs(doc(t, SessionPolicy, full))}, "not allowed by identity-based policy"},
 
@@ -171,6 +172,7 @@ func TestDecideRefusesWhatIsNoRequest(t *testing.T) {
 		{Action: ":GetObject", Resource: object, Principal: aUser, Identity: all, ResourceAccount: home},
 		{Action: "s3:", Resource: object, Principal: aUser, Identity: all, ResourceAccount: home},
 		{Action: get, Resource: object, Principal: aUser, Identity: all}, // owner unknown
+		{Action: get, Resource: object, Principal: aUser, Identity: all, ResourcePolicy: ptr(doc(t, Resource, allowTo(everyone, "*")))},
 	} {
 		if d := Decide(&in); d.Allowed {
 			t.Errorf("allowed %+v", in)

@@ -179,6 +179,11 @@ func TestParseLimits(t *testing.T) {
 			t.Errorf("%s of %d characters, one of them a space in a string, was read", kind, len(fits)+1)
 		}
 	}
+	// A quote within a string does not end it: the spaces after it count.
+	quoted := strings.Replace(allowAll, `{"Version"`, `{"Id":"\"`+strings.Repeat(" ", maxSize(Identity))+`","Version"`, 1)
+	if _, err := Parse([]byte(quoted), Identity); err == nil {
+		t.Error("a long string was read, as its escaped quote seemed to end it")
+	}
 	if _, err := Parse([]byte(allowAll+strings.Repeat(" ", maxRaw)), Identity); err == nil {
 		t.Error("a document of white space was read")
 	}

@@ -121,7 +121,6 @@ func newEnv(in *Input) (e env, ok bool) {
 	e.in = in
 	e.action, ok = cutAction(in.Action)
 	e.parts, e.named = arn.Split(in.Resource)
-	e.named = e.named && e.parts[0] == "arn"
 	return e, ok && in.Resource != ""
 }
 
