@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"bawn.dev/internal/api"
+	"bawn.dev/internal/blob"
 	"bawn.dev/internal/policy"
 	"bawn.dev/internal/shape/s3"
 	"bawn.dev/internal/store"
@@ -26,9 +27,9 @@ type object struct {
 	etag     string // without quotes; new with each upload
 	size     int64
 	modified time.Time
-	ref      string // of its bytes
-	kmsKey   string // ARN
-	dataKey  []byte // as KMS sealed it
+	ref      blob.Ref // of its bytes
+	kmsKey   string   // ARN
+	dataKey  []byte   // as KMS sealed it
 	details  details
 }
 
@@ -166,7 +167,7 @@ func (s *Service) deleteObject(ctx context.Context, _ *api.Call, in *s3.DeleteOb
 }
 
 // drop deletes bytes that no row refers to any more.
-func (s *Service) drop(ctx context.Context, ref string) {
+func (s *Service) drop(ctx context.Context, ref blob.Ref) {
 	if err := s.Blobs.Delete(ctx, ref); err != nil {
 		s.Orphan(ref, err)
 	}

@@ -15,50 +15,25 @@ package s3
 import (
 	"context"
 	"errors"
-	"io"
 	"iter"
 
 	"bawn.dev/internal/api"
+	"bawn.dev/internal/blob"
 	"bawn.dev/internal/policy"
 	"bawn.dev/internal/shape/s3"
 	"bawn.dev/internal/store"
 )
 
-// Blobs keep sealed bytes under references that they make.
-type Blobs interface {
-	// Create begins a blob. Nothing of it counts until Commit.
-	Create(ctx context.Context) (Sink, error)
-	// Open finds the bytes of a committed blob.
-	Open(ctx context.Context, ref string) (Source, error)
-	// Delete removes a blob. One that is not there is no error.
-	Delete(ctx context.Context, ref string) error
-}
-
-// A Sink takes the bytes of a new blob.
-type Sink interface {
-	io.Writer
-	// Commit makes the bytes durable.
-	Commit() (ref string, err error)
-	// Abort drops them; after Commit it does nothing.
-	Abort()
-}
-
-// A Source is a blob that can be read until Close, also after it was deleted.
-type Source interface {
-	io.ReaderAt
-	io.Closer
-	Size() int64
-}
-
 // Config is what the service is made of.
 type Config struct {
 	Region string
-	Blobs  Blobs
+	Blobs  *blob.Dir
 	// Catalogue knows the actions and condition keys that a bucket policy may
 	// name; nil judges none.
 	Catalogue policy.Catalogue
-	// Orphan hears of a blob that could not be deleted and now waits for fsck.
-	Orphan func(ref string, err error)
+	// Orphan hears of a blob that could not be deleted and now waits for fsck; may
+	// be nil.
+	Orphan func(ref blob.Ref, err error)
 }
 
 // Service is the object store.
@@ -73,7 +48,7 @@ func New(cfg Config) (*Service, error) {
 		return nil, errors.New("s3: region and blobs are needed")
 	}
 	if cfg.Orphan == nil {
-		cfg.Orphan = func(string, error) {}
+		cfg.Orphan = func(blob.Ref, error) {}
 	}
 	return &Service{Config: cfg, buckets: newCache(4096)}, nil
 }
@@ -113,8 +88,8 @@ func (s *Service) operations() []api.Operation {
 
 // References are the blobs that live objects refer to, for fsck: what blob holds
 // beyond them, and is older than the longest upload, is an orphan.
-func (s *Service) References(_ context.Context, sn *store.Snapshot) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
+func (s *Service) References(_ context.Context, sn *store.Snapshot) iter.Seq2[blob.Ref, error] {
+	return func(yield func(blob.Ref, error) bool) {
 		rows, err := sn.Query("SELECT ref FROM s3_objects")
 		if err != nil {
 			yield("", err)
@@ -122,7 +97,7 @@ func (s *Service) References(_ context.Context, sn *store.Snapshot) iter.Seq2[st
 		}
 		defer rows.Close()
 		for rows.Next() {
-			var ref string
+			var ref blob.Ref
 			err := rows.Scan(&ref)
 			if !yield(ref, err) || err != nil {
 				return

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"bawn.dev/internal/blob"
 	"bawn.dev/internal/store"
 )
 
@@ -69,7 +70,10 @@ func objectRow(q querier, bucket, key string) (*object, error) {
 }
 
 // replaced is what an upload or a deletion finds in place.
-type replaced struct{ etag, ref string }
+type replaced struct {
+	etag string
+	ref  blob.Ref
+}
 
 func presentObject(tx *store.Tx, bucket, key string) (*replaced, error) {
 	r := &replaced{}
@@ -89,6 +93,6 @@ func upsertObject(tx *store.Tx, bucket, key string, o *object) error {
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (bucket, key) DO UPDATE SET etag = excluded.etag, size = excluded.size, modified = excluded.modified,
 			ref = excluded.ref, kms_key = excluded.kms_key, data_key = excluded.data_key, details = excluded.details`,
-		bucket, []byte(key), o.etag, o.size, o.modified.UnixMicro(), o.ref, o.kmsKey, o.dataKey, details)
+		bucket, []byte(key), o.etag, o.size, o.modified.UnixMicro(), string(o.ref), o.kmsKey, o.dataKey, details)
 	return err
 }
