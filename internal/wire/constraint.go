@@ -80,6 +80,7 @@ func (c *checker) text(v *value, s string, at *path) {
 	if v.Min != nil || v.Max != nil {
 		if n := int64(utf8.RuneCountInString(s)); outside(v, n) {
 			c.length(v, n, quoted(s), at)
+			return // and spend nothing on the pattern of a text that is far too long
 		}
 	}
 	if v.enum != nil && !v.enum[s] {

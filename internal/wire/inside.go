@@ -20,7 +20,7 @@ func (r *Router) Inside(s *shape.Service, operation string) *Match {
 // ResponseElements renders an output for its record, under the rules of RequestParameters.
 func (m *Match) ResponseElements(out any) map[string]any {
 	src := reflect.ValueOf(out)
-	if m.op == nil || out == nil || src.Type() != reflect.TypeOf(m.op.NewOutput()) || src.IsNil() {
+	if m.op == nil || out == nil || src.Type() != m.op.outType || src.IsNil() {
 		return nil
 	}
 	r := &recorder{left: maxRecordNodes}

@@ -254,7 +254,7 @@ func (g *generator) structText(name string, top *ref) (string, error) {
 		b.WriteString(text + ",\n")
 	}
 	b.WriteString("}")
-	if len(s.Refused) > 0 {
+	if len(s.Refused) > 0 && !strings.HasSuffix(name, ".output") {
 		b.WriteString(", Refused: []shape.Refused{\n")
 		for _, r := range s.Refused {
 			wire := r.LocationName

@@ -85,17 +85,16 @@ func (g *generator) header(name, body string) string {
 // structures lists the structures that become Go structs: all but the errors.
 func (g *generator) structures() []string {
 	var names []string
+	reached := g.reached()
 	for _, n := range sorted(g.Shapes) {
-		if s := g.Shapes[n]; s.Type == "structure" && !s.Exception && !s.Document && !g.onlyInErrors(n) {
+		if s := g.Shapes[n]; s.Type == "structure" && !s.Exception && !s.Document && reached[n] {
 			names = append(names, n)
 		}
 	}
 	return names
 }
 
-// onlyInErrors tells whether no operation's input or answer reaches a shape.
-func (g *generator) onlyInErrors(name string) bool { return !g.reached()[name] }
-
+// reached are the shapes that some operation's input or answer holds; the others belong to errors.
 func (g *generator) reached() map[string]bool {
 	seen := map[string]bool{}
 	var visit func(string)

@@ -226,12 +226,6 @@ func opDescribeUser() *shape.Operation {
 			{Name: "UserName", GoName: "UserName", TypeName: "UserName", Location: shape.Body, Wire: "UserName"},
 			{Name: "UserStatus", GoName: "UserStatus", TypeName: "UserStatus", Location: shape.Body, Wire: "UserStatus"},
 			{Name: "UserType", GoName: "UserType", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "UserType"},
-		}, Refused: []shape.Refused{
-			{Name: "Birthdate", Location: shape.Body, Wire: "Birthdate"},
-			{Name: "Extensions", Location: shape.Body, Wire: "Extensions"},
-			{Name: "Photos", Location: shape.Body, Wire: "Photos"},
-			{Name: "Roles", Location: shape.Body, Wire: "Roles"},
-			{Name: "Website", Location: shape.Body, Wire: "Website"},
 		}},
 		Errors:    []string{"ResourceNotFoundException", "ThrottlingException", "AccessDeniedException", "InternalServerException", "ValidationException"},
 		NewInput:  func() any { return new(DescribeUserInput) },

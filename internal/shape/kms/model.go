@@ -172,8 +172,6 @@ func opDecrypt() *shape.Operation {
 			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId"},
 			{Name: "KeyMaterialId", GoName: "KeyMaterialId", TypeName: "BackingKeyIdType", Location: shape.Body, Wire: "KeyMaterialId"},
 			{Name: "Plaintext", GoName: "Plaintext", TypeName: "PlaintextType", Location: shape.Body, Wire: "Plaintext"},
-		}, Refused: []shape.Refused{
-			{Name: "CiphertextForRecipient", Location: shape.Body, Wire: "CiphertextForRecipient"},
 		}},
 		Errors:    []string{"NotFoundException", "DisabledException", "InvalidCiphertextException", "KeyUnavailableException", "IncorrectKeyException", "InvalidKeyUsageException", "DependencyTimeoutException", "InvalidGrantTokenException", "KMSInternalException", "KMSInvalidStateException", "DryRunOperationException"},
 		NewInput:  func() any { return new(DecryptInput) },
@@ -277,8 +275,6 @@ func opGenerateDataKey() *shape.Operation {
 			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId"},
 			{Name: "KeyMaterialId", GoName: "KeyMaterialId", TypeName: "BackingKeyIdType", Location: shape.Body, Wire: "KeyMaterialId"},
 			{Name: "Plaintext", GoName: "Plaintext", TypeName: "PlaintextType", Location: shape.Body, Wire: "Plaintext"},
-		}, Refused: []shape.Refused{
-			{Name: "CiphertextForRecipient", Location: shape.Body, Wire: "CiphertextForRecipient"},
 		}},
 		Errors:    []string{"NotFoundException", "DisabledException", "KeyUnavailableException", "DependencyTimeoutException", "InvalidKeyUsageException", "InvalidGrantTokenException", "KMSInternalException", "KMSInvalidStateException", "DryRunOperationException"},
 		NewInput:  func() any { return new(GenerateDataKeyInput) },

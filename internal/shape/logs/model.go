@@ -247,8 +247,6 @@ func opPutLogEvents() *shape.Operation {
 		Output: &shape.Struct{Name: "PutLogEventsOutput", Fields: []shape.Field{
 			{Name: "nextSequenceToken", GoName: "NextSequenceToken", TypeName: "SequenceToken", Location: shape.Body, Wire: "nextSequenceToken"},
 			{Name: "rejectedLogEventsInfo", GoName: "RejectedLogEventsInfo", TypeName: "RejectedLogEventsInfo", Location: shape.Body, Wire: "rejectedLogEventsInfo"},
-		}, Refused: []shape.Refused{
-			{Name: "rejectedEntityInfo", Location: shape.Body, Wire: "rejectedEntityInfo"},
 		}},
 		Errors:    []string{"InvalidParameterException", "InvalidSequenceTokenException", "DataAlreadyAcceptedException", "ResourceNotFoundException", "ServiceUnavailableException", "UnrecognizedClientException"},
 		NewInput:  func() any { return new(PutLogEventsInput) },
