@@ -2,6 +2,7 @@ package trail
 
 import (
 	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
@@ -108,11 +109,15 @@ func boundJSON(v *jsontext.Value) error {
 	return nil
 }
 
-// newID is a random UUID, version 4.
+// newID is a UUID, version 7 (RFC 9562): its time first, so that new ids stand
+// together in the index, and 74 random bits.
 func newID() string {
 	var b [16]byte
-	rand.Read(b[:])
-	b[6] = b[6]&0x0f | 0x40
+	rand.Read(b[6:])
+	now := time.Now().UnixMilli()
+	binary.BigEndian.PutUint16(b[0:], uint16(now>>32))
+	binary.BigEndian.PutUint32(b[2:], uint32(now))
+	b[6] = b[6]&0x0f | 0x70
 	b[8] = b[8]&0x3f | 0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }

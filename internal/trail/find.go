@@ -94,7 +94,8 @@ func (q Query) page(n *store.Snapshot, at place) (Page, error) {
 	if !q.End.IsZero() {
 		end = q.End.UnixMicro()
 	}
-	wanted := q.terms()
+	wanted := q.traits()
+	filtered := len(wanted) > 1 && !slices.Equal(wanted[1:], []string{""})
 	var page Page
 	for read := 0; read < examined; {
 		rows, err := store.Collect(n, scanRow, `SELECT t.seq, t.time, t.account, r.event
@@ -110,7 +111,7 @@ func (q Query) page(n *store.Snapshot, at place) (Page, error) {
 			if err != nil {
 				return Page{}, fmt.Errorf("record %d: %w", r.seq, err)
 			}
-			if !containsAll(record.terms(), wanted) {
+			if filtered && !containsAll(record.traits(), wanted) {
 				at = place{r.time, r.seq}
 				continue
 			}
@@ -157,6 +158,6 @@ func (q Query) place() (place, error) {
 }
 
 func (q Query) digest() []byte {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %d %d %q", q.Account, q.Start.UnixMicro(), q.End.UnixMicro(), strings.Join(q.terms(), "\x00")))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %d %d %q", q.Account, q.Start.UnixMicro(), q.End.UnixMicro(), strings.Join(q.traits(), "\x00")))
 	return sum[:16]
 }

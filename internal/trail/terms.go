@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// A term is what a record is looked up by: a letter for the kind, and the value.
-// Every record has the empty term.
+// A trait is what a record is looked up by: a letter for the kind, and the value.
+// Every record has the empty trait. Those that are rare among records are terms
+// of the index, a row each; the common ones are only filtered by.
 const (
 	byEvent        = "i:"
 	byResource     = "r:"
@@ -31,10 +32,17 @@ func (r row) terms() []string {
 }
 
 func (r *Record) terms() []string {
-	terms := []string{"", byReadOnly + yesNo(r.ReadOnly)}
+	return slices.DeleteFunc(r.traits(), func(trait string) bool {
+		return strings.HasPrefix(trait, byReadOnly) || strings.HasPrefix(trait, byResourceType)
+	})
+}
+
+// traits lists a record's traits, sorted.
+func (r *Record) traits() []string {
+	traits := append(make([]string, 0, 16), "", byReadOnly+yesNo(r.ReadOnly))
 	add := func(kind, value string) {
 		if value != "" {
-			terms = append(terms, kind+value)
+			traits = append(traits, kind+value)
 		}
 	}
 	add(byEvent, r.EventID)
@@ -46,15 +54,15 @@ func (r *Record) terms() []string {
 		add(byPerson, p.UserID)
 	}
 	if r.ErrorCode != "" {
-		terms = append(terms, byError)
+		traits = append(traits, byError)
 	}
 	for _, x := range r.Resources {
 		add(byResourceType, x.Type)
 		add(byResource, x.ARN)
 		add(byResource, shortName(x.ARN))
 	}
-	slices.Sort(terms)
-	return slices.Compact(terms)
+	slices.Sort(traits)
+	return slices.Compact(traits)
 }
 
 // shortName is a resource's name within its ARN: people look for "my-bucket".
@@ -69,12 +77,12 @@ func yesNo(b bool) string {
 	return "false"
 }
 
-// terms lists what a query demands, the most selective first.
-func (q Query) terms() []string {
-	var terms []string
+// traits lists what a query demands: a term that leads to few records first.
+func (q Query) traits() []string {
+	var traits []string
 	add := func(kind, value string) {
 		if value != "" {
-			terms = append(terms, kind+value)
+			traits = append(traits, kind+value)
 		}
 	}
 	add(byEvent, q.EventID)
@@ -83,13 +91,14 @@ func (q Query) terms() []string {
 	add(byPerson, q.Person)
 	add(byUsername, q.Username)
 	if q.ErrorsOnly {
-		terms = append(terms, byError)
+		traits = append(traits, byError)
 	}
 	add(byName, q.EventName)
-	add(byResourceType, q.ResourceType)
 	add(bySource, q.EventSource)
+	traits = append(traits, "")
+	add(byResourceType, q.ResourceType)
 	if q.ReadOnly != nil {
 		add(byReadOnly, yesNo(*q.ReadOnly))
 	}
-	return append(terms, "")
+	return traits
 }
