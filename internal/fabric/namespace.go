@@ -78,8 +78,15 @@ func (f *Fabric) attachment(id string) (place, bool, error) {
 func onThread(fn func() error) error {
 	done := make(chan error, 1)
 	go func() {
-		runtime.LockOSThread() // never unlocked: the runtime then ends the thread with the goroutine
-		done <- fn()
+		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() {
+			// The first thread never ends, and is what the process seems to be from outside: /proc/PID/ns/net. While it
+			// is held here, the next attempt must get another one.
+			defer runtime.UnlockOSThread()
+			done <- onThread(fn)
+			return
+		}
+		done <- fn() // never unlocked: the runtime then ends the thread with the goroutine
 	}()
 	return <-done
 }
