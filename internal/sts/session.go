@@ -150,6 +150,9 @@ func (s *Service) Credential(_ context.Context, sn *store.Snapshot, accessKeyID,
 // open unseals a token. The access key id is bound in, so that neither serves
 // with another's.
 func (s *Service) open(accessKeyID, text string) (*session, error) {
+	if strings.ContainsAny(text, "\r\n") {
+		return nil, api.ErrGone // which the decoder would pass over
+	}
 	sealed, err := base64.StdEncoding.Strict().DecodeString(text)
 	if err != nil {
 		return nil, err
