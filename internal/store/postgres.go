@@ -25,8 +25,7 @@ func (s *Store) openPostgres(ctx context.Context, cfg Config) error {
 	// Rows of a lost client must not stay locked.
 	pc.RuntimeParams["idle_in_transaction_session_timeout"] = "300000"
 	s.readers = stdlib.OpenDB(*pc)
-	s.readers.SetMaxIdleConns(maxIdle)
-	s.readers.SetConnMaxIdleTime(5 * time.Minute)
+	s.readers.SetMaxIdleConns(0) // connections are kept by this package
 
 	for setting, bad := range map[string]string{"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"} {
 		var got string
