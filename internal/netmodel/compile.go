@@ -47,6 +47,7 @@ func Compile(v *VPC) Ruleset {
 	c.base("through", Forward, filter)
 	c.base("outward", Output, []Step{{State: Known, Do: AcceptIt}})
 
+	c.set(setPlaces, c.places())
 	c.services()
 	for i := range v.SecurityGroups {
 		c.group(&v.SecurityGroups[i])
@@ -143,8 +144,7 @@ func (c *compiler) members(group string) []netip.Prefix {
 
 func (c *compiler) networkInterface(i *Interface) Branch {
 	own := host(i.Address)
-	places := c.set(setPlaces, c.places())
-	steps := []Step{{Src: own, DstSet: places, Do: AcceptIt}}
+	steps := []Step{{Src: own, DstSet: setPlaces, Do: AcceptIt}}
 	steps = append(steps, c.refused(Log{GateRoute, i.ID}, Step{Src: own})...)
 	steps = append(steps, c.refused(Log{GateSource, i.ID}, Step{})...)
 	c.chain(ident("src", i.ID), steps...)
