@@ -99,6 +99,7 @@ type listing struct {
 
 	objects  []s3.Object
 	prefixes []string
+	rows     int // that were read for it
 }
 
 // run fills the page with keys not before from, and answers from where the next
@@ -177,6 +178,7 @@ func (l *listing) read(from, end []byte, limit int) ([]s3.Object, error) {
 		if err := d.parse(text); err != nil {
 			return nil, err
 		}
+		l.rows++
 		out = append(out, s3.Object{
 			Key: string(key), ETag: `"` + etag + `"`, Size: &size, LastModified: time.UnixMicro(modified).UTC(),
 			StorageClass: s3.ObjectStorageClassStandard, ChecksumType: s3.ChecksumTypeFullObject,
