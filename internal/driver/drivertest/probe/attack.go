@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // attack tries one thing that must not work and prints what came of it, one
@@ -173,7 +174,8 @@ func sys([]string) {
 
 func dial(addresses []string) {
 	for _, a := range addresses {
-		conn, err := net.Dial("tcp", a)
+		// Where packets are dropped, only giving up ends the attempt.
+		conn, err := net.DialTimeout("tcp", a, 3*time.Second)
 		if err == nil {
 			conn.Close()
 		}
