@@ -43,6 +43,7 @@ func (d *Door) invoke(ctx context.Context, outer *Call, action string, in any) (
 		subject:   outer.subject,
 		via:       outer.forwarded(),
 		parent:    outer.RequestID,
+		origin:    outer.carried(),
 		in:        in,
 		pending:   outer.pending,
 	}
@@ -59,6 +60,15 @@ func (d *Door) invoke(ctx context.Context, outer *Call, action string, in any) (
 	return d.run(ctx, c)
 }
 
+// carried is the origin of a call that a service makes: none, unless the outer call
+// is no request but Bawn's own doing at a place in a VPC.
+func (c *Call) carried() *Origin {
+	if c.service == nil {
+		return c.origin
+	}
+	return nil
+}
+
 // forwarded is the chain of services behind a call that this one makes.
 func (c *Call) forwarded() []string {
 	if c.service == nil {
@@ -72,12 +82,19 @@ func (c *Call) forwarded() []string {
 // so the account, role and person are checked as they are for any caller. via
 // names the service that acts.
 func (d *Door) Begin(ctx context.Context, claim Claim, via string) (*Call, error) {
+	return d.BeginAt(ctx, claim, via, nil)
+}
+
+// BeginAt is Begin for what is done at a place in a VPC: origin names the endpoint
+// through which the workload's own calls would come, and that endpoint's policy and
+// network keys apply to every call that is invoked from here.
+func (d *Door) BeginAt(ctx context.Context, claim Claim, via string, origin *Origin) (*Call, error) {
 	sn, err := d.Store.Snapshot(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer sn.Close()
-	c := &Call{RequestID: newID(), Now: d.Now(), Region: d.Region, Account: claim.Account, door: d}
+	c := &Call{RequestID: newID(), Now: d.Now(), Region: d.Region, Account: claim.Account, door: d, origin: origin}
 	if claim.Issued.IsZero() {
 		claim.Issued = c.Now
 	}

@@ -100,7 +100,7 @@ func (a *Authorizer) Gather(ctx context.Context, sn *store.Snapshot, q *Question
 		if err != nil {
 			return nil, err
 		}
-		in.Endpoint = docs
+		in.Endpoint = append([]policy.Doc{}, docs...) // none is not nil: an endpoint without a policy lets nothing through
 	}
 	return in, nil
 }

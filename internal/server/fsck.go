@@ -25,7 +25,7 @@ func (s *Server) checkObjects(ctx context.Context, r *Report) ([]string, error) 
 		if err != nil {
 			return nil, err
 		}
-		named[blob.Ref(ref)] = true
+		named[ref] = true
 	}
 	var problems []string
 	for ref := range named {

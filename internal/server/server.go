@@ -137,7 +137,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 	if err != nil {
 		return nil, err
 	}
-	s.s3, err = s3.New(s3.Config{Blobs: blobs{s.blobs}, Region: cfg.Region, Orphan: func(ref string, err error) {
+	s.s3, err = s3.New(s3.Config{Blobs: s.blobs, Region: cfg.Region, Orphan: func(ref blob.Ref, err error) {
 		log.Warn("sealed bytes could not be deleted and wait for fsck", "blob", ref, "err", err)
 	}})
 	if err != nil {
