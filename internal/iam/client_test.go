@@ -3,12 +3,18 @@ package iam
 import (
 	"testing"
 
-	"bawn.dev/internal/api/apitest"
+	"bawn.dev/internal/store"
+	"bawn.dev/internal/store/storetest"
 )
 
 func TestUsersAndKeysWithBoto3(t *testing.T) {
-	h := newHouse(t)
-	h.Python(t, h.admin, `
+	storetest.Each(t, func(t *testing.T, open func(testing.TB) *store.Store) {
+		h := houseOver(t, open(t), t.TempDir())
+		h.Python(t, h.admin, users)
+	})
+}
+
+const users = `
 iam = client("iam")
 me = iam.get_user()["User"]
 assert me["UserName"] == "admin" and me["UserId"].startswith("AIDA") and len(me["UserId"]) == 21, me
@@ -68,12 +74,16 @@ refused(iam.delete_user, "DeleteConflict", UserName="Ada")
 iam.delete_user_policy(UserName="Ada", PolicyName="self")
 iam.delete_user(UserName="Ada")
 refused(iam.delete_user, "NoSuchEntity", UserName="Ada")
-`)
-}
+`
 
 func TestRolesAndPoliciesWithBoto3(t *testing.T) {
-	h := newHouse(t)
-	h.Python(t, h.admin, `
+	storetest.Each(t, func(t *testing.T, open func(testing.TB) *store.Store) {
+		h := houseOver(t, open(t), t.TempDir())
+		h.Python(t, h.admin, roles)
+	})
+}
+
+const roles = `
 iam = client("iam")
 trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
 r = iam.create_role(RoleName="train", Path="/service-role/", AssumeRolePolicyDocument=json.dumps(trust), MaxSessionDuration=7200,
@@ -158,6 +168,4 @@ iam.delete_role(RoleName="train")
 refused(iam.get_role, "NoSuchEntity", RoleName="train")
 iam.delete_policy(PolicyArn=p["Arn"])
 refused(iam.get_policy, "NoSuchEntity", PolicyArn=p["Arn"])
-`)
-	apitest.NoPlaintext(t, h.Dir, h.admin.Secret)
-}
+`

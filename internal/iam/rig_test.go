@@ -20,11 +20,17 @@ type house struct {
 
 func newHouse(t testing.TB) *house {
 	t.Helper()
+	st, dir := apitest.NewStore(t)
+	return houseOver(t, st, dir)
+}
+
+func houseOver(t testing.TB, st *store.Store, dir string) *house {
+	t.Helper()
 	s, err := New(Config{Key: seal.NewKey()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	rig := apitest.New(t, apitest.Options{
+	rig := apitest.Over(t, st, dir, apitest.Options{
 		Migrations:  [][]store.Migration{Migrations()},
 		Credentials: map[string]api.Credentials{"AKIA": s},
 		Principals:  s,
