@@ -16,6 +16,7 @@ type guard struct {
 	path    string
 	minFree uint64
 	files   map[string]os.FileInfo
+	logSize int64 // of SQLite's log, when last looked at
 }
 
 const defaultMinFree = 64 << 20
@@ -50,6 +51,9 @@ func (g *guard) present() error {
 		}
 		if !os.SameFile(was, is) {
 			return fmt.Errorf("store: the database file was replaced: %s", name)
+		}
+		if name != g.path {
+			g.logSize = is.Size()
 		}
 	}
 	return nil

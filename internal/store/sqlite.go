@@ -56,8 +56,12 @@ const (
 // sqliteDB names the file with what every connection sets. Checksums and layout
 // of a hostile file are not trusted (cell_size_check, trusted_schema).
 func sqliteDB(path string, mode access) *sql.DB {
+	patience := "busy_timeout(10000)"
+	if mode == writing {
+		patience = "busy_timeout(100)" // nobody else writes; see writer.shorten
+	}
 	q := url.Values{"mode": {"rw"}, "_pragma": {
-		"busy_timeout(10000)",
+		patience,
 		"case_sensitive_like(1)",
 		"foreign_keys(1)",
 		"trusted_schema(0)",

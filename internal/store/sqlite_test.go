@@ -153,6 +153,49 @@ func TestCancelWhileWaiting(t *testing.T) {
 	expect(t, s, "a", "c")
 }
 
+// TestLogStaysShort: the log does not grow for ever while somebody always reads.
+func TestLogStaysShort(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "bawn.db")
+	s := storetest.Open(t, store.Config{Path: path})
+	must(t, s.Migrate(t.Context(), things))
+	stop := make(chan bool)
+	var readers sync.WaitGroup
+	defer readers.Wait()
+	defer close(stop)
+	for range 4 {
+		readers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				n, err := s.Snapshot(t.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				var count int
+				if err := errors.Join(n.QueryRow("SELECT count(*) FROM things").Scan(&count), n.Close()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	body := make([]byte, 1<<20)
+	for i := range 120 {
+		must(t, s.Update(t.Context(), func(tx *store.Tx) error {
+			_, err := tx.Exec("INSERT INTO things (name, body, n) VALUES (?, ?, 1)", fmt.Sprint(i), body)
+			return err
+		}))
+		info, err := os.Stat(path + "-wal")
+		must(t, err)
+		if info.Size() > 80<<20 {
+			t.Fatalf("after %d MiB the log has %d", i+1, info.Size()>>20)
+		}
+	}
+}
+
 func TestBackup(t *testing.T) {
 	s := storetest.SQLite(t)
 	must(t, s.Migrate(t.Context(), things))

@@ -15,6 +15,7 @@ const (
 	queueLength = 1024                 // waiting changes; more wait to be queued
 	groupSize   = 64                   // changes in one commit
 	groupWork   = 2 * time.Millisecond // after which a group takes no more
+	longLog     = 32 << 20             // bytes of SQLite's log after which it is emptied
 )
 
 // writer is the one goroutine that changes a SQLite database. It runs the
@@ -31,6 +32,8 @@ type writer struct {
 	stop   chan struct{}
 	exited chan struct{}
 	looped bool // whether loop was started
+
+	nextShorten int64 // length of the log at which to empty it
 }
 
 // change is one Update that waits.
@@ -85,6 +88,7 @@ func (w *writer) loop() {
 		select {
 		case first := <-w.queue:
 			w.group(first)
+			w.shorten()
 		case <-w.stop:
 			return
 		}
@@ -190,6 +194,32 @@ func (w *writer) commit() error {
 		return w.store.fail(err)
 	}
 	return nil
+}
+
+// shorten empties a long log. SQLite does so by itself only in a moment without
+// readers, which a busy server may never have. It waits a moment (the writer's
+// busy_timeout) for older snapshots to end; should one not, it tries again when
+// the log has grown.
+func (w *writer) shorten() {
+	size := w.guard.logSize
+	if size < longLog {
+		w.nextShorten = longLog
+	}
+	if size < w.nextShorten || w.store.Healthy() != nil {
+		return
+	}
+	w.nextShorten = size + longLog/2
+	var busy, frames, moved int
+	if err := w.row(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &moved); err != nil {
+		if fatal(err) {
+			w.store.fail(fmt.Errorf("store: checkpoint: %w", err))
+			return
+		}
+		busy = 1
+	}
+	if busy != 0 {
+		w.store.log.Warn("the database's log is long and still read: a snapshot is held for too long", "bytes", size)
+	}
 }
 
 // abandon leaves no transaction open behind a failed group.

@@ -80,7 +80,19 @@ func (t *Trail) Append(tx *store.Tx, rs ...*Record) error {
 // continued. Of several copies one seals; what was committed before a crash and
 // not sealed is sealed first.
 func (t *Trail) Run(ctx context.Context) error {
-	err := t.store.Lead(ctx, gate, func(ctx context.Context) error {
+	for {
+		err := t.lead(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if !errors.Is(err, context.Canceled) { // else another copy leads now
+			return err
+		}
+	}
+}
+
+func (t *Trail) lead(ctx context.Context) error {
+	return t.store.Lead(ctx, gate, func(ctx context.Context) error {
 		tick := time.NewTicker(t.interval)
 		defer tick.Stop()
 		for {
@@ -94,8 +106,4 @@ func (t *Trail) Run(ctx context.Context) error {
 			}
 		}
 	})
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return nil
-	}
-	return err
 }
