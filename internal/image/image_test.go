@@ -7,16 +7,23 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"log"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
 	"bawn.dev/internal/spec"
@@ -185,6 +192,27 @@ func TestSources(t *testing.T) {
 	}
 	if _, err := store(t).Import(t.Context(), Registry("registry.example.com/x:1", nil, nil)); err == nil {
 		t.Error("a registry that nobody configured was asked")
+	}
+}
+
+func TestRegistry(t *testing.T) {
+	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	defer server.Close()
+	ref := strings.TrimPrefix(server.URL, "http://") + "/team/train:1"
+	parsed, err := name.ParseReference(ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	img := imageOf(t, v1.Config{}, tarOf(t, file("hello", "world")))
+	if err := remote.Write(parsed, img); err != nil {
+		t.Fatal(err)
+	}
+	got, err := store(t).Import(t.Context(), Registry(ref, http.DefaultTransport, authn.Anonymous))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want, err := img.Digest(); err != nil || got.Digest != want.String() {
+		t.Errorf("got %s, want %s, %v", got.Digest, want, err)
 	}
 }
 

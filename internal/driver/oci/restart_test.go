@@ -96,6 +96,7 @@ func TestWorkloadOutlivesItsStarter(t *testing.T) {
 	if _, err := d.Start(t.Context(), w, r); !errors.Is(err, driver.ErrExists) {
 		t.Errorf("it was started again: %v", err)
 	}
+	drivertest.Await(t, handle, "ready")
 	exit, err := driver.Stop(t.Context(), handle, w.Stop)
 	if err != nil || exit.Lost || exit.Code != 0 {
 		t.Errorf("got %+v, %v", exit, err)
@@ -148,6 +149,7 @@ func TestShimIgnoresTheTerminal(t *testing.T) {
 	state := filepath.Join(t.TempDir(), "state")
 	h := machineAt(t, state)
 	handle := h.Start(t, "wait")
+	drivertest.Await(t, handle, "ready")
 	pid := shimOf(t, state, handle.ID())
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
 		if err := syscall.Kill(pid, sig); err != nil {
