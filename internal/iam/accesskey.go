@@ -62,7 +62,8 @@ func (s *Service) openSecret(sn *store.Snapshot, id string) (*secret, error) {
 		return nil, err
 	}
 	k := &secret{string(text), api.Claim{Kind: api.KindUser, Account: account, ID: owner, Issued: time.UnixMicro(created).UTC()}}
-	return k, s.secrets.put(sn, id, k, accessKeyKey(id))
+	// The user's own version is asked for in the same look-up, since authz wants it next.
+	return k, s.secrets.put(sn, id, k, accessKeyKey(id), entityKey(owner))
 }
 
 // sealedFor binds a secret to its key id and its user: a row that was exchanged

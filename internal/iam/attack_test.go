@@ -76,6 +76,7 @@ func TestAccountsAreApart(t *testing.T) {
 	must[shape.CreateRoleOutput](t, h, h.admin, "iam:CreateRole", &shape.CreateRoleInput{RoleName: "ours", AssumeRolePolicyDocument: trustAccount})
 	p := must[shape.CreatePolicyOutput](t, h, h.admin, "iam:CreatePolicy", &shape.CreatePolicyInput{PolicyName: "ours", PolicyDocument: apitest.Admin}).Policy
 	refused[shape.GetRoleOutput](t, h, other, "iam:GetRole", &shape.GetRoleInput{RoleName: "ours"}, "NoSuchEntity")
+	refused[shape.GetRoleOutput](t, h, h.admin, "iam:GetRole", &shape.GetRoleInput{RoleName: "OURS"}, "NoSuchEntity") // decisions see names as they are
 	refused[shape.DeleteRoleOutput](t, h, other, "iam:DeleteRole", &shape.DeleteRoleInput{RoleName: "ours"}, "NoSuchEntity")
 	refused[shape.GetPolicyOutput](t, h, other, "iam:GetPolicy", &shape.GetPolicyInput{PolicyArn: p.Arn}, "NoSuchEntity")
 	refused[shape.DeletePolicyOutput](t, h, other, "iam:DeletePolicy", &shape.DeletePolicyInput{PolicyArn: p.Arn}, "NoSuchEntity")

@@ -9,27 +9,13 @@ import (
 	"bawn.dev/internal/store"
 )
 
-// A principal is an entity with all that speaks for it, parsed.
-type principal struct {
-	row    *entity
-	entity *api.Entity
-}
-
 // Principal finds a user or role by its unique id, with its policies as the
 // snapshot sees them. A missing one is ErrGone. It implements authz.Principals and
 // is on the path of every call: as long as nothing changed it costs one look-up
 // of versions.
 func (s *Service) Principal(_ context.Context, sn *store.Snapshot, id string) (*api.Entity, error) {
-	p, err := s.principal(sn, id)
-	if err != nil {
-		return nil, err
-	}
-	return p.entity, nil
-}
-
-func (s *Service) principal(sn *store.Snapshot, id string) (*principal, error) {
-	if p, ok, err := s.entities.get(sn, id); ok || err != nil {
-		return p, err
+	if e, ok, err := s.entities.get(sn, id); ok || err != nil {
+		return e, err
 	}
 	if _, err := sn.Version(entityKey(id)); err != nil {
 		return nil, err
@@ -41,19 +27,21 @@ func (s *Service) principal(sn *store.Snapshot, id string) (*principal, error) {
 	if row == nil {
 		return nil, api.ErrGone
 	}
-	p, keys, err := s.load(sn, row)
+	e, err := s.load(sn, row)
 	if err != nil {
 		return nil, fmt.Errorf("iam: %s: %w", row.arn(), err)
 	}
-	return p, s.entities.put(sn, id, p, keys...)
+	return e, s.entities.put(sn, id, e, row.key())
 }
 
-// load reads and parses what belongs to an entity, and says which version keys
-// that depends on.
-func (s *Service) load(sn *store.Snapshot, row *entity) (*principal, []string, error) {
+// load reads and parses what belongs to an entity. All of it hangs on the entity's
+// one version key: whatever attaches, detaches or rewrites a policy touches it,
+// and an attached policy can neither change nor be deleted. Where policies will
+// have several versions, a change of the default must touch whom it is attached to.
+func (s *Service) load(sn *store.Snapshot, row *entity) (*api.Entity, error) {
 	var err error
 	if row.tags, err = tagsOf(sn, row.id); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	e := &api.Entity{
 		Kind: api.KindUser, ID: row.id, ARN: row.arn(), Name: row.name, Account: row.account,
@@ -62,36 +50,32 @@ func (s *Service) load(sn *store.Snapshot, row *entity) (*principal, []string, e
 	if row.kind == role {
 		e.Kind, e.MaxSession = api.KindRole, row.maxSession
 		if e.Trust, err = s.trust(sn, row); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
 	inline, err := inlinePolicies(sn, row.id)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	for _, text := range inline {
 		parsed, err := policy.Parse([]byte(text.document), policy.Identity)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		e.Policies = append(e.Policies, policy.Doc{Name: "inline policy " + text.name + " of " + e.ARN, Policy: parsed})
 	}
 	attached, err := attachments(sn, row.id)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	keys := []string{row.key()}
 	for _, a := range attached {
 		doc, err := s.Policy(sn, a.policy)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		e.Policies = append(e.Policies, *doc)
-		if s.supplied[a.arn] == nil {
-			keys = append(keys, policyKey(a.policy))
-		}
 	}
-	return &principal{row, e}, keys, nil
+	return e, nil
 }
 
 // trust parses a role's trust policy as it is meant today: see binding.go.

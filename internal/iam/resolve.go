@@ -15,7 +15,7 @@ import (
 // which it is passed; it does not stand in Resource.Policy, since it has no say
 // in who may read or pass the role. The Detail of a managed policy is its
 // *shape.Policy.
-func (s *Service) resolve(_ context.Context, sn *store.Snapshot, name string) (*api.Foreign, error) {
+func (s *Service) resolve(ctx context.Context, sn *store.Snapshot, name string) (*api.Foreign, error) {
 	if _, _, ok := cutPolicyARN(name); ok {
 		return s.foreignPolicy(sn, name)
 	}
@@ -32,11 +32,11 @@ func (s *Service) resolve(_ context.Context, sn *store.Snapshot, name string) (*
 			ARN: name, Account: account, Type: "AWS::IAM::" + string(k), Missing: noSuch(k, last),
 		}}, nil
 	}
-	p, err := s.principal(sn, row.id)
+	e, err := s.Principal(ctx, sn, row.id)
 	if err != nil {
 		return nil, err
 	}
-	return &api.Foreign{Resource: row.resource(), Detail: p.entity}, nil
+	return &api.Foreign{Resource: row.resource(), Detail: e}, nil
 }
 
 func (s *Service) foreignPolicy(sn *store.Snapshot, name string) (*api.Foreign, error) {

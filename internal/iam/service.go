@@ -36,7 +36,7 @@ type Config struct {
 type Service struct {
 	cfg      Config
 	supplied map[string]*managed // AWS-managed policies, by ARN
-	entities *cache[*principal]  // by unique id
+	entities *cache[*api.Entity] // by unique id
 	secrets  *cache[*secret]     // by access key id
 	policies *cache[policy.Doc]  // customer-managed, by unique id
 }
@@ -55,7 +55,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	s := &Service{
 		cfg:      cfg,
-		entities: newCache[*principal](cachedEntities),
+		entities: newCache[*api.Entity](cachedEntities),
 		secrets:  newCache[*secret](cachedSecrets),
 		policies: newCache[policy.Doc](cachedPolicies),
 	}
