@@ -6,8 +6,9 @@ import (
 	"bawn.dev/internal/api/apitest"
 )
 
-func TestBoto3(t *testing.T) {
-	rig := newRig(t)
+func TestBoto3(t *testing.T) { onBoth(t, boto3) }
+
+func boto3(t *testing.T, rig *apitest.Rig) {
 	admin := rig.User(t, apitest.Account, "admin", apitest.Admin)
 	rig.Python(t, admin, `
 k = client("kms")

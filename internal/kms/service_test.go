@@ -11,10 +11,24 @@ import (
 	"bawn.dev/internal/api/apitest"
 	"bawn.dev/internal/shape/kms"
 	"bawn.dev/internal/store"
+	"bawn.dev/internal/store/storetest"
 )
 
 // newRig is a door with the service behind it.
 func newRig(t testing.TB) *apitest.Rig {
+	t.Helper()
+	st, dir := apitest.NewStore(t)
+	return newRigOver(t, st, dir)
+}
+
+// onBoth runs a test on both databases.
+func onBoth(t *testing.T, test func(*testing.T, *apitest.Rig)) {
+	storetest.Each(t, func(t *testing.T, open func(testing.TB) *store.Store) {
+		test(t, newRigOver(t, open(t), t.TempDir()))
+	})
+}
+
+func newRigOver(t testing.TB, st *store.Store, dir string) *apitest.Rig {
 	t.Helper()
 	var rig *apitest.Rig
 	root := make([]byte, 32)
@@ -26,7 +40,7 @@ func newRig(t testing.TB) *apitest.Rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rig = apitest.New(t, apitest.Options{Migrations: [][]store.Migration{Migrations()}}, s.API())
+	rig = apitest.Over(t, st, dir, apitest.Options{Migrations: [][]store.Migration{Migrations()}}, s.API())
 	return rig
 }
 

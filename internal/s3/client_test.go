@@ -10,8 +10,9 @@ import (
 	"bawn.dev/internal/api/apitest"
 )
 
-func TestBoto3(t *testing.T) {
-	b := newBench(t)
+func TestBoto3(t *testing.T) { onBoth(t, boto3) }
+
+func boto3(t *testing.T, b *bench) {
 	b.Python(t, b.admin, `
 import urllib.request, urllib.error, hashlib, io
 s3 = client("s3")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"time"
 
 	"bawn.dev/internal/api"
@@ -137,6 +138,10 @@ func (s *Service) open(ctx context.Context, c *api.Call, p *place, part *part) (
 	}
 	defer clear(key)
 	source, err := s.Blobs.Open(ctx, p.object.ref)
+	if errors.Is(err, fs.ErrNotExist) {
+		// Most likely the object was overwritten since the snapshot was taken.
+		return nil, fmt.Errorf("s3: the bytes of %s are gone: %w", p.arn, api.ErrAgain)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("s3: the bytes of %s: %w", p.arn, err)
 	}

@@ -3,6 +3,7 @@ package s3
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/base64"
 	"strconv"
 	"strings"
@@ -159,7 +160,7 @@ func (l *listing) common(key string) (string, bool) {
 
 // read is one seek in the index, and what follows it.
 func (l *listing) read(from, end []byte, limit int) ([]s3.Object, error) {
-	rows, err := l.sn.Query(`SELECT key, etag, size, modified, details FROM s3_objects
+	rows, err := l.sn.Query(`SELECT key, etag, size, modified, algorithm FROM s3_objects
 		WHERE bucket = ? AND key >= ? AND key < ? ORDER BY key LIMIT ?`, l.bucket, from, end, limit)
 	if err != nil {
 		return nil, err
@@ -167,22 +168,17 @@ func (l *listing) read(from, end []byte, limit int) ([]s3.Object, error) {
 	defer rows.Close()
 	var out []s3.Object
 	for rows.Next() {
-		var key []byte
-		var etag string
+		var key sql.RawBytes
+		var etag, algorithm string
 		var size, modified int64
-		var text []byte
-		if err := rows.Scan(&key, &etag, &size, &modified, &text); err != nil {
-			return nil, err
-		}
-		var d details
-		if err := d.parse(text); err != nil {
+		if err := rows.Scan(&key, &etag, &size, &modified, &algorithm); err != nil {
 			return nil, err
 		}
 		l.rows++
 		out = append(out, s3.Object{
 			Key: string(key), ETag: `"` + etag + `"`, Size: &size, LastModified: time.UnixMicro(modified).UTC(),
 			StorageClass: s3.ObjectStorageClassStandard, ChecksumType: s3.ChecksumTypeFullObject,
-			ChecksumAlgorithm: []s3.ChecksumAlgorithm{s3.ChecksumAlgorithm(d.Algorithm)},
+			ChecksumAlgorithm: []s3.ChecksumAlgorithm{s3.ChecksumAlgorithm(algorithm)},
 		})
 	}
 	return out, rows.Err()

@@ -73,8 +73,9 @@ func plainly(all []string, prefix, delimiter, after string) (keys, prefixes []st
 	return keys, prefixes
 }
 
-func TestListingIsWhatItSays(t *testing.T) {
-	b := newBench(t)
+func TestListingIsWhatItSays(t *testing.T) { onBoth(t, listingIsWhatItSays) }
+
+func listingIsWhatItSays(t *testing.T, b *bench) {
 	b.bucket(t, "data")
 	r := rand.New(rand.NewPCG(1, 2))
 	parts := []string{"a", "b", "/", "//", "ä", "\U0010ffff", "0", "-", "c/", "\x00", " "}

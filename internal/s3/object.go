@@ -24,13 +24,14 @@ const (
 
 // An object is an object as its row says.
 type object struct {
-	etag     string // without quotes; new with each upload
-	size     int64
-	modified time.Time
-	ref      blob.Ref // of its bytes
-	kmsKey   string   // ARN
-	dataKey  []byte   // as KMS sealed it
-	details  details
+	etag      string // without quotes; new with each upload
+	size      int64
+	modified  time.Time
+	ref       blob.Ref // of its bytes
+	kmsKey    string   // ARN
+	dataKey   []byte   // as KMS sealed it
+	algorithm string   // of the checksum in details
+	details   details
 }
 
 // details are what an upload said of an object and a download repeats.
@@ -43,7 +44,6 @@ type details struct {
 	Expires            string            `json:"expires,omitempty"`
 	Metadata           map[string]string `json:"metadata,omitempty"`
 	Context            map[string]string `json:"context,omitempty"` // further encryption context
-	Algorithm          string            `json:"algorithm,omitempty"`
 	Checksum           string            `json:"checksum,omitempty"`
 }
 

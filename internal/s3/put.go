@@ -213,7 +213,8 @@ func (s *Service) receive(ctx context.Context, c *api.Call, body io.Reader, p *p
 	if err != nil {
 		return err
 	}
-	o.size, err = io.Copy(io.MultiWriter(sealer, check), io.LimitReader(body, maxObject+1))
+	buffer := make([]byte, copySize(c.Size()))
+	o.size, err = io.CopyBuffer(io.MultiWriter(sealer, check), io.LimitReader(body, maxObject+1), buffer)
 	if err != nil {
 		return err
 	}
@@ -223,12 +224,21 @@ func (s *Service) receive(ctx context.Context, c *api.Call, body io.Reader, p *p
 	if o.details.Checksum, err = check.done(c.Trailer); err != nil {
 		return err
 	}
-	o.details.Algorithm = string(check.algorithm.name)
+	o.algorithm = string(check.algorithm.name)
 	if err := sealer.Close(); err != nil {
 		return err
 	}
 	o.ref, err = sink.Commit()
 	return err
+}
+
+// copySize is the length in bytes of a buffer for a body of a stated size, or -1.
+func copySize(size int64) int64 {
+	const most = 32 << 10
+	if size < 0 {
+		return most
+	}
+	return min(size+1, most)
 }
 
 func tooLarge() *api.Error {
@@ -270,7 +280,7 @@ func (s *Service) store(ctx context.Context, tx *store.Tx, in *s3.PutObjectInput
 // algorithms.
 func (o *object) sum(members ...*string) *string {
 	for i, a := range algorithms {
-		if string(a.name) == o.details.Algorithm {
+		if string(a.name) == o.algorithm {
 			return members[i]
 		}
 	}

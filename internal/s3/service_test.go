@@ -15,6 +15,7 @@ import (
 	"bawn.dev/internal/shape/kms"
 	"bawn.dev/internal/shape/s3"
 	"bawn.dev/internal/store"
+	"bawn.dev/internal/store/storetest"
 )
 
 // A bench is a door with object store and key service behind it.
@@ -29,6 +30,18 @@ type bench struct {
 func newBench(t testing.TB) *bench {
 	t.Helper()
 	st, dir := apitest.NewStore(t)
+	return newBenchOver(t, st, dir)
+}
+
+// onBoth runs a test on both databases.
+func onBoth(t *testing.T, test func(*testing.T, *bench)) {
+	storetest.Each(t, func(t *testing.T, open func(testing.TB) *store.Store) {
+		test(t, newBenchOver(t, open(t), t.TempDir()))
+	})
+}
+
+func newBenchOver(t testing.TB, st *store.Store, dir string) *bench {
+	t.Helper()
 	b := &bench{path: filepath.Join(dir, "blobs")}
 	var err error
 	if b.blobs, err = blob.OpenDir(b.path); err != nil {

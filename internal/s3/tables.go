@@ -19,7 +19,7 @@ func Migrations() []store.Migration {
 		`CREATE INDEX s3_buckets_account ON s3_buckets (account, name)`,
 		`CREATE TABLE s3_objects (
 			bucket TEXT NOT NULL, key BLOB NOT NULL, etag TEXT NOT NULL, size INTEGER NOT NULL, modified INTEGER NOT NULL,
-			ref TEXT NOT NULL, kms_key TEXT NOT NULL, data_key BLOB NOT NULL, details TEXT NOT NULL,
+			ref TEXT NOT NULL, kms_key TEXT NOT NULL, data_key BLOB NOT NULL, algorithm TEXT NOT NULL, details TEXT NOT NULL,
 			PRIMARY KEY (bucket, key)) WITHOUT ROWID`,
 	}}}
 }
@@ -56,9 +56,9 @@ func objectRow(q querier, bucket, key string) (*object, error) {
 	o := &object{}
 	var modified int64
 	var details []byte
-	err := q.QueryRow(`SELECT etag, size, modified, ref, kms_key, data_key, details FROM s3_objects
+	err := q.QueryRow(`SELECT etag, size, modified, ref, kms_key, data_key, algorithm, details FROM s3_objects
 		WHERE bucket = ? AND key = ?`, bucket, []byte(key)).
-		Scan(&o.etag, &o.size, &modified, &o.ref, &o.kmsKey, &o.dataKey, &details)
+		Scan(&o.etag, &o.size, &modified, &o.ref, &o.kmsKey, &o.dataKey, &o.algorithm, &details)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -89,10 +89,11 @@ func upsertObject(tx *store.Tx, bucket, key string, o *object) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(`INSERT INTO s3_objects (bucket, key, etag, size, modified, ref, kms_key, data_key, details)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+	_, err = tx.Exec(`INSERT INTO s3_objects (bucket, key, etag, size, modified, ref, kms_key, data_key, algorithm, details)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (bucket, key) DO UPDATE SET etag = excluded.etag, size = excluded.size, modified = excluded.modified,
-			ref = excluded.ref, kms_key = excluded.kms_key, data_key = excluded.data_key, details = excluded.details`,
-		bucket, []byte(key), o.etag, o.size, o.modified.UnixMicro(), string(o.ref), o.kmsKey, o.dataKey, details)
+			ref = excluded.ref, kms_key = excluded.kms_key, data_key = excluded.data_key,
+			algorithm = excluded.algorithm, details = excluded.details`,
+		bucket, []byte(key), o.etag, o.size, o.modified.UnixMicro(), string(o.ref), o.kmsKey, o.dataKey, o.algorithm, details)
 	return err
 }
