@@ -2,11 +2,13 @@ package fabric
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"slices"
+	"syscall"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -98,10 +100,65 @@ func TestForgedDestinationsAreDropped(t *testing.T) {
 	}
 }
 
+// An ICMP error about a flow belongs to it in the eyes of connection tracking, whoever wrote it. One workload writes such
+// errors about another's flow with a third: they must not reach it past the groups.
+func TestForgedErrorsMeetTheGates(t *testing.T) {
+	l, v := newLab(t), ward("vpc-1")
+	v.SecurityGroups[0].Ingress = []netmodel.Rule{{Protocol: netmodel.UDP, FromPort: 9999, ToPort: 9999, CIDR: netip.MustParsePrefix("10.50.0.0/16")}}
+	l.apply(v)
+	train, liar := l.attach(v, "eni-train"), l.attach(v, "eni-open")
+	l.attach(v, "eni-db")
+	own := addrPort(train.passes("hold", "10.50.0.11:5432"))
+	victim, _ := l.NetNS("eni-train")
+	fence := inbox(t, victim, "10.50.0.10:9999")
+	errs := rawInbox(t, victim)
+
+	about := udpPacket(own, addrPort("10.50.0.11:5432"), "")
+	about[9] = unix.IPPROTO_TCP
+	lie := udpPacket(addrPort("10.50.1.11:0"), netip.AddrPortFrom(own.Addr(), 0), "")[:20]
+	lie[9] = unix.IPPROTO_ICMP
+	body := append([]byte{3, 1, 0, 0, 0, 0, 0, 0}, about...)
+	binary.BigEndian.PutUint16(body[2:], checksum(body))
+	binary.BigEndian.PutUint16(lie[2:], uint16(20+len(body)))
+	lie[10], lie[11] = 0, 0
+	binary.BigEndian.PutUint16(lie[10:], checksum(lie))
+	header := append(append([]byte{}, routerMAC[:]...), 2, 0, 0, 0, 0, 5, 8, 0)
+	if r := liar.do(order{Do: "frame", Frame: append(append(header, lie...), body...)}); r.Outcome != ok {
+		t.Fatal(r.Outcome)
+	}
+	if r := liar.do(order{Do: "packet", Source: "10.50.1.11:5", Address: "10.50.0.10:9999"}); r.Outcome != ok {
+		t.Fatal(r.Outcome)
+	}
+	firstSender(t, fence)
+	if waits(t, errs) {
+		t.Error("the lie arrived")
+	}
+}
+
+// rawInbox is a socket that gets a copy of every ICMP packet that reaches a namespace.
+func rawInbox(t *testing.T, path string) *net.IPConn {
+	t.Helper()
+	var c net.PacketConn
+	err := inside(path, func() (err error) {
+		c, err = net.ListenPacket("ip4:icmp", "0.0.0.0")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c.(*net.IPConn)
+}
+
 // pending says whether a packet waits in a socket now.
 func pending(t *testing.T, c net.PacketConn) bool {
 	t.Helper()
-	raw, err := c.(*net.UDPConn).SyscallConn()
+	return waits(t, c.(*net.UDPConn))
+}
+
+func waits(t *testing.T, c syscall.Conn) bool {
+	t.Helper()
+	raw, err := c.SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,8 @@ const (
 // interface drops foreign sources and destinations that do not exist. Then, in the sender's "from" chain, each of its
 // groups may send the packet on to "arrive"; falling off the end is a drop. "arrive" finds the receiver's "to" chain,
 // where each of its groups may accept; falling off the end is a drop. No chain of the sender's can accept, so no rule of
-// one gate can stand in for the other's. Replies are accepted by connection tracking alone.
+// one gate can stand in for the other's. Replies are accepted by connection tracking alone; ICMP errors
+// between workloads are not, as anybody may write one about somebody else's flow: they meet the gates.
 func Compile(v *VPC) Ruleset {
 	c := compiler{vpc: v, needed: map[string][]netip.Prefix{}}
 	devices := make([]Branch, 0, len(v.Interfaces))
@@ -45,7 +46,7 @@ func Compile(v *VPC) Ruleset {
 	filter = append(filter, dispatch(ByDevice, devices)...)
 	c.base("inward", Input, filter)
 	c.base("through", Forward, filter)
-	c.base("outward", Output, []Step{{State: Known, Do: AcceptIt}})
+	c.base("outward", Output, []Step{{State: Related, Do: AcceptIt}}) // the router's own errors
 
 	c.set(setPlaces, c.places())
 	c.services()

@@ -174,6 +174,13 @@ func TestScript(t *testing.T) {
 	}
 }
 
+func TestEveryHookDropsByDefault(t *testing.T) {
+	got := Compile(hospital()).Script()
+	if strings.Count(got, "policy drop;") != 4 || strings.Count(got, "hook ") != 4 || strings.Contains(got, "policy accept") {
+		t.Errorf("not every hook drops by default:\n%s", got)
+	}
+}
+
 func TestNoFlowLogMeansNoCopies(t *testing.T) {
 	v := hospital()
 	v.FlowLogs = false

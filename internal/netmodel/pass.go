@@ -17,7 +17,8 @@ const (
 )
 
 // Verdict says whether the first packet of a flow passes. Gate is where it fell, or the last one passed. Why is a sentence
-// for a person. Replies to what passed always pass; the zero value refuses.
+// for a person. Replies to what passed always pass, ICMP errors about it only where the rules admit them; the zero value
+// refuses.
 type Verdict struct {
 	Allowed bool
 	Gate    Gate

@@ -36,9 +36,11 @@ type Chain struct {
 // State is what connection tracking thinks of a packet.
 type State string
 
-// The states that steps ask for: part of a known flow (or an error about one), and part of none although not its beginning.
+// The states that steps ask for: part of a known flow; that, or an error about one; part of none although not its
+// beginning.
 const (
-	Known   State = "established,related"
+	Known   State = "established"
+	Related State = "established,related"
 	Invalid State = "invalid"
 )
 
