@@ -224,7 +224,7 @@ func (s *Server) Check(ctx context.Context, in CheckRequest) (*Report, error) {
 		return nil
 	}
 	return r, errors.Join(
-		step("record", func() ([]string, error) { return faults(s.trail.Verify(ctx)) }),
+		step("record", func() ([]string, error) { return s.checkRecord(ctx) }),
 		step("objects", func() ([]string, error) { return s.checkObjects(ctx, r) }),
 	)
 }

@@ -67,6 +67,7 @@ func (s *Server) Serve(ctx context.Context, ready func(addr string)) error {
 // background runs what works beside the listeners.
 func (s *Server) background(ctx context.Context, group *errgroup.Group) {
 	group.Go(func() error { return s.trail.Run(ctx) })
+	group.Go(func() error { return s.witness(ctx) })
 	group.Go(func() error { return s.organizations.Run(ctx, s.door) })
 }
 
@@ -108,7 +109,7 @@ func (s *Server) public(door http.Handler) http.Handler {
 // health says whether calls can be answered and recorded, and nothing else.
 func (s *Server) health(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	if err := s.store.Healthy(); err != nil {
+	if err := errors.Join(s.store.Healthy(), s.blobs.Healthy()); err != nil {
 		s.log.Error("unhealthy", "err", err)
 		w.WriteHeader(http.StatusServiceUnavailable)
 		fmt.Fprintln(w, "unhealthy: the log says why")

@@ -19,6 +19,7 @@ import (
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/authz"
 	"bawn.dev/internal/blob"
+	"bawn.dev/internal/catalogue"
 	"bawn.dev/internal/cloudtrail"
 	"bawn.dev/internal/config"
 	"bawn.dev/internal/fetch"
@@ -112,10 +113,11 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 	}
 
 	// Services.
+	known := catalogue.New()
 	if s.organizations, err = organizations.New(organizations.Config{}); err != nil {
 		return nil, err
 	}
-	if s.iam, err = iam.New(iam.Config{Key: keys["iam"]}); err != nil {
+	if s.iam, err = iam.New(iam.Config{Key: keys["iam"], Catalogue: known}); err != nil {
 		return nil, err
 	}
 	if s.identity, err = identity.New(identity.Config{Account: cfg.AccountID}); err != nil {
@@ -131,13 +133,13 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 		return nil, err
 	}
 	keyKMS := keys["kms"]
-	s.kms, err = kms.New(kms.Config{Key: keyKMS[:], Region: cfg.Region, Happened: func(ctx context.Context, e api.Event, change func(*store.Tx) error) error {
+	s.kms, err = kms.New(kms.Config{Key: keyKMS[:], Region: cfg.Region, Catalogue: known, Happened: func(ctx context.Context, e api.Event, change func(*store.Tx) error) error {
 		return s.door.Happened(ctx, e, change)
 	}})
 	if err != nil {
 		return nil, err
 	}
-	s.s3, err = s3.New(s3.Config{Blobs: s.blobs, Region: cfg.Region, Orphan: func(ref blob.Ref, err error) {
+	s.s3, err = s3.New(s3.Config{Blobs: s.blobs, Region: cfg.Region, Catalogue: known, Orphan: func(ref blob.Ref, err error) {
 		log.Warn("sealed bytes could not be deleted and wait for fsck", "blob", ref, "err", err)
 	}})
 	if err != nil {
@@ -149,6 +151,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 		Principals:      s.iam,
 		Organization:    s.organizations,
 		Directory:       s.identity,
+		Catalogue:       known,
 		ServicePolicies: servicePolicies{"organizations.amazonaws.com": organizations.ServicePolicy()},
 	})
 	if err != nil {
@@ -211,3 +214,6 @@ type servicePolicies map[string][]policy.Doc
 
 // ServicePolicy says what a service of Bawn may do on its own.
 func (p servicePolicies) ServicePolicy(principal string) []policy.Doc { return p[principal] }
+
+// Trail is the record.
+func (s *Server) Trail() *trail.Trail { return s.trail }

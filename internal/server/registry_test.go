@@ -1,0 +1,296 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"bawn.dev/internal/api"
+	"bawn.dev/internal/catalogue"
+	"bawn.dev/internal/server/servertest"
+	"bawn.dev/internal/shape"
+	directory "bawn.dev/internal/shape/identitystore"
+	kmsshape "bawn.dev/internal/shape/kms"
+
+	"bawn.dev/internal/trail"
+)
+
+// These tests run over every operation there is; a new one is in them by being
+// registered.
+
+// undeniable and open are the whole lists, with reasons. An operation that joins
+// them is a decision, and this test is where it is seen.
+var (
+	undeniable = []string{"sts:GetCallerIdentity"}
+	open       = []string{}
+)
+
+func TestLiteralLists(t *testing.T) {
+	b := servertest.Start(t)
+	var gotUndeniable []string
+	gotOpen := []string{}
+	for _, e := range b.Door().Entries() {
+		if e.Undeniable != "" {
+			gotUndeniable = append(gotUndeniable, e.Name)
+		}
+		if e.Open {
+			gotOpen = append(gotOpen, e.Name)
+		}
+	}
+	if !slices.Equal(gotUndeniable, undeniable) {
+		t.Errorf("undeniable: %v, want %v", gotUndeniable, undeniable)
+	}
+	if !slices.Equal(gotOpen, open) {
+		t.Errorf("open: %v, want %v", gotOpen, open)
+	}
+}
+
+// nobody makes a user without any policy and answers her claim.
+func nobody(t *testing.T, b *servertest.Bawn) api.Claim {
+	t.Helper()
+	id := strings.TrimSpace(b.Python(t, `print(client("iam").create_user(UserName="nobody")["User"]["UserId"])`))
+	return api.Claim{Kind: api.KindUser, Account: b.Config.AccountID, ID: id, Issued: time.Now()}
+}
+
+// Who is allowed nothing is refused by every operation that can refuse, and each
+// refusal is one record.
+func TestDenyEverything(t *testing.T) {
+	b := servertest.Start(t)
+	ctx := context.Background()
+	claim := nobody(t, b)
+	for _, e := range b.Door().Entries() {
+		t.Run(e.Name, func(t *testing.T) {
+			before := records(t, b, e.Model.Name)
+			call, err := b.Door().Begin(ctx, claim, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			in := e.NewInput()
+			fill(reflect.ValueOf(in).Elem(), e.Model.Input)
+			choose(in)
+			_, err = api.InvokeAny(ctx, call, e.Name, in)
+			if e.Undeniable != "" {
+				if err != nil {
+					t.Errorf("answers %v", err)
+				}
+				return
+			}
+			var refusal *api.Error
+			if !errors.As(err, &refusal) || refusal.Code != "AccessDenied" {
+				t.Errorf("answers %v, not a denial", err)
+			}
+			if n := records(t, b, e.Model.Name) - before; n != 1 {
+				t.Errorf("left %d records, not one", n)
+			}
+		})
+	}
+}
+
+// records counts what the record holds of an event name.
+func records(t *testing.T, b *servertest.Bawn, name string) int {
+	t.Helper()
+	page, err := b.Trail().Find(context.Background(), trail.Query{Account: b.Config.AccountID, EventName: name, Limit: 50})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(page.Entries)
+}
+
+// samples are values of required members that mean something to a resolver, so
+// that it comes as far as its demands.
+var samples = map[string]string{
+	"Bucket": "some-bucket", "KeyId": "1234abcd-12ab-34cd-56ef-1234567890ab", "AliasName": "alias/some", "TargetKeyId": "1234abcd-12ab-34cd-56ef-1234567890ab",
+	"RoleArn": "arn:aws:iam::123456789012:role/some", "PolicyArn": "arn:aws:iam::123456789012:policy/some", "clientId": "arn:aws:sso::123456789012:application/ssoins-0123456789abcdef/apl-0123456789abcdef",
+	"AssumeRolePolicyDocument": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"sagemaker.amazonaws.com"},"Action":"sts:AssumeRole"}]}`,
+	"PolicyDocument":           `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}`,
+	"Path":                     "/", "AccountId": "210987654321", "Email": "a@example.org",
+	"AccessKeyId": "AKIAIOSFODNN7EXAMPLE", "Status": "Inactive", "ResourceArn": "arn:aws:sagemaker:us-east-1:123456789012:training-job/some",
+}
+
+// fill sets every required member to something.
+func fill(v reflect.Value, st *shape.Struct) {
+	for i, f := range st.Fields {
+		if !f.Required {
+			continue
+		}
+		field := v.Field(i)
+		switch field.Kind() {
+		case reflect.String:
+			value, ok := samples[f.Name]
+			if !ok {
+				value = "some"
+			}
+			if len(f.Type.Enum) > 0 && !slices.Contains(f.Type.Enum, value) {
+				value = f.Type.Enum[0]
+			}
+			field.SetString(value)
+		case reflect.Pointer:
+			field.Set(reflect.New(field.Type().Elem()))
+			if f.Type.Struct != nil {
+				fill(field.Elem(), f.Type.Struct)
+			}
+		case reflect.Slice:
+			if field.Type().Elem().Kind() == reflect.Uint8 {
+				field.SetBytes([]byte("some"))
+				continue
+			}
+			field.Set(reflect.MakeSlice(field.Type(), 1, 1))
+			if f.Type.Elem.Struct != nil && field.Index(0).Kind() == reflect.Struct {
+				fill(field.Index(0), f.Type.Elem.Struct)
+			} else if field.Index(0).Kind() == reflect.String {
+				field.Index(0).SetString("some")
+			}
+		}
+	}
+}
+
+// choose makes the choices that a model cannot require: one of several members.
+func choose(in any) {
+	switch in := in.(type) {
+	case *kmsshape.GenerateDataKeyInput:
+		in.KeySpec = kmsshape.DataKeySpecAes256
+	case *directory.CreateGroupMembershipInput:
+		in.MemberId.UserId = "1234abcd-12ab-34cd-56ef-1234567890ab"
+	}
+}
+
+// Every action is in the service authorization reference, so that a policy can
+// name it.
+func TestActionsAreDeclared(t *testing.T) {
+	b := servertest.Start(t)
+	known := catalogue.New()
+	for _, e := range b.Door().Entries() {
+		if len(e.Actions) == 0 {
+			t.Errorf("%s demands nothing", e.Name)
+		}
+		for _, a := range e.Actions {
+			if !known.KnownAction(strings.ToLower(a)) {
+				t.Errorf("%s demands %q, which does not exist", e.Name, a)
+			}
+		}
+	}
+}
+
+// T01 to T03 on the real listener: no route of any service, with any method,
+// answers anything but a refusal to whoever shows no credentials.
+func TestNoCredentialsNoAnswer(t *testing.T) {
+	b := servertest.Start(t)
+	client := b.Client(t)
+	type route struct{ method, path, target, body, kind string }
+	var routes []route
+	methods := []string{"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECTED"}
+	for _, e := range b.Door().Entries() {
+		uri := e.Model.URI
+		for _, label := range []string{"{Bucket}", "{Key+}"} {
+			uri = strings.ReplaceAll(uri, label, "some")
+		}
+		s := e.Service.Model
+		for _, m := range methods {
+			switch s.Protocol {
+			case shape.JSON:
+				routes = append(routes, route{m, "/", s.TargetPrefix + "." + e.Model.Name, "{}", "application/x-amz-json-" + s.JSONVersion})
+			case shape.Query, shape.EC2:
+				routes = append(routes, route{m, "/", "", "Action=" + e.Model.Name + "&Version=" + s.APIVersion, "application/x-www-form-urlencoded"},
+					route{m, "/?Action=" + e.Model.Name + "&Version=" + s.APIVersion, "", "", ""})
+			default:
+				routes = append(routes, route{m, uri, "", "", ""})
+			}
+		}
+	}
+	seen := map[string]bool{}
+	for _, r := range routes {
+		if key := fmt.Sprint(r); seen[key] {
+			continue
+		} else {
+			seen[key] = true
+		}
+		req, err := http.NewRequest(r.method, b.URL+r.path, strings.NewReader(r.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.target != "" {
+			req.Header.Set("X-Amz-Target", r.target)
+		}
+		req.Header.Set("Content-Type", r.kind)
+		req.Header.Set("Origin", "https://evil.example")
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		switch {
+		case resp.StatusCode == 401, resp.StatusCode == 403, resp.StatusCode == 503:
+		case resp.StatusCode == 400 && strings.Contains(string(body), "MissingAuthenticationToken"):
+		default:
+			t.Errorf("%s %s %s answers %d %s", r.method, r.path, r.target, resp.StatusCode, body)
+		}
+		if h := resp.Header.Get("Access-Control-Allow-Origin"); h != "" {
+			t.Errorf("%s %s allows origin %q", r.method, r.path, h)
+		}
+	}
+}
+
+// A marked secret in any sensitive member reaches neither record nor log.
+func TestSensitiveMembersStayOut(t *testing.T) {
+	const marker = "MARKED-SECRET-VALUE-0123456789abcdef"
+	b := servertest.Start(t)
+	ctx := context.Background()
+	claim := nobody(t, b)
+	for _, e := range b.Door().Entries() {
+		in := e.NewInput()
+		fill(reflect.ValueOf(in).Elem(), e.Model.Input)
+		if mark(reflect.ValueOf(in).Elem(), e.Model.Input, marker) == 0 {
+			continue
+		}
+		call, err := b.Door().Begin(ctx, claim, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = api.InvokeAny(ctx, call, e.Name, in)
+		if err != nil && strings.Contains(err.Error(), marker) {
+			t.Errorf("%s tells the secret in its error: %v", e.Name, err)
+		}
+	}
+	err := b.Trail().Follow(stopped(ctx), 0, func(entry trail.Entry) error {
+		if strings.Contains(string(entry.Event), marker) {
+			t.Errorf("the record holds the secret: %s", entry.Event)
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatal(err)
+	}
+	if strings.Contains(b.Log.String(), marker) {
+		t.Error("the log holds the secret")
+	}
+}
+
+// stopped is a context that ends once what is there has been read.
+func stopped(ctx context.Context) context.Context {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	_ = cancel
+	return ctx
+}
+
+func mark(v reflect.Value, st *shape.Struct, marker string) (n int) {
+	for i, f := range st.Fields {
+		field := v.Field(i)
+		if f.Type.Sensitive && field.Kind() == reflect.String && len(f.Type.Enum) == 0 {
+			field.SetString(marker)
+			n++
+		}
+		if f.Type.Sensitive && field.Kind() == reflect.Slice && field.Type().Elem().Kind() == reflect.Uint8 {
+			field.SetBytes([]byte(marker))
+			n++
+		}
+	}
+	return n
+}
