@@ -26,7 +26,8 @@ import (
 type Driver interface {
 	// Start starts w, once. A second Start of the same id fails with
 	// [ErrExists], even after the workload ended and until it is removed.
-	// When Start fails nothing of w runs, and Remove clears what it left.
+	// When Start fails, also because ctx ended, nothing of w runs, and Remove
+	// clears what it left. A workload that runs does not depend on ctx.
 	Start(ctx context.Context, w spec.Workload, r Resources) (Handle, error)
 
 	// Recover returns the handle of a workload that was started earlier, by
@@ -90,7 +91,9 @@ type Exit struct {
 	Lost bool `json:"lost,omitzero"`
 	// Reason says in one line why the sandbox, rather than the program, ended;
 	// it is empty otherwise. It holds nothing that the workload wrote.
-	Reason   string    `json:"reason,omitzero"`
+	Reason string `json:"reason,omitzero"`
+	// Started and Finished are by the host's clock. Of a lost workload Started
+	// is zero and Finished is when the loss was found.
 	Started  time.Time `json:"started"`
 	Finished time.Time `json:"finished"`
 }

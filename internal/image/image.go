@@ -19,8 +19,10 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sys/unix"
 
 	"bawn.dev/internal/spec"
 )
@@ -93,9 +95,16 @@ func (s *Store) List() ([]string, error) {
 	}
 	var digests []string
 	for _, e := range entries {
-		if digest := "sha256:" + e.Name(); spec.ValidDigest(digest) {
-			digests = append(digests, digest)
+		digest := "sha256:" + e.Name()
+		if !spec.ValidDigest(digest) {
+			continue
 		}
+		if _, err := s.Get(digest); errors.Is(err, ErrNotFound) {
+			continue // a removal that was interrupted
+		} else if err != nil {
+			return nil, err
+		}
+		digests = append(digests, digest)
 	}
 	sort.Strings(digests)
 	return digests, nil
@@ -113,8 +122,16 @@ func (s *Store) Import(ctx context.Context, from Source) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
+	lock, err := s.lock(ctx)
+	if err != nil {
+		return Image{}, err
+	}
+	defer lock.Close()
 	if have, err := s.Get(m.digest); !errors.Is(err, ErrNotFound) {
 		return have, err
+	}
+	if err := s.sweep(); err != nil {
+		return Image{}, err
 	}
 	if err := s.unpack(ctx, img, m); err != nil {
 		return Image{}, err
@@ -134,6 +151,46 @@ func (s *Store) Remove(digest string) error {
 	}
 	if err := os.RemoveAll(s.path(digest)); err != nil {
 		return fmt.Errorf("image: %w", err)
+	}
+	return nil
+}
+
+// lock lets one import run at a time, over all processes.
+func (s *Store) lock(ctx context.Context) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(s.dir, ".lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("image: %w", err)
+	}
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return f, nil
+		}
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			select {
+			case <-tick.C:
+				continue
+			case <-ctx.Done():
+				err = ctx.Err()
+			}
+		}
+		f.Close()
+		return nil, fmt.Errorf("image: waiting for another import: %w", err)
+	}
+}
+
+// sweep deletes what an import left that was killed. The lock is held.
+func (s *Store) sweep() error {
+	stale, err := filepath.Glob(filepath.Join(s.dir, importing+"*"))
+	if err != nil {
+		return fmt.Errorf("image: %w", err)
+	}
+	for _, dir := range stale {
+		if err := os.RemoveAll(dir); err != nil {
+			return fmt.Errorf("image: %w", err)
+		}
 	}
 	return nil
 }

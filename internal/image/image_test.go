@@ -155,6 +155,35 @@ func TestImport(t *testing.T) {
 	}
 }
 
+// A process that is killed leaves its half of an image; the next import
+// deletes it, and an interrupted removal is no image.
+func TestImportAfterCrash(t *testing.T) {
+	s := store(t)
+	img := imageOf(t, v1.Config{}, tarOf(t, file("hello", "world")))
+	digest, err := img.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	half := filepath.Join(s.dir, importing+"half", rootfsName)
+	removed := filepath.Join(s.path(digest.String()), rootfsName, "old")
+	if err := errors.Join(os.MkdirAll(half, 0o700), os.MkdirAll(removed, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Get(digest.String()); !errors.Is(err, ErrNotFound) {
+		t.Errorf("half an image: %v", err)
+	}
+	got, err := s.Import(t.Context(), from(img))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := files(t, got.Rootfs); !slices.Equal(got, []string{"hello"}) {
+		t.Errorf("it holds %q", got)
+	}
+	if _, err := os.Stat(half); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the half is still there: %v", err)
+	}
+}
+
 func TestSources(t *testing.T) {
 	img := imageOf(t, v1.Config{User: "7"}, tarOf(t, file("hello", "world")))
 	dir := t.TempDir()
@@ -288,7 +317,7 @@ func TestAttackUnpacking(t *testing.T) {
 		if got := files(t, outside); !slices.Equal(got, []string{"keep"}) {
 			t.Errorf("%s: outside there is %q", name, got)
 		}
-		if got := files(t, filepath.Dir(s.dir)); !slices.Equal(got, []string{"images"}) {
+		if got := files(t, filepath.Dir(s.dir)); !slices.Equal(got, []string{"images", "images/.lock"}) {
 			t.Errorf("%s: it left %q", name, got)
 		}
 	}

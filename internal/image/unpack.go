@@ -22,6 +22,7 @@ import (
 const (
 	rootfsName = "rootfs"
 	configName = "config.json"
+	importing  = ".import-"
 )
 
 // Limits bounds one image, all layers together.
@@ -36,7 +37,7 @@ type Limits struct {
 var DefaultLimits = Limits{Bytes: 64 << 30, Entries: 2 << 20, Path: 4096}
 
 func (s *Store) unpack(ctx context.Context, img v1.Image, m manifest) (err error) {
-	tmp, err := os.MkdirTemp(s.dir, ".import-")
+	tmp, err := os.MkdirTemp(s.dir, importing)
 	if err != nil {
 		return fmt.Errorf("image: %w", err)
 	}
@@ -62,10 +63,11 @@ func (s *Store) unpack(ctx context.Context, img v1.Image, m manifest) (err error
 	if err := os.WriteFile(filepath.Join(tmp, configName), data, 0o600); err != nil {
 		return fmt.Errorf("image: %w", err)
 	}
+	// A place without a configuration is a removal that was interrupted.
+	if err := os.RemoveAll(s.path(m.digest)); err != nil {
+		return fmt.Errorf("image: %w", err)
+	}
 	if err := os.Rename(tmp, s.path(m.digest)); err != nil {
-		if _, gerr := s.Get(m.digest); gerr == nil {
-			return nil // somebody else imported the same content meanwhile
-		}
 		return fmt.Errorf("image: %w", err)
 	}
 	return nil

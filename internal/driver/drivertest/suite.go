@@ -50,7 +50,7 @@ func Run(t *testing.T, h Host) {
 		{"obeys the signal", testStop}, {"is killed after its grace", testKill}, {"catches other signals", testSignal},
 		{"runs once", testOnce}, {"refuses an invalid workload", testInvalid}, {"missing program", testMissing},
 		{"is found again", testRecover}, {"ends while nobody looks", testUnseen},
-		{"list", testList}, {"remove", testRemove}, {"unknown", testUnknown},
+		{"starting can be given up", testGiveUpStart}, {"list", testList}, {"remove", testRemove}, {"unknown", testUnknown},
 		{"out of memory", testMemory}, {"waiting can be given up", testGiveUp},
 	}
 	for _, tt := range tests {
@@ -310,6 +310,23 @@ func testUnseen(t *testing.T, h Host) {
 	}
 	if exit := Wait(t, handle); exit.Code != 7 || exit.Lost {
 		t.Errorf("got %+v", exit)
+	}
+}
+
+func testGiveUpStart(t *testing.T, h Host) {
+	w, r := h.Prepare(t, "stubborn")
+	h.Forget(t, w.ID)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := h.Open().Start(ctx, w, r); !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v", err)
+	}
+	if handle, err := h.Open().Recover(t.Context(), w.ID); err == nil {
+		if exit := Wait(t, handle); exit.Code == 0 {
+			t.Errorf("it ended with %+v", exit)
+		}
+	} else if !errors.Is(err, driver.ErrNotFound) {
+		t.Error(err)
 	}
 }
 

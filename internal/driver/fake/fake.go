@@ -54,8 +54,8 @@ func (h *Host) Crash() {
 type drv struct{ host *Host }
 
 // Start implements [driver.Driver].
-func (d drv) Start(_ context.Context, s spec.Workload, r driver.Resources) (driver.Handle, error) {
-	if err := s.Validate(); err != nil {
+func (d drv) Start(ctx context.Context, s spec.Workload, r driver.Resources) (driver.Handle, error) {
+	if err := errors.Join(ctx.Err(), s.Validate()); err != nil {
 		return nil, err
 	}
 	if (s.Network.Mode == spec.None) != (r.NetNS == "") {
@@ -169,7 +169,10 @@ func (w *workload) end(e driver.Exit) {
 	if w.exit != nil {
 		return
 	}
-	e.Started, e.Finished = w.started, time.Now()
+	e.Finished = time.Now()
+	if !e.Lost {
+		e.Started = w.started
+	}
 	w.exit = &e
 	close(w.signals)
 	close(w.done)

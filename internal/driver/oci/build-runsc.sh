@@ -22,5 +22,5 @@ echo "building runsc $version (about a minute): $dir/runsc"
 tmp=$(mktemp -d "$dir/.runsc-XXXXXX")
 trap 'rm -rf "$tmp"' EXIT INT TERM
 cd "$tmp" # outside any module, so that nobody's go.mod or go.work applies
-CGO_ENABLED=0 GOWORK=off GOFLAGS=-mod=mod GOBIN="$tmp" go install "gvisor.dev/gvisor/runsc@$version"
+CGO_ENABLED=0 GOWORK=off GOFLAGS=-mod=mod GOBIN="$tmp" go install -ldflags="-s -w" "gvisor.dev/gvisor/runsc@$version"
 mv -f "$tmp/runsc" "$dir/runsc"

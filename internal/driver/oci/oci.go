@@ -103,7 +103,7 @@ func (d *Driver) Start(ctx context.Context, w spec.Workload, r driver.Resources)
 	if err != nil {
 		return nil, err
 	}
-	defer lock.Close()
+	defer lock.Close() // again, if the shim has it
 	if err := writeBundle(w, r, rootPath(h.dir)); err != nil {
 		return nil, err
 	}

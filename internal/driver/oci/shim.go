@@ -37,7 +37,9 @@ type keep struct {
 // lockFD is the descriptor of the workload's lock in the shim.
 const lockFD = 3
 
-// launch starts the shim and returns when the workload runs, or why not.
+// launch starts the shim and returns when the workload runs, or why not. It
+// closes lock, which from then on is the shim's: else nobody could see the shim
+// end.
 func (d *Driver) launch(ctx context.Context, k keep, lock *os.File) error {
 	in, err := json.Marshal(k)
 	if err != nil {
@@ -53,7 +55,8 @@ func (d *Driver) launch(ctx context.Context, k keep, lock *os.File) error {
 	if err != nil {
 		return fmt.Errorf("oci: %w", err)
 	}
-	if err := cmd.Start(); err != nil {
+	err = cmd.Start()
+	if err := errors.Join(err, lock.Close()); err != nil {
 		return fmt.Errorf("oci: starting the shim: %w", err)
 	}
 	// The shim outlives this call, and perhaps this process; if not, somebody
