@@ -9,7 +9,6 @@ import (
 	"bawn.dev/internal/api/apitest"
 	"bawn.dev/internal/policy"
 	"bawn.dev/internal/seal"
-	shape "bawn.dev/internal/shape/sts"
 	"bawn.dev/internal/sts"
 )
 
@@ -149,31 +148,4 @@ func BenchmarkIssue(b *testing.B) {
 	for b.Loop() {
 		issue(b, s)
 	}
-}
-
-// BenchmarkGetCallerIdentity is the whole call from inside, with a durable record:
-// one caller, and as many as share a commit.
-func BenchmarkGetCallerIdentity(b *testing.B) {
-	h := newHouse(b)
-	arn := h.role(b, "r", trust(anyone, assume, ""), document(admin))
-	in := &shape.GetCallerIdentityInput{}
-	for name, who := range map[string]api.Claim{"user": h.admin, "session": h.session(b, h.admin, &shape.AssumeRoleInput{RoleArn: arn})} {
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				apitest.CallAs[shape.GetCallerIdentityOutput](b, h.Rig, who, "", "sts:GetCallerIdentity", in)
-			}
-		})
-	}
-	b.Run("parallel", func(b *testing.B) {
-		b.ReportAllocs()
-		b.SetParallelism(32)
-		b.RunParallel(func(p *testing.PB) {
-			for p.Next() {
-				if _, err := apitest.CallAs[shape.GetCallerIdentityOutput](b, h.Rig, h.admin, "", "sts:GetCallerIdentity", in); err != nil {
-					b.Error(err)
-				}
-			}
-		})
-	})
 }
