@@ -9,7 +9,7 @@ import (
 )
 
 // errScope says that a signature was made for another service or region.
-var errScope = errors.New("Credential should be scoped to a valid region and service.")
+var errScope = errors.New("the credential is scoped to another service or region")
 
 // asError is for errors that hide has already made fit for the world.
 func asError(err error) *Error {
@@ -35,7 +35,7 @@ func authenticationError(err error, service string) *Error {
 	case errors.Is(err, ErrGone):
 		return &Error{Code: wire.CodeInvalidClientToken, Status: forbidden, Message: "The security token included in the request is invalid."}
 	case errors.Is(err, errScope):
-		return &Error{Code: wire.CodeSignatureMismatch, Status: forbidden, Message: errScope.Error()}
+		return &Error{Code: wire.CodeSignatureMismatch, Status: forbidden, Message: "Credential should be scoped to a valid region and service."}
 	}
 	var e *sigv4.Error
 	if !errors.As(err, &e) {

@@ -25,6 +25,12 @@ func Invoke[Out any](ctx context.Context, c *Call, action string, in any) (*Out,
 	return typed, nil
 }
 
+// InvokeAny is Invoke where the types are not known when the program is written:
+// for tests that run over every operation.
+func InvokeAny(ctx context.Context, c *Call, action string, in any) (any, error) {
+	return c.door.invoke(ctx, c, action, in)
+}
+
 func (d *Door) invoke(ctx context.Context, outer *Call, action string, in any) (any, error) {
 	e := d.byAction[action]
 	if e == nil {
