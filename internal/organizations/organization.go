@@ -19,7 +19,7 @@ func (s *Service) Bootstrap(tx *store.Tx, accountID, name string, now time.Time)
 	if _, err := organization(tx); !errors.Is(err, sql.ErrNoRows) {
 		return false, err
 	}
-	if _, err := tx.Exec(`INSERT INTO organizations_organization (only, id, root, management, created) VALUES (1, ?, ?, ?, ?)`,
+	if _, err := tx.Exec(`INSERT INTO organizations_organization (single, id, root, management, created) VALUES (1, ?, ?, ?, ?)`,
 		"o-"+letters(10), "r-"+letters(4), accountID, now.UnixMicro()); err != nil {
 		return false, err
 	}

@@ -18,6 +18,7 @@ import (
 	shape "bawn.dev/internal/shape/organizations"
 	stsshape "bawn.dev/internal/shape/sts"
 	"bawn.dev/internal/store"
+	"bawn.dev/internal/store/storetest"
 	"bawn.dev/internal/sts"
 )
 
@@ -42,6 +43,12 @@ func (servicePolicies) ServicePolicy(principal string) []policy.Doc {
 
 func newHouse(t testing.TB) *house {
 	t.Helper()
+	st, dir := apitest.NewStore(t)
+	return houseOver(t, st, dir)
+}
+
+func houseOver(t testing.TB, st *store.Store, dir string) *house {
+	t.Helper()
 	h := &house{}
 	var err error
 	if h.iam, err = iam.New(iam.Config{Key: seal.NewKey()}); err != nil {
@@ -54,7 +61,7 @@ func newHouse(t testing.TB) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.Rig = apitest.New(t, apitest.Options{
+	h.Rig = apitest.Over(t, st, dir, apitest.Options{
 		Migrations:  [][]store.Migration{organizations.Migrations(), iam.Migrations()},
 		Credentials: map[string]api.Credentials{"AKIA": h.iam, "ASIA": tokens},
 		Principals:  h.iam,
@@ -161,10 +168,23 @@ func (h *house) enter(t testing.TB, account string) api.Claim {
 }
 
 func TestOrganizationWithBoto3(t *testing.T) {
-	h := newHouse(t)
-	h.run(t)
-	h.Python(t, h.key, `
-import time
+	storetest.Each(t, func(t *testing.T, open func(testing.TB) *store.Store) {
+		h := houseOver(t, open(t), t.TempDir())
+		h.run(t)
+		h.Python(t, h.key, flow)
+		events := h.Records(t, apitest.Account, "CreateAccountResult")
+		if len(events) != 1 {
+			t.Errorf("%d events", len(events))
+		}
+		for _, r := range events {
+			if r.EventType != "AwsServiceEvent" || !strings.Contains(string(r.AdditionalEventData), "SUCCEEDED") {
+				t.Errorf("%+v", r)
+			}
+		}
+	})
+}
+
+const flow = `
 org = client("organizations")
 o = org.describe_organization()["Organization"]
 assert o["MasterAccountId"] == "123456789012" and o["FeatureSet"] == "ALL" and o["Id"].startswith("o-"), o
@@ -200,13 +220,7 @@ refused(inside("organizations").describe_account, "AccessDeniedException", Accou
 refused(inside("organizations").describe_account, "AccessDeniedException", AccountId="000000000000")
 refused(inside("organizations").describe_create_account_status, "AccessDeniedException", CreateAccountRequestId=s["Id"])
 refused(inside("organizations").create_organization, "AlreadyInOrganizationException", FeatureSet="ALL")
-`)
-	for _, r := range h.Records(t, apitest.Account, "CreateAccountResult") {
-		if r.EventType != "AwsServiceEvent" || !strings.Contains(string(r.AdditionalEventData), "SUCCEEDED") {
-			t.Errorf("%+v", r)
-		}
-	}
-}
+`
 
 // Whatever step the process was killed after, the next start finishes the account.
 func TestInterruptedAccountsAreFinished(t *testing.T) {

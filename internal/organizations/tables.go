@@ -14,7 +14,7 @@ func Migrations() []store.Migration {
 	return []store.Migration{{Room: "organizations", Version: 1, SQL: []string{
 		// One row: there is one organization.
 		`CREATE TABLE organizations_organization (
-			only INTEGER PRIMARY KEY CHECK (only = 1), id TEXT NOT NULL, root TEXT NOT NULL, management TEXT NOT NULL,
+			single INTEGER PRIMARY KEY CHECK (single = 1), id TEXT NOT NULL, root TEXT NOT NULL, management TEXT NOT NULL,
 			created INTEGER NOT NULL)`,
 		`CREATE TABLE organizations_accounts (
 			id TEXT PRIMARY KEY, name TEXT NOT NULL, email TEXT NOT NULL, state TEXT NOT NULL, joined TEXT NOT NULL,
@@ -32,7 +32,7 @@ type org struct{ id, root, management string }
 // organization reads the one there is.
 func organization(q store.Querier) (org, error) {
 	var o org
-	err := q.QueryRow(`SELECT id, root, management FROM organizations_organization WHERE only = 1`).Scan(&o.id, &o.root, &o.management)
+	err := q.QueryRow(`SELECT id, root, management FROM organizations_organization WHERE single = 1`).Scan(&o.id, &o.root, &o.management)
 	return o, err
 }
 

@@ -2,7 +2,9 @@ package sts_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -101,6 +103,15 @@ func TestServicesAssume(t *testing.T) {
 	h.denied(t, as("ec2.amazonaws.com"), &shape.AssumeRoleInput{RoleArn: arn}, "AccessDenied")
 	h.denied(t, h.admin, &shape.AssumeRoleInput{RoleArn: arn}, "AccessDenied")
 
+	// A role can ask for which resource and account the service acts.
+	careful := h.role(t, "careful", trust(`{"Service":"sagemaker.amazonaws.com"}`, assume, `{"StringEquals":{"aws:SourceAccount":"`+apitest.Account+`"}}`))
+	h.denied(t, as("sagemaker.amazonaws.com"), &shape.AssumeRoleInput{RoleArn: careful}, "AccessDenied")
+	deputy := as("sagemaker.amazonaws.com")
+	deputy.SourceAccount = apitest.Other
+	h.denied(t, deputy, &shape.AssumeRoleInput{RoleArn: careful}, "AccessDenied")
+	deputy.SourceAccount = apitest.Account
+	h.session(t, deputy, &shape.AssumeRoleInput{RoleArn: careful})
+
 	// A person in whose name the service acts goes along.
 	carried := as("sagemaker.amazonaws.com")
 	carried.Person = &api.Person{UserID: "ada-id", IdentityStoreARN: identityStore, SignedIn: time.Now()}
@@ -182,6 +193,12 @@ func TestPersonCannotBeShedOrSwapped(t *testing.T) {
 	h.denied(t, h.admin, &shape.AssumeRoleInput{RoleArn: arn, ProvidedContexts: append(from("ada"), from("ada")...)}, "ValidationError")
 	h.denied(t, h.admin, &shape.AssumeRoleInput{RoleArn: arn, ProvidedContexts: []shape.ProvidedContext{{ProviderArn: "arn:aws:iam::aws:contextProvider/Other", ContextAssertion: "ada"}}}, "ValidationError")
 
+	for _, r := range h.Records(t, apitest.Account, "AssumeRole") {
+		if strings.Contains(string(r.RequestParameters), `"ada"`) {
+			t.Errorf("the record holds the assertion: %s", r.RequestParameters)
+		}
+	}
+
 	// Removing her ends the sessions that carry her, and no others.
 	plain := h.session(t, h.admin, &shape.AssumeRoleInput{RoleArn: arn})
 	h.RemovePerson("ada-id")
@@ -212,6 +229,19 @@ func TestDurations(t *testing.T) {
 	if _, err := h.open(t, h.sts, out.Credentials.AccessKeyId, out.Credentials.SessionToken); !errors.Is(err, api.ErrExpired) {
 		t.Errorf("after its end the session is %v", err)
 	}
+}
+
+func TestPackedSize(t *testing.T) {
+	h := newHouse(t)
+	arn := h.role(t, "r", trust(anyone, `["sts:AssumeRole","sts:TagSession"]`, ""), document(admin))
+	var tags []shape.Tag
+	for i := range 50 {
+		tags = append(tags, shape.Tag{Key: fmt.Sprintf("key-%d", i), Value: strings.Repeat("v", 250)})
+	}
+	h.session(t, h.admin, &shape.AssumeRoleInput{RoleArn: arn, Tags: tags[:20]})
+	h.denied(t, h.admin, &shape.AssumeRoleInput{RoleArn: arn, Tags: tags}, "PackedPolicyTooLarge")
+	h.denied(t, h.admin, &shape.AssumeRoleInput{RoleArn: arn, Policy: strings.Repeat(" ", 9000) + narrow}, "PackedPolicyTooLarge")
+	h.denied(t, h.admin, &shape.AssumeRoleInput{RoleArn: arn, Tags: append(tags, shape.Tag{Key: "one-more"})}, "ValidationError")
 }
 
 func number(n int32) *int32 { return &n }
