@@ -239,3 +239,14 @@ func TestManagedKeys(t *testing.T) {
 	}
 	refused[kms.DeleteAliasOutput](t, admin, "kms:DeleteAlias", &kms.DeleteAliasInput{AliasName: "alias/aws/s3"}, "NotAuthorizedException")
 }
+
+func TestUnknownNamesAreRefused(t *testing.T) {
+	rig := newRig(t)
+	admin := rig.User(t, apitest.Account, "admin", apitest.Admin)
+	for _, statement := range []string{
+		allow(rootARN, `"kms:*"`, `,"Condition":{"StringEquals":{"kms:ViaServices":"s3.us-east-1.amazonaws.com"}}`),
+		allow(rootARN, `["kms:*","kms:Dekrypt"]`, ""),
+	} {
+		refused[kms.CreateKeyOutput](t, admin, "kms:CreateKey", &kms.CreateKeyInput{Policy: document(statement)}, "MalformedPolicyDocumentException")
+	}
+}

@@ -9,6 +9,8 @@ import (
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/api/apitest"
+	"bawn.dev/internal/authz"
+	"bawn.dev/internal/catalogue"
 	"bawn.dev/internal/shape/kms"
 	"bawn.dev/internal/store"
 	"bawn.dev/internal/store/storetest"
@@ -33,14 +35,14 @@ func newRigOver(t testing.TB, st *store.Store, dir string) *apitest.Rig {
 	var rig *apitest.Rig
 	root := make([]byte, 32)
 	rand.Read(root)
-	s, err := New(Config{Region: apitest.Region, Key: root,
+	s, err := New(Config{Region: apitest.Region, Key: root, Catalogue: catalogue.New(),
 		Happened: func(ctx context.Context, e api.Event, change func(*store.Tx) error) error {
 			return rig.Door.Happened(ctx, e, change)
 		}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	rig = apitest.Over(t, st, dir, apitest.Options{Migrations: [][]store.Migration{Migrations()}}, s.API())
+	rig = apitest.Over(t, st, dir, apitest.Options{Contribute: func(src *authz.Sources) { src.Catalogue = catalogue.New() }, Migrations: [][]store.Migration{Migrations()}}, s.API())
 	return rig
 }
 

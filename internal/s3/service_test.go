@@ -10,7 +10,9 @@ import (
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/api/apitest"
+	"bawn.dev/internal/authz"
 	"bawn.dev/internal/blob"
+	"bawn.dev/internal/catalogue"
 	kmsservice "bawn.dev/internal/kms"
 	"bawn.dev/internal/shape/kms"
 	"bawn.dev/internal/shape/s3"
@@ -50,18 +52,18 @@ func newBenchOver(t testing.TB, st *store.Store, dir string) *bench {
 	t.Cleanup(func() { b.blobs.Close() })
 	root := make([]byte, 32)
 	rand.Read(root)
-	keys, err := kmsservice.New(kmsservice.Config{Region: apitest.Region, Key: root,
+	keys, err := kmsservice.New(kmsservice.Config{Region: apitest.Region, Key: root, Catalogue: catalogue.New(),
 		Happened: func(ctx context.Context, e api.Event, change func(*store.Tx) error) error {
 			return b.Door.Happened(ctx, e, change)
 		}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.service, err = New(Config{Region: apitest.Region, Blobs: b.blobs})
+	b.service, err = New(Config{Region: apitest.Region, Blobs: b.blobs, Catalogue: catalogue.New()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.Rig = apitest.Over(t, st, dir, apitest.Options{Migrations: [][]store.Migration{kmsservice.Migrations(), Migrations()}}, keys.API(), b.service.API())
+	b.Rig = apitest.Over(t, st, dir, apitest.Options{Contribute: func(src *authz.Sources) { src.Catalogue = catalogue.New() }, Migrations: [][]store.Migration{kmsservice.Migrations(), Migrations()}}, keys.API(), b.service.API())
 	b.admin = b.User(t, apitest.Account, "admin", apitest.Admin)
 	return b
 }
