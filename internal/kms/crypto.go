@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"slices"
+	"strings"
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/policy"
@@ -145,7 +147,9 @@ func (s *Service) decryptingUnnamed(ctx context.Context, c *api.Call, in *kms.De
 		if err != nil {
 			return nil, nil, err
 		}
-		if k == nil {
+		// A key whose policy has nothing to do with the caller's account is not
+		// even asked: the record of the refusal would name it to that account.
+		if k == nil || k.account != c.Account && !k.concerns(c.Account) {
 			return nil, nil, errUnnamed()
 		}
 		d.named = k.named()
@@ -165,6 +169,14 @@ func (s *Service) decryptingUnnamed(ctx context.Context, c *api.Call, in *kms.De
 		}
 	}
 	return d, []api.Demand{demand}, nil
+}
+
+// concerns says whether the key's policy names an account, one of its principals
+// or everyone. Without that it lets nobody of another account in.
+func (k *key) concerns(account string) bool {
+	return slices.ContainsFunc(k.policy.Policy.Principals(), func(name string) bool {
+		return name == "*" || strings.Contains(name, account)
+	})
 }
 
 func (s *Service) decrypt(_ context.Context, c *api.Call, in *kms.DecryptInput, d *decryption) (*kms.DecryptOutput, error) {

@@ -156,6 +156,14 @@ func TestOtherAccounts(t *testing.T) {
 		if err.Message != none.Message || strings.Contains(err.Message, apitest.Account) {
 			t.Errorf("%q and %q", err.Message, none.Message)
 		}
+		// Nor do the records that her own account may look up.
+		for _, r := range rig.Records(t, apitest.Other, "Decrypt") {
+			for _, named := range r.Resources {
+				if named.Account != apitest.Other {
+					t.Errorf("a record of the refusal names %s", named.ARN)
+				}
+			}
+		}
 	})
 	t.Run("both sides must allow", func(t *testing.T) {
 		shared := document(allow(rootARN, `"kms:*"`, ""), allow("arn:aws:iam::"+apitest.Other+":root", `["kms:Encrypt","kms:Decrypt","kms:DisableKey"]`, ""))
