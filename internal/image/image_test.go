@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -25,6 +26,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/klauspost/compress/zstd"
 
 	"bawn.dev/internal/spec"
 )
@@ -446,6 +448,67 @@ func TestTrim(t *testing.T) {
 	}
 	if u, err := got.User(); err != nil || u.UID != Nonroot {
 		t.Errorf("it runs as %+v, %v", u, err)
+	}
+}
+
+func TestBuildKeepsWhatIsThere(t *testing.T) {
+	layer := filepath.Join(t.TempDir(), "layer")
+	var compressed bytes.Buffer
+	z, err := zstd.NewWriter(&compressed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := trim(z, bytes.NewReader(tarOf(t, file("./etc/passwd", "root:x:0:0::/:\n")))); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(z.Close(), os.WriteFile(layer, compressed.Bytes(), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "layout")
+	want, err := writeLayout(dir, layer, "alpha beta")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said strings.Builder
+	if got, err := Build(t.Context(), dir, &said, "beta", "alpha"); err != nil || got != want || !strings.Contains(said.String(), want) {
+		t.Errorf("got %q, %v, and it said %q", got, err, said.String())
+	}
+	got, err := store(t).Import(t.Context(), Layout(dir))
+	if err != nil || got.Digest != want {
+		t.Fatalf("got %+v, %v", got, err)
+	}
+	if u, err := got.User(); err != nil || u != (spec.User{UID: Nonroot, GID: Nonroot}) {
+		t.Errorf("it runs as %+v, %v", u, err)
+	}
+}
+
+func TestBuildRefusesOptions(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "layout")
+	for _, p := range []string{"--setup-hook=x", "a,b", "a b", "", "A", "../x", "a;b"} {
+		if _, err := Build(t.Context(), dir, nil, p); err == nil || !strings.Contains(err.Error(), "package name") {
+			t.Errorf("%q: got %v", p, err)
+		}
+	}
+}
+
+func BenchmarkImport(b *testing.B) {
+	b.ReportAllocs()
+	var entries []entry
+	for i := range 1000 {
+		entries = append(entries, file("d/"+strconv.Itoa(i), strings.Repeat("x", 4096)))
+	}
+	img := imageOf(b, v1.Config{}, tarOf(b, entries...))
+	s := store(b)
+	for b.Loop() {
+		got, err := s.Import(b.Context(), from(img))
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if err := s.Remove(got.Digest); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
 	}
 }
 

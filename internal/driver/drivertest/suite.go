@@ -233,6 +233,18 @@ func testSignal(t *testing.T, h Host) {
 			t.Errorf("signal %d was sent", int(sig))
 		}
 	}
+	// A signal that could not be sent is not made up for by a stronger one.
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := handle.Signal(ctx, syscall.SIGTERM); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if err := handle.Signal(t.Context(), syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	if exit := Wait(t, handle); exit.Code != 0 {
+		t.Errorf("it ended with %+v", exit)
+	}
 }
 
 func testOnce(t *testing.T, h Host) {

@@ -197,7 +197,10 @@ func (w *workload) Wait(ctx context.Context) (driver.Exit, error) {
 }
 
 // Signal implements [driver.Handle].
-func (w *workload) Signal(_ context.Context, sig syscall.Signal) error {
+func (w *workload) Signal(ctx context.Context, sig syscall.Signal) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if sig <= 0 || sig >= 32 {
 		return fmt.Errorf("fake: signal %d: want 1 to 31", int(sig))
 	}

@@ -340,3 +340,23 @@ func TestNewRefusesOpenState(t *testing.T) {
 		t.Error("the zero configuration was accepted")
 	}
 }
+
+// T17: a runtime with known holes is not used.
+func TestNewRefusesOldRuntime(t *testing.T) {
+	dir := t.TempDir()
+	for version, ok := range map[string]bool{
+		"runsc version release-20200101.0": false,
+		"runsc version unknown":            false,
+		"":                                 false,
+		"runsc version release-20990101.0": true,
+	} {
+		path := filepath.Join(dir, "runsc")
+		if err := os.WriteFile(path, []byte("#!/bin/sh\necho '"+version+"'\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		_, err := oci.New(oci.Config{Runsc: path, State: filepath.Join(dir, "state"), Shim: []string{"/bin/false"}})
+		if (err == nil) != ok {
+			t.Errorf("%q: got %v", version, err)
+		}
+	}
+}

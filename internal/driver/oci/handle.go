@@ -7,6 +7,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -144,26 +145,32 @@ func (h *handle) Signal(ctx context.Context, sig syscall.Signal) error {
 	if err != nil {
 		return err
 	}
-	// A sandbox whose kernel does not answer dies by the host's hand.
-	ask, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ask, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	_, err = runsc{path: h.driver.config.Runsc, volume: r.Volume}.run(ask, "kill", h.id, fmt.Sprint(int(sig)))
-	if err == nil || sig != syscall.SIGKILL && ctx.Err() == nil && !h.hasEnded() {
+	_, err = runsc{path: h.driver.config.Runsc, volume: r.Volume}.run(ask, "kill", h.id, strconv.Itoa(int(sig)))
+	switch {
+	case err == nil:
+		return nil
+	case h.hasEnded():
+		return driver.ErrEnded
+	case sig == syscall.SIGKILL && ctx.Err() == nil:
+		// A sandbox whose kernel does not answer dies by the host's hand.
+		return h.driver.groups.kill(ctx, h.id)
+	default:
 		return err
 	}
-	if h.hasEnded() {
-		return driver.ErrEnded
-	}
-	return h.driver.groups.kill(ctx, h.id)
 }
+
+// patience is how long gVisor's kernel may take to deliver a signal.
+const patience = 5 * time.Second
 
 func (h *handle) hasEnded() bool {
 	_, err := h.ended()
 	return err == nil
 }
 
-// Logs implements [driver.Handle]. It fails with fs.ErrNotExist-like errors of
-// the volume once that is locked.
+// Logs implements [driver.Handle]. It fails once the volume is locked: the log
+// lies there.
 func (h *handle) Logs(ctx context.Context, from int64) iter.Seq2[driver.Line, error] {
 	return func(yield func(driver.Line, error) bool) {
 		r, err := h.record()

@@ -43,7 +43,8 @@ type Config struct {
 	// 0700, and refused with any other.
 	State string
 	// Shim is the command that calls [ShimMain]: the path of our own binary
-	// and the arguments that lead there.
+	// and the arguments that lead there. A service manager that stops us must
+	// leave shims alone (systemd: KillMode=process).
 	Shim []string
 }
 
@@ -68,6 +69,9 @@ func New(c Config) (*Driver, error) {
 	}
 	if c.Runsc, err = filepath.Abs(runsc); err != nil {
 		return nil, fmt.Errorf("oci: %w", err)
+	}
+	if err := checkVersion(c.Runsc); err != nil {
+		return nil, err
 	}
 	if c.State, err = filepath.Abs(c.State); err != nil {
 		return nil, fmt.Errorf("oci: %w", err)

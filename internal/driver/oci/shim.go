@@ -91,8 +91,9 @@ const running = "running"
 // reads no arguments and no environment.
 func ShimMain([]string) int {
 	// The signals of a terminal or of a service manager are not for the
-	// workload: it ends when it is told to, through runsc.
-	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGPIPE)
+	// workload: it ends when it is told to, through runsc. They are caught and
+	// dropped, because a child would inherit that they are ignored.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGPIPE)
 	unix.CloseOnExec(lockFD)
 	unix.Umask(0o022) // for the mount points that runsc makes; ours state modes
 	var k keep
