@@ -27,6 +27,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 )
 
 // Config says where a Fabric keeps its namespaces.
@@ -83,7 +84,7 @@ func New(cfg Config) (*Fabric, error) {
 	return f, nil
 }
 
-// ownDirectory makes a directory that only root can look into, or checks that it is one.
+// ownDirectory makes a directory for root alone, or checks that nobody else can write to the one that is there.
 func ownDirectory(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -92,8 +93,9 @@ func ownDirectory(dir string) error {
 	if err != nil {
 		return err
 	}
-	if !info.IsDir() || info.Mode().Perm()&0o022 != 0 {
-		return fmt.Errorf("fabric: %s is not a directory that only its owner can write to", dir)
+	owner, known := info.Sys().(*syscall.Stat_t)
+	if !info.IsDir() || info.Mode().Perm()&0o022 != 0 || !known || int(owner.Uid) != os.Geteuid() {
+		return fmt.Errorf("fabric: %s is not a directory that only root can write to", dir)
 	}
 	return nil
 }

@@ -286,6 +286,10 @@ func TestNewRefusesBadConfiguration(t *testing.T) {
 	if err := os.Chmod(open, 0o777); err != nil {
 		t.Fatal(err)
 	}
+	others := filepath.Join(l.dir, "others")
+	if err := errors.Join(os.Mkdir(others, 0o700), os.Chown(others, 65534, 65534)); err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]Config{
 		"nothing":         {},
 		"relative":        {StateDir: "x", NamePrefix: "p", Log: l.log},
@@ -293,6 +297,7 @@ func TestNewRefusesBadConfiguration(t *testing.T) {
 		"no prefix":       {StateDir: l.dir, Log: l.log},
 		"prefix with dot": {StateDir: l.dir, NamePrefix: "a.b", Log: l.log},
 		"long prefix":     {StateDir: l.dir, NamePrefix: strings.Repeat("a", maxPrefix+1), Log: l.log},
+		"another's":       {StateDir: others, NamePrefix: "p", Log: l.log},
 		"open to all":     {StateDir: open, NamePrefix: "p", Log: l.log},
 	} {
 		if _, err := New(c); err == nil {

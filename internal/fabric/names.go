@@ -76,7 +76,7 @@ func (s *nameServer) open() error {
 		if err != nil {
 			return err
 		}
-		s.add(&dns.Server{Listener: &fairListener{Listener: stream, open: map[netip.Addr]int{}}})
+		s.add(&dns.Server{Listener: newFairListener(stream)})
 	}
 	return nil
 }
@@ -156,12 +156,17 @@ func answer(v *netmodel.VPC, from netip.Addr, q *dns.Msg, udp bool) *dns.Msg {
 	return m
 }
 
-// fairListener closes at once what goes over a source's or everybody's share of connections.
+// fairListener closes at once what goes over a source's or everybody's share of connections, and, when it is closed
+// itself, every connection with it: no workload can hold up the end of its name server.
 type fairListener struct {
 	net.Listener
-	mu    sync.Mutex
-	open  map[netip.Addr]int
-	total int
+	mu     sync.Mutex
+	open   map[net.Conn]netip.Addr
+	closed bool
+}
+
+func newFairListener(l net.Listener) *fairListener {
+	return &fairListener{Listener: l, open: map[net.Conn]netip.Addr{}}
 }
 
 func (l *fairListener) Accept() (net.Conn, error) {
@@ -170,40 +175,53 @@ func (l *fairListener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		from := c.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
-		if l.enter(from) {
-			return &countedConn{Conn: c, leave: sync.OnceFunc(func() { l.leave(from) })}, nil
+		if l.enter(c, c.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()) {
+			return &sharedConn{c, l}, nil
 		}
 		_ = c.Close() // it was never used
 	}
 }
 
-func (l *fairListener) enter(a netip.Addr) bool {
+func (l *fairListener) enter(c net.Conn, from netip.Addr) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.open[a] >= connsPerSource || l.total >= maxDNSConns {
+	same := 0
+	for _, a := range l.open {
+		if a == from {
+			same++
+		}
+	}
+	if l.closed || same >= connsPerSource || len(l.open) >= maxDNSConns {
 		return false
 	}
-	l.open[a]++
-	l.total++
+	l.open[c] = from
 	return true
 }
 
-func (l *fairListener) leave(a netip.Addr) {
+func (l *fairListener) leave(c net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.total--
-	if l.open[a]--; l.open[a] == 0 {
-		delete(l.open, a)
+	delete(l.open, c)
+}
+
+// Close ends the listener and its connections. Errors of connections are their clients' affair.
+func (l *fairListener) Close() error {
+	err := l.Listener.Close()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	for c := range l.open {
+		_ = c.Close()
 	}
+	return err
 }
 
-type countedConn struct {
+type sharedConn struct {
 	net.Conn
-	leave func()
+	listener *fairListener
 }
 
-func (c *countedConn) Close() error {
-	c.leave()
+func (c *sharedConn) Close() error {
+	c.listener.leave(c.Conn)
 	return c.Conn.Close()
 }

@@ -160,31 +160,3 @@ func TestAnswer(t *testing.T) {
 		t.Errorf("%d bytes, truncated %v", m.Len(), m.Truncated)
 	}
 }
-
-// One workload cannot take every connection of the name server.
-func TestNameServerSharesConnections(t *testing.T) {
-	l := fairListener{open: map[netip.Addr]int{}}
-	a, b := netip.MustParseAddr("10.0.0.5"), netip.MustParseAddr("10.0.0.6")
-	for range connsPerSource {
-		if !l.enter(a) {
-			t.Fatal("refused too early")
-		}
-	}
-	if l.enter(a) {
-		t.Error("over its share")
-	}
-	if !l.enter(b) {
-		t.Error("another one's share is gone")
-	}
-	l.leave(a)
-	if !l.enter(a) {
-		t.Error("a share does not come back")
-	}
-	for range connsPerSource {
-		l.leave(a)
-	}
-	l.leave(b)
-	if len(l.open) != 0 || l.total != 0 {
-		t.Errorf("left: %v %d", l.open, l.total)
-	}
-}
