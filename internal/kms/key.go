@@ -143,7 +143,7 @@ func (s *Service) byAlias(ctx context.Context, c *api.Call, account, alias strin
 	}
 	if id == "" {
 		if service, ok := managedAlias(alias); ok && account == c.Account {
-			if err := s.manage(ctx, account, service); err != nil {
+			if err := s.manage(ctx, c, account, service); err != nil {
 				return nil, err
 			}
 			return nil, api.ErrAgain

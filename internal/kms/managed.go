@@ -61,9 +61,10 @@ func (s *Service) make(account, policyText string, tags map[string]string, now t
 }
 
 // manage makes an account's AWS-managed key for a service, unless somebody did so
-// in the meantime.
-func (s *Service) manage(ctx context.Context, account, service string) error {
-	now := time.Now()
+// in the meantime. Like AWS it does so before anything is decided: whoever belongs
+// to the account can bring it about, and gains nothing by it.
+func (s *Service) manage(ctx context.Context, c *api.Call, account, service string) error {
+	now := c.Now
 	k := s.make(account, s.managedPolicy(account, service), nil, now)
 	k.managed = true
 	k.description = "Default key that protects my " + service + " data when no other key is defined"

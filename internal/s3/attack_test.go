@@ -187,8 +187,9 @@ func TestKeyPolicyGuardsObjects(t *testing.T) {
 	}
 }
 
-func TestKeysAreOnlyNames(t *testing.T) {
-	b := newBench(t)
+func TestKeysAreOnlyNames(t *testing.T) { onBoth(t, keysAreOnlyNames) }
+
+func keysAreOnlyNames(t *testing.T, b *bench) {
 	b.bucket(t, "data")
 	names := []string{
 		"../../etc/passwd", "..", ".", "/", "//", "/a", "a//b", "a/../b", "%2e%2e%2f", "%00", "a\\b", "a:b", "a?b#c", "a\nb", "a\x00b",
