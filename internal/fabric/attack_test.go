@@ -218,6 +218,7 @@ func TestHostIsOutOfReach(t *testing.T) {
 // Should somebody by mistake plug the VPC into the world, with routes both ways, the rules alone hold.
 func TestStrayWireCarriesNothing(t *testing.T) {
 	l, v := newLab(t), ward("vpc-1")
+	v.Interfaces[2].Groups = []string{"sg-open"} // reachable by the rules, but not attached
 	l.apply(v)
 	a := l.attach(v, "eni-open")
 	if _, err := l.AttachIsolated(context.Background(), "outside"); err != nil {
@@ -230,8 +231,18 @@ func TestStrayWireCarriesNothing(t *testing.T) {
 	if r := world.do(order{Do: "serve", Ports: []int{80, 443}}); r.Outcome != ok {
 		t.Fatal(r.Outcome)
 	}
+	in := inbox(t, outside, "0.0.0.0:9999")
+	for _, to := range []string{"10.50.0.12:9999", "203.0.113.5:9999"} {
+		if r := a.do(order{Do: "packet", Source: "10.50.1.11:1", Address: to}); r.Outcome != ok {
+			t.Fatal(r.Outcome)
+		}
+	}
 	a.noAnswer("tcp", "203.0.113.5:443")
 	a.noAnswer("udp", "203.0.113.5:443")
+	a.noAnswer("tcp", "10.50.0.12:80")
+	if pending(t, in) {
+		t.Error("a packet left by the wire")
+	}
 	world.noAnswer("tcp", "10.50.1.11:80")
 	world.noAnswer("udp", "10.50.0.2:53")
 	world.noAnswer("tcp", "169.254.169.254:80")
@@ -264,10 +275,20 @@ func plug(t *testing.T, router, outside string) {
 	}
 	err = inside(router, func() error {
 		veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "stray"}, PeerName: "stray", PeerNamespace: netlink.NsFd(target)}
-		return errors.Join(netlink.LinkAdd(veth), end("stray", "203.0.113.1/24", "198.51.100.0/24"))
+		return errors.Join(netlink.LinkAdd(veth), end("stray", "203.0.113.1/24", "10.50.0.12/32"))
 	})
 	if err == nil {
-		err = inside(outside, func() error { return end("stray", "203.0.113.5/24", "0.0.0.0/0") })
+		err = inside(outside, func() error {
+			link, err := netlink.LinkByName("stray")
+			if err != nil {
+				return err
+			}
+			squatted, err := netlink.ParseAddr("10.50.0.12/32")
+			if err != nil {
+				return err
+			}
+			return errors.Join(end("stray", "203.0.113.5/24", "0.0.0.0/0"), netlink.AddrAdd(link, squatted))
+		})
 	}
 	if err != nil {
 		t.Fatal(err)

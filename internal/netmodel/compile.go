@@ -154,7 +154,7 @@ func (c *compiler) networkInterface(i *Interface) Branch {
 	from = append(from, jumps("out", i.Groups, nil)...)
 	c.chain(ident("from", i.ID), append(from, c.refused(Log{GateEgress, i.ID}, Step{})...)...)
 
-	to := jumps("in", i.Groups, nil)
+	to := append([]Step{{NotOut: Device(i.ID), Do: Drop}}, jumps("in", i.Groups, nil)...)
 	c.chain(ident("to", i.ID), append(to, c.refused(Log{GateIngress, i.ID}, Step{})...)...)
 	return Branch{i.Address.String(), ident("to", i.ID)}
 }

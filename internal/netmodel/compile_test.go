@@ -16,7 +16,7 @@ type packet struct {
 	port     uint16
 }
 
-// machine interprets a ruleset as the kernel does; rates and quotas are never reached.
+// machine interprets a ruleset as the kernel does, where routes are right and rates and quotas are never reached.
 type machine struct {
 	sets   map[string][]netip.Prefix
 	chains map[string]*Chain
@@ -89,7 +89,7 @@ func (m machine) matches(s *Step, p packet) bool {
 		}
 		return false
 	}
-	return s.State == "" && !s.Flood && !s.Crowd && in(s.Src, s.SrcSet, p.src) && in(s.Dst, s.DstSet, p.dst) &&
+	return s.State == "" && !s.Flood && !s.Crowd && s.NotOut == "" && in(s.Src, s.SrcSet, p.src) && in(s.Dst, s.DstSet, p.dst) &&
 		(s.Ports == nil || s.Ports.matchesPort(p.proto, p.port))
 }
 
@@ -164,6 +164,7 @@ func TestScript(t *testing.T) {
 		"chain in_sg_db {\nip saddr @members_sg_train meta l4proto 6 th dport 5432 counter accept\n",
 		"set routed_vpce_s3 {\ntype ipv4_addr\nflags interval\nelements = { 10.50.0.0/24 }\n}\n",
 		"meta l4proto 6 counter reject with tcp reset\n",
+		"chain to_eni_db {\noifname != \"" + Device("eni-db") + "\" counter drop\njump in_sg_db\n",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("the script lacks %q", want)

@@ -96,9 +96,10 @@ type Step struct {
 	Src, Dst netip.Prefix
 	SrcSet   string
 	DstSet   string
-	Ports    *Rule // only its protocol and ports
-	Flood    bool  // the source is over FloodRate
-	Crowd    bool  // this step has seen over MaxFlows flows that still live
+	NotOut   string // the packet leaves by another device than this
+	Ports    *Rule  // only its protocol and ports
+	Flood    bool   // the source is over FloodRate
+	Crowd    bool   // this step has seen over MaxFlows flows that still live
 
 	Dispatch Key
 	Branches []Branch

@@ -56,6 +56,9 @@ func (s *Step) write(b *strings.Builder) {
 	}
 	writeAddress(b, "saddr", s.Src.IsValid(), s.Src, s.SrcSet)
 	writeAddress(b, "daddr", s.Dst.IsValid(), s.Dst, s.DstSet)
+	if s.NotOut != "" {
+		fmt.Fprintf(b, "oifname != %q ", s.NotOut)
+	}
 	if s.Ports != nil {
 		s.Ports.write(b)
 	}
