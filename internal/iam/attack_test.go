@@ -7,6 +7,7 @@ import (
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/api/apitest"
+	"bawn.dev/internal/catalogue"
 	"bawn.dev/internal/policy"
 	"bawn.dev/internal/seal"
 	shape "bawn.dev/internal/shape/iam"
@@ -143,6 +144,35 @@ func TestSecretsAreSealed(t *testing.T) {
 	}
 }
 
+// A misspelt condition must not become a weaker policy: it is not stored. What we
+// supply ourselves holds to that.
+func TestUnknownNamesInPolicies(t *testing.T) {
+	h := newHouse(t)
+	user := func(document, code string) {
+		t.Helper()
+		in := &shape.PutUserPolicyInput{UserName: "admin", PolicyName: "x", PolicyDocument: document}
+		if code == "" {
+			must[shape.PutUserPolicyOutput](t, h, h.admin, "iam:PutUserPolicy", in)
+		} else {
+			refused[shape.PutUserPolicyOutput](t, h, h.admin, "iam:PutUserPolicy", in, code)
+		}
+	}
+	user(allow(`"Action":"s3:*","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalOrgId":"x"}}`), "")
+	user(allow(`"Action":"s3:*","Resource":"*","Condition":{"StringEquals":{"aws:PrincipleOrgID":"x"}}`), "MalformedPolicyDocument")
+	user(allow(`"Action":"s3:*","Resource":"arn:aws:s3:::${aws:usrname}/*"`), "MalformedPolicyDocument")
+	user(allow(`"Action":"cloudwatch:PutMetricData","Resource":"*"`), "")
+	refused[shape.CreateRoleOutput](t, h, h.admin, "iam:CreateRole", &shape.CreateRoleInput{RoleName: "r",
+		AssumeRolePolicyDocument: strings.Replace(trustAccount, "sts:AssumeRole", "sts:AsumeRole", 1)}, "MalformedPolicyDocument")
+	for _, m := range h.iam.supplied {
+		if found := policy.Validate(m.doc.Policy, catalogue.New()); len(found) > 0 {
+			t.Errorf("%s: %v", m.name, found)
+		}
+		if _, err := h.iam.read(m.document, policy.Identity, maxManagedDocument); err != nil {
+			t.Errorf("%s: %v", m.name, err)
+		}
+	}
+}
+
 // A name in a trust policy that lost its bearer is shown as the id it meant.
 func TestTrustShowsTheDead(t *testing.T) {
 	h := newHouse(t)
@@ -183,6 +213,16 @@ func TestResolver(t *testing.T) {
 		if f, err := h.iam.resolve(t.Context(), sn, name); err != nil || f == nil || f.Missing == nil || f.Missing.Code != "NoSuchEntity" {
 			t.Errorf("%s: %+v %v", name, f, err)
 		}
+	}
+	strange := "/x:policy/*/${aws:username}/" // characters that a path may have mean nothing
+	must[shape.CreateRoleOutput](t, h, h.admin, "iam:CreateRole", &shape.CreateRoleInput{RoleName: "s", Path: strange, AssumeRolePolicyDocument: trustAccount})
+	later, err := h.Store.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer later.Close()
+	if f, err := h.iam.resolve(t.Context(), later, at+":role"+strange+"s"); err != nil || f.Missing != nil || f.Detail == nil {
+		t.Errorf("%+v %v", f, err)
 	}
 	for _, name := range []string{at + ":root", at + ":group/x", "arn:aws:sts::" + apitest.Account + ":assumed-role/r/s"} {
 		if f, err := h.iam.resolve(t.Context(), sn, name); f != nil || err != nil {

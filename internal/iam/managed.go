@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"bawn.dev/internal/api"
+	"bawn.dev/internal/arn"
 	"bawn.dev/internal/policy"
 	shape "bawn.dev/internal/shape/iam"
 	"bawn.dev/internal/store"
@@ -100,13 +101,11 @@ func (s *Service) managedByARN(sn *store.Snapshot, name string) (*managed, error
 	return m, err
 }
 
+// cutPolicyARN takes the ARN of a managed policy apart; path ends with the name.
 func cutPolicyARN(name string) (account, path string, ok bool) {
-	after, ok := strings.CutPrefix(name, "arn:aws:iam::")
-	if !ok {
-		return "", "", false
-	}
-	account, path, ok = strings.Cut(after, ":policy/")
-	return account, path, ok
+	a, err := arn.Parse(name)
+	path, ok = strings.CutPrefix(a.Resource, "policy")
+	return a.Account, path, err == nil && ok && a.Partition == "aws" && a.Service == "iam" && a.Region == "" && strings.HasPrefix(path, "/")
 }
 
 // policyTarget resolves the managed policy that an operation names.

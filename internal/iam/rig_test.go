@@ -6,6 +6,8 @@ import (
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/api/apitest"
+	"bawn.dev/internal/authz"
+	"bawn.dev/internal/catalogue"
 	"bawn.dev/internal/seal"
 	shape "bawn.dev/internal/shape/iam"
 	"bawn.dev/internal/store"
@@ -26,7 +28,7 @@ func newHouse(t testing.TB) *house {
 
 func houseOver(t testing.TB, st *store.Store, dir string) *house {
 	t.Helper()
-	s, err := New(Config{Key: seal.NewKey()})
+	s, err := New(Config{Key: seal.NewKey(), Catalogue: catalogue.New()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,6 +36,7 @@ func houseOver(t testing.TB, st *store.Store, dir string) *house {
 		Migrations:  [][]store.Migration{Migrations()},
 		Credentials: map[string]api.Credentials{"AKIA": s},
 		Principals:  s,
+		Contribute:  func(sources *authz.Sources) { sources.Catalogue = catalogue.New() },
 	}, s.API())
 	h := &house{Rig: rig, iam: s}
 	h.admin = h.bootstrap(t, apitest.Account, "admin")

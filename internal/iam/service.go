@@ -27,7 +27,7 @@ type Config struct {
 	// Key seals the secrets of access keys.
 	Key seal.Key
 	// Catalogue, when set, refuses policies with condition keys that it does not
-	// know.
+	// know, and trust policies with such actions.
 	Catalogue policy.Catalogue
 }
 

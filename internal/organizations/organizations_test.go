@@ -10,6 +10,7 @@ import (
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/api/apitest"
 	"bawn.dev/internal/authz"
+	"bawn.dev/internal/catalogue"
 	"bawn.dev/internal/iam"
 	"bawn.dev/internal/organizations"
 	"bawn.dev/internal/policy"
@@ -66,7 +67,7 @@ func houseOver(t testing.TB, st *store.Store, dir string) *house {
 		Credentials: map[string]api.Credentials{"AKIA": h.iam, "ASIA": tokens},
 		Principals:  h.iam,
 		Contribute: func(s *authz.Sources) {
-			s.Organization, s.ServicePolicies = h.orgs, servicePolicies{}
+			s.Organization, s.ServicePolicies, s.Catalogue = h.orgs, servicePolicies{}, catalogue.New()
 		},
 	}, h.iam.API(), h.orgs.API(), tokens.API())
 	h.key = &apitest.Caller{}

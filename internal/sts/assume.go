@@ -198,8 +198,14 @@ func (s *Service) person(ctx context.Context, c *api.Call, provided []shape.Prov
 // or AWS's.
 func (s *Service) narrow(ctx context.Context, c *api.Call, g *grant, in *shape.AssumeRoleInput) error {
 	if in.Policy != "" {
-		if _, err := policy.Parse([]byte(in.Policy), policy.SessionPolicy); err != nil {
+		p, err := policy.Parse([]byte(in.Policy), policy.SessionPolicy)
+		if err != nil {
 			return malformed(err)
+		}
+		for _, f := range policy.Validate(p, s.cfg.Catalogue) {
+			if !strings.HasSuffix(f.Element, "Action") {
+				return fail("MalformedPolicyDocument", "Statement %d: %s.", f.Statement+1, f.Message)
+			}
 		}
 		if len(in.Policy) > 4*maxSessionPolicy {
 			return tooLarge(4 * len(in.Policy))

@@ -231,6 +231,12 @@ func TestDurations(t *testing.T) {
 	}
 }
 
+func TestMisspeltSessionPolicy(t *testing.T) {
+	h := newHouse(t)
+	arn := h.role(t, "r", trust(anyone, assume, ""), document(admin))
+	h.denied(t, h.admin, &shape.AssumeRoleInput{RoleArn: arn, Policy: strings.Replace(narrow, `"Resource"`, `"Condition":{"StringEquals":{"s3:prefixx":"a"}},"Resource"`, 1)}, "MalformedPolicyDocument")
+}
+
 func TestPackedSize(t *testing.T) {
 	h := newHouse(t)
 	arn := h.role(t, "r", trust(anyone, `["sts:AssumeRole","sts:TagSession"]`, ""), document(admin))

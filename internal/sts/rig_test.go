@@ -7,6 +7,8 @@ import (
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/api/apitest"
+	"bawn.dev/internal/authz"
+	"bawn.dev/internal/catalogue"
 	"bawn.dev/internal/iam"
 	"bawn.dev/internal/seal"
 	iamshape "bawn.dev/internal/shape/iam"
@@ -45,12 +47,12 @@ const (
 
 func newHouse(t testing.TB) *house {
 	t.Helper()
-	people, err := iam.New(iam.Config{Key: seal.NewKey()})
+	people, err := iam.New(iam.Config{Key: seal.NewKey(), Catalogue: catalogue.New()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	signedIn := time.Now().Add(-time.Minute)
-	s, err := sts.New(sts.Config{Key: seal.NewKey(), Policies: people, Contexts: assertions{
+	s, err := sts.New(sts.Config{Key: seal.NewKey(), Catalogue: catalogue.New(), Policies: people, Contexts: assertions{
 		"ada": {UserID: "ada-id", IdentityStoreARN: identityStore, SignedIn: signedIn, ApplicationARN: "arn:aws:sso::" + apitest.Account + ":application/x/y"},
 		"eve": {UserID: "eve-id", IdentityStoreARN: identityStore, SignedIn: signedIn},
 	}})
@@ -61,6 +63,7 @@ func newHouse(t testing.TB) *house {
 		Migrations:  [][]store.Migration{iam.Migrations()},
 		Credentials: map[string]api.Credentials{"AKIA": people, "ASIA": s},
 		Principals:  people,
+		Contribute:  func(sources *authz.Sources) { sources.Catalogue = catalogue.New() },
 	}, people.API(), s.API())
 	h := &house{Rig: rig, iam: people, sts: s}
 	h.key, h.admin = h.bootstrap(t, apitest.Account)

@@ -40,6 +40,9 @@ type Config struct {
 	Key      seal.Key // seals session tokens
 	Contexts Contexts // nil: ProvidedContexts are refused
 	Policies Policies // nil: PolicyArns are refused
+	// Catalogue, when set, refuses session policies with condition keys that it
+	// does not know.
+	Catalogue policy.Catalogue
 }
 
 // Service is STS. It implements api.Credentials for temporary keys.

@@ -163,7 +163,8 @@ func (s *Service) open(accessKeyID, text string) (*session, error) {
 	}
 	defer clear(plain)
 	var t token
-	if err := json.Unmarshal(plain, &t); err != nil {
+	// What a later release put in may restrict: without knowing it, nothing is allowed.
+	if err := json.Unmarshal(plain, &t, json.RejectUnknownMembers(true)); err != nil {
 		return nil, err
 	}
 	if len(t.Managed) > 0 && s.cfg.Policies == nil {
