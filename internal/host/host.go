@@ -21,14 +21,27 @@ import (
 	"time"
 
 	"bawn.dev/internal/driver"
+	"bawn.dev/internal/image"
 	"bawn.dev/internal/spec"
 )
 
-// ErrNotFound says that the host has no such workload or network. ErrUnavailable
-// says that nothing listens on the host's socket.
+// Failures that a caller tells apart with errors.Is, on either side of the socket.
 var (
-	ErrNotFound    = errors.New("host: no such workload or network")
-	ErrExists      = errors.New("host: exists already")
+	// ErrNotFound says that the host has no such workload, network, image or file.
+	ErrNotFound = errors.New("host: no such workload, network, image or file")
+	// ErrExists says that the workload was prepared, or started, before.
+	ErrExists = errors.New("host: exists already")
+	// ErrPhase says that what was asked for does not go with the workload's phase:
+	// its files are taken once it has exited, say, and never once it is locked.
+	ErrPhase = errors.New("host: the workload's phase does not allow it")
+	// ErrInvalid says that the host refuses a description or a path.
+	ErrInvalid = errors.New("host: refused")
+	// ErrUnsupported says that this machine cannot enforce what was asked for; the
+	// text of the error says what is missing.
+	ErrUnsupported = errors.New("host: this machine cannot enforce it")
+	// ErrTooLarge says that files exceed their bound.
+	ErrTooLarge = errors.New("host: too large")
+	// ErrUnavailable says that nothing listens on the host's socket.
 	ErrUnavailable = errors.New("host: `bawn host` does not run on this machine; start it as root with the same --data")
 )
 
@@ -78,4 +91,12 @@ type Lines struct {
 	Lines []driver.Line `json:"lines"`
 	Next  int64         `json:"next"`
 	End   bool          `json:"end"` // the workload has ended and these are the last
+}
+
+// Image is an image that is present on the host.
+type Image struct {
+	Digest string       `json:"digest"`
+	Config image.Config `json:"config"`
+	// User is who the image wants to run as, resolved in the image and never root.
+	User spec.User `json:"user"`
 }
