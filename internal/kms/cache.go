@@ -32,10 +32,17 @@ func (c *cache[K, V]) get(key K, version int64) (V, bool) {
 	return none, false
 }
 
-func (c *cache[K, V]) put(key K, version int64, value V) {
+// put adds a value and answers the one that is kept: where others fetched the same
+// version at the same time, that is the first.
+func (c *cache[K, V]) put(key K, version int64, value V) V {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if old, ok := c.items[key]; ok {
+	if old, ok := c.items[key]; ok && old.version == version {
+		if c.evict != nil {
+			c.evict(value)
+		}
+		return old.value
+	} else if ok {
 		c.drop(key, old.value)
 	} else if len(c.items) >= c.max {
 		for k, i := range c.items {
@@ -44,6 +51,7 @@ func (c *cache[K, V]) put(key K, version int64, value V) {
 		}
 	}
 	c.items[key] = versioned[V]{version, value}
+	return value
 }
 
 func (c *cache[K, V]) drop(key K, value V) {

@@ -60,8 +60,7 @@ func (s *Service) get(sn *store.Snapshot, id string) (*key, error) {
 	if k.aliases, err = column(sn, "SELECT name FROM kms_aliases WHERE key = ? ORDER BY name", id); err != nil {
 		return nil, err
 	}
-	s.keys.put(id, version, k)
-	return k, nil
+	return s.keys.put(id, version, k), nil
 }
 
 // A named key is what a KeyId of a request names.

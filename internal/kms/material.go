@@ -78,9 +78,8 @@ func (s *Service) withMaterial(sn *store.Snapshot, k *key, version int64, f func
 			if err != nil {
 				return errors.New("kms: material of " + k.arn + " does not unwrap: the store or the root key is not what it was")
 			}
-			m = &material{clear: clear}
+			m = s.materials.put(id, version, &material{clear: clear})
 			clear.Zero()
-			s.materials.put(id, version, m)
 		}
 		if err := m.use(f); err != errEvicted {
 			return err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"strings"
+	"sync"
 	"testing"
 
 	"bawn.dev/internal/api"
@@ -241,4 +242,19 @@ func TestTheLeastCapableCallerIsRefusedEverything(t *testing.T) {
 			t.Errorf("%s: %v", action, err)
 		}
 	}
+}
+
+func TestManyMeetAColdCache(t *testing.T) {
+	rig := newRig(t)
+	admin := rig.User(t, apitest.Account, "admin", apitest.Admin)
+	k := newTestKey(t, admin, nil)
+	var all sync.WaitGroup
+	for range 64 {
+		all.Go(func() {
+			if _, err := apitest.Call[kms.EncryptOutput](t, admin, "kms:Encrypt", &kms.EncryptInput{KeyId: k.KeyId, Plaintext: []byte("x")}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
 }

@@ -63,6 +63,51 @@ func TestObjectsCannotBeMoved(t *testing.T) {
 	})
 }
 
+func TestDetailsCannotBeChangedInTheStore(t *testing.T) {
+	b := newBench(t)
+	b.bucket(t, "data")
+	for name, change := range map[string]string{
+		"type":      `details = REPLACE(details, 'text/plain', 'text/html!')`,
+		"metadata":  `details = REPLACE(details, 'approved', 'rejected')`,
+		"etag":      `etag = '00000000000000000000000000000000'`,
+		"size":      `size = size - 1`,
+		"time":      `modified = modified + 1000000`,
+		"algorithm": `algorithm = 'CRC32'`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := put("data", "k", "content")
+			in.ContentType, in.Metadata = "text/plain", map[string]string{"state": "approved"}
+			apitest.Must[s3.PutObjectOutput](t, b.admin, "s3:PutObject", in)
+			b.get(t, "data", "k")
+			b.sql(t, `UPDATE s3_objects SET `+change)
+			if body, err := read(t, b.admin, &s3.GetObjectInput{Bucket: "data", Key: "k"}); err == nil {
+				t.Errorf("it reads %q", body)
+			}
+		})
+	}
+}
+
+func TestChecksumIsSealedInItsRow(t *testing.T) {
+	b := newBench(t)
+	b.bucket(t, "data")
+	in := put("data", "k", "yes") // content that can be guessed
+	in.ChecksumAlgorithm = s3.ChecksumAlgorithmSha256
+	out := apitest.Must[s3.PutObjectOutput](t, b.admin, "s3:PutObject", in)
+	var text string
+	sn, err := b.Store.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sn.Close()
+	if err := sn.QueryRow("SELECT details FROM s3_objects").Scan(&text); err != nil || strings.Contains(text, out.ChecksumSHA256) {
+		t.Errorf("%v: %s", err, text)
+	}
+	head := apitest.Must[s3.HeadObjectOutput](t, b.admin, "s3:HeadObject", &s3.HeadObjectInput{Bucket: "data", Key: "k", ChecksumMode: s3.ChecksumModeEnabled})
+	if head.ChecksumSHA256 != out.ChecksumSHA256 || head.ChecksumSHA256 == "" {
+		t.Errorf("%q, not %q", head.ChecksumSHA256, out.ChecksumSHA256)
+	}
+}
+
 // blobFiles are the files that hold large objects.
 func blobFiles(t *testing.T, b *bench) []string {
 	t.Helper()

@@ -29,11 +29,14 @@ func (s *Service) getObject(ctx context.Context, c *api.Call, in *s3.GetObjectIn
 	if err != nil {
 		return nil, err
 	}
-	body, err := s.open(ctx, c, p, part)
+	body, checksum, err := s.open(ctx, c, p, part)
 	if err != nil {
 		return nil, err
 	}
-	head := o.head(in.ChecksumMode, part)
+	if in.ChecksumMode != s3.ChecksumModeEnabled {
+		checksum = ""
+	}
+	head := o.head(checksum, part)
 	out := s3.GetObjectOutput{
 		AcceptRanges: "bytes", Body: body, BucketKeyEnabled: head.BucketKeyEnabled,
 		CacheControl:       either(in.ResponseCacheControl, head.CacheControl),
@@ -77,14 +80,18 @@ func (s *Service) headObject(ctx context.Context, c *api.Call, in *s3.HeadObject
 	if err != nil {
 		return nil, err
 	}
-	if in.ChecksumMode == s3.ChecksumModeEnabled { // a checksum tells of the content
+	checksum := ""
+	if in.ChecksumMode == s3.ChecksumModeEnabled { // it tells of the content, and so asks for the key
 		key, err := s.unsealKey(ctx, c, p)
 		if err != nil {
 			return nil, err
 		}
-		clear(key)
+		defer clear(key)
+		if checksum, err = o.checksum(key, p.arn); err != nil {
+			return nil, err
+		}
 	}
-	out := o.head(in.ChecksumMode, part)
+	out := o.head(checksum, part)
 	out.CacheControl = either(in.ResponseCacheControl, out.CacheControl)
 	out.ContentDisposition = either(in.ResponseContentDisposition, out.ContentDisposition)
 	out.ContentEncoding = either(in.ResponseContentEncoding, out.ContentEncoding)
@@ -95,7 +102,7 @@ func (s *Service) headObject(ctx context.Context, c *api.Call, in *s3.HeadObject
 }
 
 // head is what is said of the object beside its bytes.
-func (o *object) head(mode s3.ChecksumMode, part *part) *s3.HeadObjectOutput {
+func (o *object) head(checksum string, part *part) *s3.HeadObjectOutput {
 	no := false
 	d := &o.details
 	out := &s3.HeadObjectOutput{
@@ -108,9 +115,9 @@ func (o *object) head(mode s3.ChecksumMode, part *part) *s3.HeadObjectOutput {
 		length := part.length
 		out.ContentLength = &length
 		out.ContentRange = fmt.Sprintf("bytes %d-%d/%d", part.start, part.start+part.length-1, o.size)
-	} else if mode == s3.ChecksumModeEnabled {
+	} else if checksum != "" {
 		// The checksum is of the whole object: beside a part it would be taken for the part's.
-		*o.sum(&out.ChecksumCRC64NVME, &out.ChecksumCRC32, &out.ChecksumCRC32C, &out.ChecksumSHA1, &out.ChecksumSHA256) = d.Checksum
+		*o.sum(&out.ChecksumCRC64NVME, &out.ChecksumCRC32, &out.ChecksumCRC32C, &out.ChecksumSHA1, &out.ChecksumSHA256) = checksum
 		out.ChecksumType = s3.ChecksumTypeFullObject
 	}
 	return out
@@ -128,22 +135,25 @@ func (s *Service) unsealKey(ctx context.Context, c *api.Call, p *place) ([]byte,
 	return out.Plaintext, nil
 }
 
-// open opens the object's bytes. What is read from the result has been
-// authenticated; it ends with io.EOF only if everything that was asked for was
-// there.
-func (s *Service) open(ctx context.Context, c *api.Call, p *place, part *part) (io.ReadCloser, error) {
+// open opens the object's bytes, and the checksum of all of them. What is read
+// from the result has been authenticated; it ends with io.EOF only if everything
+// that was asked for was there.
+func (s *Service) open(ctx context.Context, c *api.Call, p *place, part *part) (body io.ReadCloser, checksum string, err error) {
 	key, err := s.unsealKey(ctx, c, p)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	defer clear(key)
+	if checksum, err = p.object.checksum(key, p.arn); err != nil {
+		return nil, "", err
+	}
 	source, err := s.Blobs.Open(ctx, p.object.ref)
 	if errors.Is(err, fs.ErrNotExist) {
 		// Most likely the object was overwritten since the snapshot was taken.
-		return nil, fmt.Errorf("s3: the bytes of %s are gone: %w", p.arn, api.ErrAgain)
+		return nil, "", fmt.Errorf("s3: the bytes of %s are gone: %w", p.arn, api.ErrAgain)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("s3: the bytes of %s: %w", p.arn, err)
+		return nil, "", fmt.Errorf("s3: the bytes of %s: %w", p.arn, err)
 	}
 	r, err := seal.OpenAt(source, source.Size(), key, associated(p.arn, p.object.etag))
 	if err == nil && r.Size() != p.object.size {
@@ -151,13 +161,13 @@ func (s *Service) open(ctx context.Context, c *api.Call, p *place, part *part) (
 	}
 	if err != nil {
 		source.Close()
-		return nil, fmt.Errorf("s3: the bytes of %s: %w", p.arn, err)
+		return nil, "", fmt.Errorf("s3: the bytes of %s: %w", p.arn, err)
 	}
 	start, length := int64(0), r.Size()
 	if part != nil {
 		start, length = part.start, part.length
 	}
-	return &stream{r.Range(start, length), source}, nil
+	return &stream{r.Range(start, length), source}, checksum, nil
 }
 
 type stream struct {

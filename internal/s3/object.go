@@ -3,6 +3,7 @@ package s3
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -12,6 +13,7 @@ import (
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/blob"
 	"bawn.dev/internal/policy"
+	"bawn.dev/internal/seal"
 	"bawn.dev/internal/shape/s3"
 	"bawn.dev/internal/store"
 )
@@ -30,7 +32,9 @@ type object struct {
 	ref       blob.Ref // of its bytes
 	kmsKey    string   // ARN
 	dataKey   []byte   // as KMS sealed it
-	algorithm string   // of the checksum in details
+	algorithm string   // of the checksum that the proof holds
+	text      string   // of details, as they are stored
+	proof     []byte
 	details   details
 }
 
@@ -44,10 +48,9 @@ type details struct {
 	Expires            string            `json:"expires,omitempty"`
 	Metadata           map[string]string `json:"metadata,omitempty"`
 	Context            map[string]string `json:"context,omitempty"` // further encryption context
-	Checksum           string            `json:"checksum,omitempty"`
 }
 
-func (d *details) parse(b []byte) error { return json.Unmarshal(b, d) }
+func (d *details) parse(s string) error { return json.Unmarshal([]byte(s), d) }
 
 func (d *details) text() (string, error) {
 	b, err := json.Marshal(d, json.Deterministic(true))
@@ -81,6 +84,33 @@ func binding(arn string, further map[string]string) map[string]string {
 
 // associated is what an object's bytes are bound to besides their key.
 func associated(arn, etag string) []byte { return []byte("s3 object " + etag + " " + arn) }
+
+const proving seal.Purpose = "s3 object details"
+
+// claims are what the store says of an object and an upload has proven.
+func (o *object) claims(arn string) []byte {
+	return fmt.Appendf(nil, "%q %s %d %d %s %s", arn, o.etag, o.size, o.modified.UnixMicro(), o.algorithm, o.text)
+}
+
+// prove seals the checksum of the content, which would tell of it, together with
+// what is stored in clear beside it: whoever changes that in the store is noticed
+// when the object is read.
+func (o *object) prove(key []byte, arn, checksum string) (err error) {
+	if o.text, err = o.details.text(); err != nil {
+		return err
+	}
+	o.proof, err = proving.Seal(key, []byte(checksum), o.claims(arn))
+	return err
+}
+
+// checksum opens the proof.
+func (o *object) checksum(key []byte, arn string) (string, error) {
+	sum, err := proving.Open(key, o.proof, o.claims(arn))
+	if err != nil {
+		return "", fmt.Errorf("s3: what is stored of %s is not what was uploaded: %w", arn, err)
+	}
+	return string(sum), nil
+}
 
 // A place is what Bucket and Key of a request name.
 type place struct {

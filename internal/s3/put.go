@@ -78,11 +78,17 @@ func (s *Service) putObject(ctx context.Context, c *api.Call, in *s3.PutObjectIn
 	}
 	defer clear(key)
 	c.Release()
-	if err := s.receive(ctx, c, in.Body, p, o, key, check); err != nil {
+	checksum, err := s.receive(ctx, c, in.Body, p, o, key, check)
+	if err != nil {
 		return nil, err
 	}
 	id := p.id
-	return func(tx *store.Tx) (*s3.PutObjectOutput, error) { return s.store(ctx, tx, in, id, o) }, nil
+	return func(tx *store.Tx) (*s3.PutObjectOutput, error) {
+		if err := s.store(ctx, tx, in, id, o); err != nil {
+			return nil, err
+		}
+		return o.uploaded(in, checksum), nil
+	}, nil
 }
 
 // early refuses a conditional upload before its bytes are read. It is a courtesy:
@@ -199,37 +205,41 @@ func furtherContext(header, arn string) (map[string]string, error) {
 	return further, nil
 }
 
-// receive reads the body to its end, seals it into blob and checks it.
-func (s *Service) receive(ctx context.Context, c *api.Call, body io.Reader, p *place, o *object, key []byte, check *check) error {
+// receive reads the body to its end, seals it into blob and checks it. It answers
+// the checksum.
+func (s *Service) receive(ctx context.Context, c *api.Call, body io.Reader, p *place, o *object, key []byte, check *check) (checksum string, err error) {
 	if body == nil {
 		body = strings.NewReader("")
 	}
 	sink, err := s.Blobs.Create(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer sink.Abort()
 	sealer, err := seal.NewWriter(sink, key, associated(p.arn, o.etag))
 	if err != nil {
-		return err
+		return "", err
 	}
 	buffer := make([]byte, copySize(c.Size()))
 	o.size, err = io.CopyBuffer(io.MultiWriter(sealer, check), io.LimitReader(body, maxObject+1), buffer)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if o.size > maxObject {
-		return tooLarge()
+		return "", tooLarge()
 	}
-	if o.details.Checksum, err = check.done(c.Trailer); err != nil {
-		return err
+	if checksum, err = check.done(c.Trailer); err != nil {
+		return "", err
 	}
 	o.algorithm = string(check.algorithm.name)
+	if err := o.prove(key, p.arn, checksum); err != nil {
+		return "", err
+	}
 	if err := sealer.Close(); err != nil {
-		return err
+		return "", err
 	}
 	o.ref, err = sink.Commit()
-	return err
+	return checksum, err
 }
 
 // copySize is the length in bytes of a buffer for a body of a stated size, or -1.
@@ -246,34 +256,39 @@ func tooLarge() *api.Error {
 }
 
 // store puts the object's row in place of the one that was there.
-func (s *Service) store(ctx context.Context, tx *store.Tx, in *s3.PutObjectInput, bucketID string, o *object) (*s3.PutObjectOutput, error) {
+func (s *Service) store(ctx context.Context, tx *store.Tx, in *s3.PutObjectInput, bucketID string, o *object) error {
 	b, err := bucketRow(tx, in.Bucket)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if b == nil || b.id != bucketID {
-		return nil, fail(409, "OperationAborted", "A conflicting conditional operation is currently in progress against this resource. Please try again.")
+		return fail(409, "OperationAborted", "A conflicting conditional operation is currently in progress against this resource. Please try again.")
 	}
 	old, err := presentObject(tx, in.Bucket, in.Key)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := admits(in, old); err != nil {
-		return nil, err
+		return err
 	}
 	if err := upsertObject(tx, in.Bucket, in.Key, o); err != nil {
-		return nil, err
+		return err
 	}
 	if old != nil {
 		tx.AfterCommit(func() { s.drop(ctx, old.ref) })
 	}
+	return nil
+}
+
+// uploaded is the answer to an upload.
+func (o *object) uploaded(in *s3.PutObjectInput, checksum string) *s3.PutObjectOutput {
 	no := false
 	out := &s3.PutObjectOutput{
 		ETag: `"` + o.etag + `"`, ServerSideEncryption: s3.ServerSideEncryptionAwsKms, SSEKMSKeyId: o.kmsKey,
 		SSEKMSEncryptionContext: in.SSEKMSEncryptionContext, BucketKeyEnabled: &no, ChecksumType: s3.ChecksumTypeFullObject,
 	}
-	*o.sum(&out.ChecksumCRC64NVME, &out.ChecksumCRC32, &out.ChecksumCRC32C, &out.ChecksumSHA1, &out.ChecksumSHA256) = o.details.Checksum
-	return out, nil
+	*o.sum(&out.ChecksumCRC64NVME, &out.ChecksumCRC32, &out.ChecksumCRC32C, &out.ChecksumSHA1, &out.ChecksumSHA256) = checksum
+	return out
 }
 
 // sum picks the member that the object's checksum belongs in, in the order of

@@ -19,7 +19,8 @@ func Migrations() []store.Migration {
 		`CREATE INDEX s3_buckets_account ON s3_buckets (account, name)`,
 		`CREATE TABLE s3_objects (
 			bucket TEXT NOT NULL, key BLOB NOT NULL, etag TEXT NOT NULL, size INTEGER NOT NULL, modified INTEGER NOT NULL,
-			ref TEXT NOT NULL, kms_key TEXT NOT NULL, data_key BLOB NOT NULL, algorithm TEXT NOT NULL, details TEXT NOT NULL,
+			ref TEXT NOT NULL, kms_key TEXT NOT NULL, data_key BLOB NOT NULL, algorithm TEXT NOT NULL,
+			details TEXT NOT NULL, proof BLOB NOT NULL,
 			PRIMARY KEY (bucket, key)) WITHOUT ROWID`,
 	}}}
 }
@@ -55,10 +56,9 @@ func setBucket(tx *store.Tx, name, column string, value any) error {
 func objectRow(q querier, bucket, key string) (*object, error) {
 	o := &object{}
 	var modified int64
-	var details []byte
-	err := q.QueryRow(`SELECT etag, size, modified, ref, kms_key, data_key, algorithm, details FROM s3_objects
+	err := q.QueryRow(`SELECT etag, size, modified, ref, kms_key, data_key, algorithm, details, proof FROM s3_objects
 		WHERE bucket = ? AND key = ?`, bucket, []byte(key)).
-		Scan(&o.etag, &o.size, &modified, &o.ref, &o.kmsKey, &o.dataKey, &o.algorithm, &details)
+		Scan(&o.etag, &o.size, &modified, &o.ref, &o.kmsKey, &o.dataKey, &o.algorithm, &o.text, &o.proof)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -66,7 +66,7 @@ func objectRow(q querier, bucket, key string) (*object, error) {
 		return nil, err
 	}
 	o.modified = time.UnixMicro(modified).UTC()
-	return o, o.details.parse(details)
+	return o, o.details.parse(o.text)
 }
 
 // replaced is what an upload or a deletion finds in place.
@@ -85,15 +85,12 @@ func presentObject(tx *store.Tx, bucket, key string) (*replaced, error) {
 }
 
 func upsertObject(tx *store.Tx, bucket, key string, o *object) error {
-	details, err := o.details.text()
-	if err != nil {
-		return err
-	}
-	_, err = tx.Exec(`INSERT INTO s3_objects (bucket, key, etag, size, modified, ref, kms_key, data_key, algorithm, details)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	_, err := tx.Exec(`INSERT INTO s3_objects (bucket, key, etag, size, modified, ref, kms_key, data_key, algorithm, details, proof)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (bucket, key) DO UPDATE SET etag = excluded.etag, size = excluded.size, modified = excluded.modified,
 			ref = excluded.ref, kms_key = excluded.kms_key, data_key = excluded.data_key,
-			algorithm = excluded.algorithm, details = excluded.details`,
-		bucket, []byte(key), o.etag, o.size, o.modified.UnixMicro(), string(o.ref), o.kmsKey, o.dataKey, o.algorithm, details)
+			algorithm = excluded.algorithm, details = excluded.details,
+			proof = excluded.proof`,
+		bucket, []byte(key), o.etag, o.size, o.modified.UnixMicro(), string(o.ref), o.kmsKey, o.dataKey, o.algorithm, o.text, o.proof)
 	return err
 }
