@@ -52,3 +52,30 @@ func TestAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// On the path of every call, key and user cost one look-up together: once their
+// versions are known, both are answered although the snapshot is closed.
+func TestOneLookUp(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	owner := h.claim(t, h.admin).ID
+	for warm := range 2 {
+		sn, err := h.Store.Snapshot(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer sn.Close()
+		if warm == 1 {
+			if _, err := sn.Versions(accessKeyKey(h.admin.AccessKeyID), entityKey(owner)); err != nil {
+				t.Fatal(err)
+			}
+			sn.Close()
+		}
+		if _, _, err := h.iam.Credential(ctx, sn, h.admin.AccessKeyID, "", h.Now()); err != nil {
+			t.Error(err)
+		}
+		if _, err := h.iam.Principal(ctx, sn, owner); err != nil {
+			t.Error(err)
+		}
+	}
+}

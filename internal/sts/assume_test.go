@@ -33,6 +33,20 @@ func TestDeletedRoleEndsItsSessions(t *testing.T) {
 	must[iamshape.ListUsersOutput](t, h, h.session(t, h.admin, &shape.AssumeRoleInput{RoleArn: arn}), "iam:ListUsers", listUsers)
 }
 
+// Sessions from before a moment are ended as the console does it: by a Deny on
+// the time of issue. Later ones work.
+func TestRevokedSessions(t *testing.T) {
+	h := newHouse(t)
+	arn := h.role(t, "r", trust(anyone, assume, ""), document(admin))
+	old := h.session(t, h.admin, &shape.AssumeRoleInput{RoleArn: arn})
+	h.Advance(time.Minute)
+	must[iamshape.PutRolePolicyOutput](t, h, h.admin, "iam:PutRolePolicy", &iamshape.PutRolePolicyInput{RoleName: "r", PolicyName: "AWSRevokeOlderSessions",
+		PolicyDocument: document(`{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"DateLessThan":{"aws:TokenIssueTime":"` + h.Now().UTC().Format(time.RFC3339) + `"}}}`)})
+	refused[iamshape.ListUsersOutput](t, h, old, "iam:ListUsers", listUsers, "AccessDenied")
+	h.Advance(time.Minute)
+	must[iamshape.ListUsersOutput](t, h, h.session(t, h.admin, &shape.AssumeRoleInput{RoleArn: arn}), "iam:ListUsers", listUsers)
+}
+
 // A trust policy that names a user, role or session means its bearer, not the
 // next one of that name.
 func TestTrustIsBoundToIdentity(t *testing.T) {
