@@ -37,14 +37,16 @@ func (c *cache[K, V]) get(key K, version int64) (V, bool) {
 func (c *cache[K, V]) put(key K, version int64, value V) V {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if old, ok := c.items[key]; ok && old.version == version {
+	old, ok := c.items[key]
+	switch {
+	case ok && old.version == version:
 		if c.evict != nil {
 			c.evict(value)
 		}
 		return old.value
-	} else if ok {
+	case ok:
 		c.drop(key, old.value)
-	} else if len(c.items) >= c.max {
+	case len(c.items) >= c.max:
 		for k, i := range c.items {
 			c.drop(k, i.value)
 			break
