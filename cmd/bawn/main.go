@@ -29,6 +29,7 @@ type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Serve the AWS APIs over a data directory."`
 	Audit   auditCmd   `cmd:"" help:"Show the record: who did what, in which role, on whose behalf."`
 	Fsck    fsckCmd    `cmd:"" help:"Check the database, the record and the stored bytes."`
+	Image   imageCmd   `cmd:"" help:"Manage the images that workloads run."`
 	Version versionCmd `cmd:"" help:"Show version, Go toolchain and cryptographic module."`
 }
 

@@ -550,3 +550,42 @@ func FuzzUnpack(f *testing.F) {
 		}
 	})
 }
+
+// A name leads to an image of this host or nowhere; it is never a path.
+func TestNames(t *testing.T) {
+	root := t.TempDir()
+	if err := os.WriteFile(filepath.Join(root, "hello"), []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(filepath.Join(t.TempDir(), "images"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := s.Import(context.Background(), Directory(root))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Tag("sample:1", img.Digest); err != nil {
+		t.Fatal(err)
+	}
+	for _, ref := range []string{"sample:1", img.Digest, "sample:1@" + img.Digest} {
+		if got, err := s.Resolve(ref); err != nil || got.Digest != img.Digest {
+			t.Errorf("%s: %v, %v", ref, got.Digest, err)
+		}
+	}
+	missing := "sha256:" + strings.Repeat("0", 64)
+	for _, ref := range []string{"", "other", "sample", "../sample:1", "/etc/passwd", "names/sample:1", "sample:1@" + missing, "sample:1\x00", missing, "SHA256:" + img.Digest[7:]} {
+		if _, err := s.Resolve(ref); !errors.Is(err, ErrNotFound) {
+			t.Errorf("%q: %v, want not found", ref, err)
+		}
+	}
+	if err := s.Tag("sample:2", missing); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a name for nothing: %v", err)
+	}
+	if err := s.Tag("../x", img.Digest); err == nil {
+		t.Error("a path became a name")
+	}
+	if names, err := s.Names(); err != nil || len(names) != 1 || names[0] != [2]string{"sample:1", img.Digest} {
+		t.Errorf("%v, %v", names, err)
+	}
+}
