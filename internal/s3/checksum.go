@@ -10,7 +10,6 @@ import (
 	"hash"
 	"hash/crc32"
 	"hash/crc64"
-	"strings"
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/shape/s3"
@@ -132,7 +131,7 @@ func (c *check) done(trailer func(string) string) (string, error) {
 }
 
 func badDigest(a algorithm) *api.Error {
-	return fail(400, "BadDigest", "The "+strings.TrimPrefix(string(a.name), "x-amz-checksum-")+" you specified did not match the calculated checksum.")
+	return fail(400, "BadDigest", "The "+string(a.name)+" you specified did not match the calculated checksum.")
 }
 
 func (a algorithm) new() hash.Hash {

@@ -10,7 +10,6 @@ import (
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/seal"
-	"bawn.dev/internal/shape/kms"
 	"bawn.dev/internal/shape/s3"
 )
 
@@ -121,18 +120,6 @@ func (o *object) head(checksum string, part *part) *s3.HeadObjectOutput {
 		out.ChecksumType = s3.ChecksumTypeFullObject
 	}
 	return out
-}
-
-// unsealKey has the key service open the object's data key, as the caller and for
-// this object's name: the key of another object does not open.
-func (s *Service) unsealKey(ctx context.Context, c *api.Call, p *place) ([]byte, error) {
-	out, err := api.Invoke[kms.DecryptOutput](ctx, c, "kms:Decrypt", &kms.DecryptInput{
-		KeyId: p.object.kmsKey, CiphertextBlob: p.object.dataKey, EncryptionContext: binding(p.arn, p.object.details.Context),
-	})
-	if err != nil {
-		return nil, fromKMS(err)
-	}
-	return out.Plaintext, nil
 }
 
 // open opens the object's bytes, and the checksum of all of them. What is read

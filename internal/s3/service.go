@@ -87,7 +87,8 @@ func (s *Service) operations() []api.Operation {
 }
 
 // References are the blobs that live objects refer to, for fsck: what blob holds
-// beyond them, and is older than the longest upload, is an orphan.
+// beyond them, and is older than the longest upload, is an orphan. While it runs no
+// other query may run on sn.
 func (s *Service) References(_ context.Context, sn *store.Snapshot) iter.Seq2[blob.Ref, error] {
 	return func(yield func(blob.Ref, error) bool) {
 		rows, err := sn.Query("SELECT ref FROM s3_objects")
