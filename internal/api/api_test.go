@@ -67,6 +67,10 @@ var errMissing = &api.Error{Code: "NotFoundException", Status: 400, Message: "Ke
 
 func (s *things) describedKey(_ context.Context, c *api.Call, in *kms.DescribeKeyInput) (string, []api.Demand, error) {
 	r := api.Resource{ARN: "arn:aws:kms:us-east-1:" + c.Account + ":key/" + in.KeyId}
+	if account, ok := strings.CutPrefix(in.KeyId, "arn:"); ok {
+		r.ARN, r.Account = "arn:aws:kms:us-east-1:"+account+":key/k", account
+		r.Missing = errMissing
+	}
 	if in.KeyId == "missing" {
 		r.Missing = errMissing
 	}
@@ -289,5 +293,50 @@ func TestServicePrincipal(t *testing.T) {
 	}
 	if _, err := apitest.CallAs[kms.DescribeKeyOutput](t, r, claim, "", "kms:DescribeKey", &kms.DescribeKeyInput{KeyId: "k"}); err == nil {
 		t.Fatal("a service does what its policy does not say")
+	}
+}
+
+// An access key that is taken away between decision and commit serves no more,
+// though nothing that the decision read has changed but the key.
+func TestKeyTakenAwayInBetween(t *testing.T) {
+	s, r := rig(t)
+	ann := r.User(t, apitest.Account, "ann", apitest.Admin)
+	s.between = func() {
+		r.RemoveKey(ann.AccessKeyID)
+		if err := r.Store.Update(context.Background(), func(tx *store.Tx) error { return tx.Touch("things:alias/a") }); err != nil {
+			t.Error(err)
+		}
+	}
+	r.Python(t, ann, `refused(client("kms").create_alias, "UnrecognizedClientException", AliasName="alias/a", TargetKeyId="k")`)
+	sn, err := r.Store.Snapshot(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sn.Close()
+	var n int
+	if err := sn.QueryRow(`SELECT count(*) FROM things`).Scan(&n); err != nil || n != 0 {
+		t.Fatalf("%d rows, %v", n, err)
+	}
+}
+
+// An account that is not there answers as one that refuses does.
+func TestAbsentAccountsCannotBeProbed(t *testing.T) {
+	_, r := rig(t)
+	ann := r.User(t, apitest.Account, "ann", apitest.Admin)
+	var refusals []string
+	for _, account := range []string{apitest.Other, "999999999999"} {
+		claim := api.Claim{Kind: api.KindUser, Account: apitest.Account, ID: ann.Entity.ID}
+		call, err := r.Door.Begin(context.Background(), claim, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = api.InvokeAny(context.Background(), call, "kms:DescribeKey", &kms.DescribeKeyInput{KeyId: "arn:" + account})
+		if err == nil {
+			t.Fatalf("%s let her in", account)
+		}
+		refusals = append(refusals, strings.ReplaceAll(err.Error(), account, "ACCOUNT"))
+	}
+	if refusals[0] != refusals[1] {
+		t.Errorf("%q and %q differ", refusals[0], refusals[1])
 	}
 }

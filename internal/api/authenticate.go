@@ -56,6 +56,7 @@ func (d *Door) authenticate(ctx context.Context, c *Call, r *http.Request, sig *
 	if verified != nil {
 		return nil, verified
 	}
+	c.signature = sig
 	if c.subject, err = d.Authorizer.Subject(ctx, c.Snapshot, claim); err != nil {
 		return nil, err
 	}

@@ -65,9 +65,6 @@ func (d *Door) decide(ctx context.Context, c *Call, demand Demand) error {
 		UserAgent: c.agent,
 	})
 	if err != nil {
-		if errors.Is(err, ErrGone) { // the resource's account is closed or unknown
-			return denied("because the account that owns the resource is not here")
-		}
 		return err
 	}
 	if !decision.Allowed {

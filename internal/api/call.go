@@ -33,12 +33,15 @@ type Call struct {
 	model   *shape.Operation
 	match   *wire.Match
 	subject *authz.Subject
-	suspect Claim   // whose credential was tried, where authentication failed
-	origin  *Origin // nil for a forwarded call
-	agent   string
-	via     []string // services that forwarded the call
-	parent  string   // request id of the call that forwarded this one
-	in      any
+	// signature is the request's, of a call that came by a listener and of those
+	// nested in it: renewing the call asks again whether its key is good.
+	signature *sigv4.Signature
+	suspect   Claim   // whose credential was tried, where authentication failed
+	origin    *Origin // nil for a forwarded call
+	agent     string
+	via       []string // services that forwarded the call
+	parent    string   // request id of the call that forwarded this one
+	in        any
 
 	seen     store.Dependencies // of a snapshot that was given back
 	borrowed bool               // the snapshot is the outer call's

@@ -47,6 +47,7 @@ func (d *Door) invoke(ctx context.Context, outer *Call, action string, in any) (
 		model:     e.model,
 		match:     e.inside,
 		subject:   outer.subject,
+		signature: outer.signature,
 		via:       outer.forwarded(),
 		parent:    outer.RequestID,
 		origin:    outer.carried(),
@@ -56,12 +57,8 @@ func (d *Door) invoke(ctx context.Context, outer *Call, action string, in any) (
 	defer c.close()
 	if outer.Snapshot != nil && e.op.ReadOnly() {
 		c.Snapshot, c.borrowed = outer.Snapshot, true
-	} else {
-		sn, err := d.Store.Snapshot(ctx)
-		if err != nil {
-			return nil, err
-		}
-		c.Snapshot = sn
+	} else if err := c.renew(ctx); err != nil {
+		return nil, d.refuse(ctx, c, err)
 	}
 	return d.run(ctx, c)
 }

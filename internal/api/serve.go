@@ -177,8 +177,9 @@ func scope(sig *sigv4.Signature) string {
 	return sig.Service
 }
 
-// renew takes a new snapshot after the old one was overtaken, and reads the
-// caller's permissions again: they may be what changed.
+// renew takes a new snapshot after the old one was overtaken, and asks again who
+// the caller is and what she may: her key, her role or her permissions may be what
+// changed.
 func (c *Call) renew(ctx context.Context) error {
 	c.release()
 	sn, err := c.door.Store.Snapshot(ctx)
@@ -186,7 +187,13 @@ func (c *Call) renew(ctx context.Context) error {
 		return err
 	}
 	c.Snapshot, c.seen, c.borrowed = sn, nil, false
-	c.subject, err = c.door.Authorizer.Subject(ctx, sn, c.subject.Claim)
+	claim := c.subject.Claim
+	if c.signature != nil {
+		if _, claim, err = c.door.credential(ctx, c, c.signature); err != nil {
+			return err
+		}
+	}
+	c.subject, err = c.door.Authorizer.Subject(ctx, sn, claim)
 	return err
 }
 

@@ -2,6 +2,7 @@ package authz
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -62,8 +63,14 @@ func (a *Authorizer) Gather(ctx context.Context, sn *store.Snapshot, q *Question
 	resourceSide := s.Account
 	if owner != s.Account.ID {
 		var err error
-		if resourceSide, err = a.src.Organization.Account(ctx, sn, owner); err != nil {
+		if resourceSide, err = a.src.Organization.Account(ctx, sn, owner); err != nil && !errors.Is(err, ErrGone) {
 			return nil, fmt.Errorf("authz: account that owns %s: %w", q.Target.ARN, err)
+		}
+		if err != nil || !resourceSide.Active {
+			// Nothing speaks for what an absent account owns. The refusal is the same
+			// as for a resource that is not there, so that account ids cannot be probed.
+			resourceSide = &Account{ID: owner}
+			q.Target.Policy, q.Granted = nil, false
 		}
 	}
 	in := &policy.Input{

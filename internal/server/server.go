@@ -129,7 +129,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 	if err != nil {
 		return nil, err
 	}
-	if s.sts, err = sts.New(sts.Config{Key: keys["sts"], Contexts: s.signin, Policies: s.iam}); err != nil {
+	if s.sts, err = sts.New(sts.Config{Key: keys["sts"], Contexts: s.signin, Policies: s.iam, Catalogue: known}); err != nil {
 		return nil, err
 	}
 	keyKMS := keys["kms"]

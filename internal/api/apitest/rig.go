@@ -192,6 +192,13 @@ func (r *Rig) Credential(_ context.Context, _ *store.Snapshot, id, token string,
 	return k.secret, k.claim, nil
 }
 
+// RemoveKey makes an access key unknown from now on.
+func (r *Rig) RemoveKey(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.keys, id)
+}
+
 // Account implements authz.Organization: two accounts of one organization.
 func (r *Rig) Account(_ context.Context, _ *store.Snapshot, id string) (*api.Account, error) {
 	if id != Account && id != Other {
