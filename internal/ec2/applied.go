@@ -1,0 +1,82 @@
+package ec2
+
+import "sync"
+
+// applied is what the machine is known to obey.
+type applied struct {
+	mu      sync.Mutex
+	vpcs    map[string]standing
+	down    error         // why the machine does not answer
+	changed chan struct{} // closed, and made anew, at each change
+}
+
+// A standing is the last version that was applied, and why no later one was.
+type standing struct {
+	version int64
+	err     error
+}
+
+func newApplied() *applied {
+	return &applied{vpcs: map[string]standing{}, changed: make(chan struct{})}
+}
+
+func (a *applied) version(id string) int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.vpcs[id].version
+}
+
+func (a *applied) set(id string, version int64, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := a.vpcs[id]
+	if now.err = err; err == nil {
+		now.version = version
+	}
+	a.vpcs[id] = now
+	a.announce()
+}
+
+// keep forgets what the machine no longer has, after it was started anew.
+func (a *applied) keep(there []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.down = nil
+	has := map[string]bool{}
+	for _, id := range there {
+		has[id] = true
+	}
+	for id, now := range a.vpcs {
+		if !has[id] {
+			a.vpcs[id] = standing{err: now.err}
+		}
+	}
+}
+
+func (a *applied) forget(id string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.vpcs, id)
+}
+
+func (a *applied) unreachable(err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.down = err
+}
+
+func (a *applied) ready(id string, version int64) (done bool, why error, changed <-chan struct{}) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := a.vpcs[id]
+	why = now.err
+	if a.down != nil {
+		why = a.down
+	}
+	return now.version >= version && now.version != 0, why, a.changed
+}
+
+func (a *applied) announce() {
+	close(a.changed)
+	a.changed = make(chan struct{})
+}

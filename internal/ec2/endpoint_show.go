@@ -1,0 +1,71 @@
+package ec2
+
+import (
+	"context"
+
+	"bawn.dev/internal/api"
+	"bawn.dev/internal/shape/ec2"
+)
+
+func (e *endpoint) typed() ec2.VpcEndpointType {
+	if e.Gateway {
+		return ec2.VpcEndpointTypeGateway
+	}
+	return ec2.VpcEndpointTypeInterface
+}
+
+// ownName is the name that an interface endpoint has whether private DNS is on or
+// not.
+func (s *Service) ownName(e *endpoint) string {
+	label := e.Service
+	switch e.Service {
+	case "sagemaker.api":
+		label = "api.sagemaker"
+	case "sagemaker.runtime":
+		label = "runtime.sagemaker"
+	}
+	return e.ID + "." + label + "." + s.Region + ".vpce.amazonaws.com"
+}
+
+func (s *Service) showEndpoint(n *network, e *endpoint) ec2.VpcEndpoint {
+	out := ec2.VpcEndpoint{
+		VpcEndpointId: e.ID, VpcEndpointType: e.typed(), VpcId: e.VPC, OwnerId: e.Account, ServiceName: s.serviceName(e.Service),
+		State: "available", PolicyDocument: e.Policy, PrivateDnsEnabled: &e.PrivateDNS, RequesterManaged: ptr(false),
+		IpAddressType: "ipv4", CreationTimestamp: e.Created, RouteTableIds: e.RouteTables, Tags: tagList(e.Tags),
+	}
+	if e.Policy == "" {
+		out.PolicyDocument = defaultPolicy
+	}
+	for _, i := range n.interfacesOf(e) {
+		out.NetworkInterfaceIds = append(out.NetworkInterfaceIds, i.ID)
+		out.SubnetIds = append(out.SubnetIds, i.Subnet)
+	}
+	for _, id := range e.Groups {
+		out.Groups = append(out.Groups, ec2.SecurityGroupIdentifier{GroupId: id, GroupName: byID(n.groups, id).Name})
+	}
+	if !e.Gateway {
+		out.DnsEntries = append(out.DnsEntries, ec2.DnsEntry{DnsName: s.ownName(e)})
+	}
+	if e.PrivateDNS {
+		for _, name := range offered()[e.Service](s.Region) {
+			out.DnsEntries = append(out.DnsEntries, ec2.DnsEntry{DnsName: name})
+		}
+	}
+	return out
+}
+
+func (s *Service) describeVPCEndpoints(_ context.Context, c *api.Call, in *ec2.DescribeVpcEndpointsInput, _ struct{}) (*ec2.DescribeVpcEndpointsOutput, error) {
+	list, next, err := list(s, c, listing[*endpoint, ec2.VpcEndpoint]{
+		items: func(n *network) []*endpoint { return n.endpoints },
+		filters: filters[*endpoint]{
+			"ip-address-type":    func(*network, *endpoint) []string { return []string{"ipv4"} },
+			"service-name":       func(_ *network, e *endpoint) []string { return []string{s.serviceName(e.Service)} },
+			"vpc-endpoint-id":    func(_ *network, e *endpoint) []string { return []string{e.ID} },
+			"vpc-endpoint-state": func(*network, *endpoint) []string { return []string{"available"} },
+			"vpc-endpoint-type":  func(_ *network, e *endpoint) []string { return []string{string(e.typed())} },
+			"vpc-id":             func(_ *network, e *endpoint) []string { return []string{e.VPC} },
+		},
+		show: s.showEndpoint,
+	}, ask{in.VpcEndpointIds, in.Filters, in.MaxResults, in.NextToken})
+	return &ec2.DescribeVpcEndpointsOutput{VpcEndpoints: list, NextToken: next}, err
+}

@@ -1,0 +1,124 @@
+// Package ec2 is the part of the EC2 API that makes private networks: VPCs,
+// subnets, route tables, security groups, VPC endpoints, network interfaces and
+// flow logs.
+//
+// What people create here is rows; Model turns a VPC's rows into a netmodel, Run
+// has the host obey it, and authz asks EndpointPolicy what a call that came through
+// an endpoint may do. Nothing is stored that the machine would not enforce: what
+// AWS knows and Bawn does not is refused by name.
+//
+// It trusts package api to have decided every demand that a resolver states, and
+// the store. Whoever controls requests changes the networks that his policies let
+// him, and of his own account only: another account's id looks the same as one that
+// does not exist. He cannot name a host address, a link to another network, or a
+// way out, since none of these can be written down.
+package ec2
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"bawn.dev/internal/api"
+	"bawn.dev/internal/policy"
+	"bawn.dev/internal/shape/ec2"
+)
+
+// Config is what the service is made of.
+type Config struct {
+	Region string
+	// Logs takes the lines of flow logs. Without it none can be created.
+	Logs LogSink
+	// Now is the clock for what no call makes; nil is the machine's.
+	Now func() time.Time
+	// Catalogue knows the actions and condition keys that an endpoint policy may
+	// name; nil judges none.
+	Catalogue policy.Catalogue
+}
+
+// Service is the VPC part of EC2. It implements authz.Endpoints.
+type Service struct {
+	Config
+	networks *cache[*network]     // by VPC id
+	policies *cache[[]policy.Doc] // by endpoint id
+	applied  *applied
+	wake     chan struct{}
+
+	mu     sync.Mutex
+	failed map[string]string // flow log id to why its last delivery failed
+}
+
+// How many entries the caches hold.
+const (
+	cachedNetworks = 256
+	cachedPolicies = 1024
+)
+
+// New makes the service. It needs a region.
+func New(cfg Config) (*Service, error) {
+	if cfg.Region == "" {
+		return nil, errors.New("ec2: a region is needed")
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Service{
+		Config:   cfg,
+		networks: newCache[*network](cachedNetworks),
+		policies: newCache[[]policy.Doc](cachedPolicies),
+		applied:  newApplied(),
+		wake:     make(chan struct{}, 1),
+		failed:   map[string]string{},
+	}, nil
+}
+
+// API is what the door serves.
+func (s *Service) API() *api.Service {
+	return &api.Service{Model: ec2.Model(), Prefix: "ec2", Operations: s.operations(), Resolver: s.Resolve}
+}
+
+func (s *Service) operations() []api.Operation {
+	return []api.Operation{
+		makes(api.Write("CreateVpc", s.newVPC, s.createVPC)),
+		api.Read("DescribeVpcs", listed[ec2.DescribeVpcsInput]("DescribeVpcs"), s.describeVPCs),
+		api.Read("DescribeVpcAttribute", s.readAttribute, s.describeVPCAttribute),
+		api.Write("ModifyVpcAttribute", s.changedAttribute, s.modifyVPCAttribute),
+		api.Write("DeleteVpc", s.deletedVPC, s.deleteVPC),
+
+		makes(api.Write("CreateSubnet", s.newSubnet, s.createSubnet)),
+		api.Read("DescribeSubnets", listed[ec2.DescribeSubnetsInput]("DescribeSubnets"), s.describeSubnets),
+		api.Write("DeleteSubnet", s.deletedSubnet, s.deleteSubnet),
+
+		makes(api.Write("CreateRouteTable", s.newTable, s.createRouteTable)),
+		api.Read("DescribeRouteTables", listed[ec2.DescribeRouteTablesInput]("DescribeRouteTables"), s.describeRouteTables),
+		api.Write("AssociateRouteTable", s.newAssociation, s.associateRouteTable),
+		api.Write("DisassociateRouteTable", s.endedAssociation, s.disassociateRouteTable),
+		api.Write("CreateRoute", s.newRoute, s.createRoute),
+		api.Write("DeleteRoute", s.deletedRoute, s.deleteRoute),
+		api.Write("DeleteRouteTable", s.deletedTable, s.deleteRouteTable),
+
+		makes(api.Write("CreateSecurityGroup", s.newGroup, s.createSecurityGroup)),
+		api.Read("DescribeSecurityGroups", listed[ec2.DescribeSecurityGroupsInput]("DescribeSecurityGroups"), s.describeSecurityGroups),
+		api.Write("DeleteSecurityGroup", s.deletedGroup, s.deleteSecurityGroup),
+		makes(api.Write("AuthorizeSecurityGroupIngress", s.newIngress, s.authorizeIngress)),
+		makes(api.Write("AuthorizeSecurityGroupEgress", s.newEgress, s.authorizeEgress)),
+		api.Write("RevokeSecurityGroupIngress", s.oldIngress, s.revokeIngress),
+		api.Write("RevokeSecurityGroupEgress", s.oldEgress, s.revokeEgress),
+		api.Read("DescribeSecurityGroupRules", listed[ec2.DescribeSecurityGroupRulesInput]("DescribeSecurityGroupRules"), s.describeSecurityGroupRules),
+
+		makes(api.Write("CreateVpcEndpoint", s.newEndpoint, s.createVPCEndpoint)),
+		api.Read("DescribeVpcEndpoints", listed[ec2.DescribeVpcEndpointsInput]("DescribeVpcEndpoints"), s.describeVPCEndpoints),
+		api.Write("ModifyVpcEndpoint", s.changedEndpoint, s.modifyVPCEndpoint),
+		api.Write("DeleteVpcEndpoints", s.deletedEndpoints, s.deleteVPCEndpoints),
+
+		api.Write("CreateFlowLogs", s.newFlowLogs, s.createFlowLogs).Demands("ec2:CreateFlowLogs", "ec2:CreateTags", "iam:PassRole"),
+		api.Read("DescribeFlowLogs", listed[ec2.DescribeFlowLogsInput]("DescribeFlowLogs"), s.describeFlowLogs),
+		api.Write("DeleteFlowLogs", s.deletedFlowLogs, s.deleteFlowLogs),
+
+		api.Read("DescribeNetworkInterfaces", listed[ec2.DescribeNetworkInterfacesInput]("DescribeNetworkInterfaces"), s.describeNetworkInterfaces),
+		api.Write("CreateTags", s.tagged, s.createTags),
+	}
+}
+
+// makes marks an operation that can tag what it makes.
+func makes(o api.Operation) api.Operation { return o.Demands("ec2:"+o.Name, "ec2:CreateTags") }
