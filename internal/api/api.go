@@ -50,7 +50,8 @@ const (
 var ErrGone = authz.ErrGone
 
 // ErrAgain asks the pipeline to look once more on a fresh snapshot, because what
-// the call needs came into being just now. A resolve step may return it.
+// the call needs came into being, or went away, just now. A resolve step or the
+// handler of a read may return it.
 var ErrAgain = errors.New("api: look again")
 
 // A Resource is what an operation acts on, as a decision needs it.

@@ -92,6 +92,12 @@ func (d *Door) run(ctx context.Context, c *Call) (any, error) {
 		}
 		if c.op.ReadOnly() {
 			out, err := c.op.read(ctx, c, c.in, resource)
+			if errors.Is(err, ErrAgain) {
+				if err := c.renew(ctx); err != nil {
+					return nil, d.refuse(ctx, c, err)
+				}
+				continue
+			}
 			if err != nil {
 				return nil, d.refuse(ctx, c, err)
 			}

@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"math/big"
 	"net"
 	"os"
@@ -20,8 +21,8 @@ import (
 )
 
 // The server's CA is what people's machines trust, so it is constrained to the
-// names that this server has. Its key is sealed; it signs one short-lived
-// certificate at each start.
+// names that this server has. The keys of both CAs are sealed; what they sign lives
+// shortly and is made anew at each start.
 const (
 	caLife   = 10 * 365 * 24 * time.Hour
 	leafLife = 90 * 24 * time.Hour
@@ -32,14 +33,38 @@ const (
 type authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
+	pem  []byte // of the certificate
 }
 
-// serverCA opens the server's CA, or makes it when create is set.
-func serverCA(cfg config.Config, root seal.Key, create bool, now time.Time) (*authority, error) {
-	keyPath := cfg.Path("keys", "ca.key")
+// An identity of a CA: where it lies, and what it may certify.
+type caSpec struct {
+	name      string // of the key file, and what its sealing is bound to
+	common    string
+	file      string // of the certificate, below the data directory
+	permitted func(*x509.Certificate)
+}
+
+func serverCASpec(cfg config.Config) caSpec {
+	return caSpec{"ca", "Bawn server CA " + cfg.AccountID, caFile, func(c *x509.Certificate) {
+		c.PermittedDNSDomains = append([]string{"localhost"}, cfg.Hosts...)
+		c.PermittedIPRanges = anyAddress // an address is no name that a CA could steal from another
+	}}
+}
+
+// The workload CA speaks for AWS's own names, inside workloads only: nothing else
+// is given its certificate.
+func workloadCASpec(cfg config.Config) caSpec {
+	return caSpec{"workload-ca", "Bawn workload CA " + cfg.AccountID, "keys/workload-ca.pem", func(c *x509.Certificate) {
+		c.PermittedDNSDomains = []string{"amazonaws.com", "api.aws"}
+	}}
+}
+
+// openCA opens a CA, or makes it when create is set and it is not there.
+func openCA(cfg config.Config, spec caSpec, root seal.Key, create bool, now time.Time) (*authority, error) {
+	keyPath := cfg.Path("keys", spec.name+".key")
 	if create {
 		if _, err := os.Stat(keyPath); errors.Is(err, os.ErrNotExist) {
-			if err := makeServerCA(cfg, root, keyPath, now); err != nil {
+			if err := makeCA(cfg, spec, root, keyPath, now); err != nil {
 				return nil, err
 			}
 		}
@@ -48,41 +73,41 @@ func serverCA(cfg config.Config, root seal.Key, create bool, now time.Time) (*au
 	if err != nil {
 		return nil, err
 	}
-	der, err := seal.Open(root[:], sealed, []byte("server CA key"))
+	der, err := seal.Open(root[:], sealed, []byte(spec.name+" key"))
 	if err != nil {
-		return nil, errors.New("the root key does not open the CA's key")
+		return nil, fmt.Errorf("the root key does not open %s", keyPath)
 	}
 	defer clear(der)
 	key, err := x509.ParseECPrivateKey(der)
 	if err != nil {
 		return nil, err
 	}
-	text, err := os.ReadFile(cfg.Path(caFile))
+	text, err := os.ReadFile(cfg.Path(spec.file))
 	if err != nil {
 		return nil, err
 	}
 	block, _ := pem.Decode(text)
 	if block == nil {
-		return nil, errors.New(caFile + " holds no certificate")
+		return nil, errors.New(spec.file + " holds no certificate")
 	}
 	cert, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
 		return nil, err
 	}
 	if !key.PublicKey.Equal(cert.PublicKey) {
-		return nil, errors.New(caFile + " is not the certificate of the CA's key")
+		return nil, errors.New(spec.file + " is not the certificate of the CA's key")
 	}
-	return &authority{cert, key}, nil
+	return &authority{cert, key, text}, nil
 }
 
-func makeServerCA(cfg config.Config, root seal.Key, keyPath string, now time.Time) error {
+func makeCA(cfg config.Config, spec caSpec, root seal.Key, keyPath string, now time.Time) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err
 	}
 	template := &x509.Certificate{
 		SerialNumber:                serial(),
-		Subject:                     pkix.Name{CommonName: "Bawn server CA " + cfg.AccountID},
+		Subject:                     pkix.Name{CommonName: spec.common},
 		NotBefore:                   now.Add(-time.Hour),
 		NotAfter:                    now.Add(caLife),
 		IsCA:                        true,
@@ -91,9 +116,8 @@ func makeServerCA(cfg config.Config, root seal.Key, keyPath string, now time.Tim
 		KeyUsage:                    x509.KeyUsageCertSign,
 		ExtKeyUsage:                 []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		PermittedDNSDomainsCritical: true,
-		PermittedDNSDomains:         append([]string{"localhost"}, cfg.Hosts...),
-		PermittedIPRanges:           anyAddress, // an address is no name that a CA could steal from another
 	}
+	spec.permitted(template)
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		return err
@@ -103,12 +127,12 @@ func makeServerCA(cfg config.Config, root seal.Key, keyPath string, now time.Tim
 		return err
 	}
 	defer clear(private)
-	sealed, err := seal.Seal(root[:], private, []byte("server CA key"))
+	sealed, err := seal.Seal(root[:], private, []byte(spec.name+" key"))
 	if err != nil {
 		return err
 	}
 	public := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	if err := config.WriteFile(cfg.Path(caFile), public); err != nil {
+	if err := config.WriteFile(cfg.Path(spec.file), public); err != nil {
 		return err
 	}
 	return config.WriteFile(keyPath, sealed) // last: with it the CA exists

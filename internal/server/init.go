@@ -33,10 +33,8 @@ func Init(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	} else if !errors.Is(err, config.ErrNotInitialized) {
 		return err
 	}
-	for _, dir := range []string{"", "keys", "blobs", "aws", "run"} {
-		if err := os.MkdirAll(cfg.Path(dir), 0o700); err != nil {
-			return err
-		}
+	if err := makeDataDirs(cfg); err != nil {
+		return err
 	}
 	s, err := open(ctx, cfg, log, true)
 	if err != nil {
@@ -47,6 +45,15 @@ func Init(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 		return err
 	}
 	return config.Save(cfg.Data, cfg.Fixed)
+}
+
+func makeDataDirs(cfg config.Config) error {
+	for _, dir := range []string{"", "keys", "blobs", "aws", "run"} {
+		if err := os.MkdirAll(cfg.Path(dir), 0o700); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // firstAdministrator makes the organization and its administrator. The
@@ -87,7 +94,7 @@ func (s *Server) writeProfile(id, secret string) error {
 	if err := config.WriteFile(s.cfg.Path("aws", "credentials"), []byte(credentials)); err != nil {
 		return err
 	}
-	profile := fmt.Sprintf("[profile bawn]\nregion = %s\nendpoint_url = %s\nca_bundle = %s\noutput = json\n",
+	profile := fmt.Sprintf("[profile bawn]\nregion = %s\nendpoint_url = %s\nca_bundle = %s\noutput = json\ns3 =\n  signature_version = s3v4\n",
 		s.cfg.Region, s.cfg.URL(), filepath.Join(data, caFile))
 	return config.WriteFile(s.cfg.Path("aws", "config"), []byte(profile))
 }

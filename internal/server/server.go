@@ -39,16 +39,18 @@ import (
 
 // A Server is one assembled Bawn.
 type Server struct {
-	cfg   config.Config
-	log   *slog.Logger
-	now   func() time.Time
-	lock  *os.File
-	root  seal.Key
-	ca    *authority
-	store *store.Store
-	blobs *blob.Dir
-	trail *trail.Trail
-	door  *api.Door
+	cfg  config.Config
+	log  *slog.Logger
+	now  func() time.Time
+	lock *os.File
+	root seal.Key
+	ca   *authority
+	// workloadCA certifies AWS's own names inside VPCs.
+	workloadCA *authority
+	store      *store.Store
+	blobs      *blob.Dir
+	trail      *trail.Trail
+	door       *api.Door
 
 	iam           *iam.Service
 	sts           *sts.Service
@@ -78,7 +80,10 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 	if s.root, err = rootKey(cfg, create); err != nil {
 		return nil, err
 	}
-	if s.ca, err = serverCA(cfg, s.root, create, s.now()); err != nil {
+	if s.ca, err = openCA(cfg, serverCASpec(cfg), s.root, create, s.now()); err != nil {
+		return nil, err
+	}
+	if s.workloadCA, err = openCA(cfg, workloadCASpec(cfg), s.root, create, s.now()); err != nil {
 		return nil, err
 	}
 

@@ -1,0 +1,106 @@
+package server
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"testing"
+	"time"
+
+	"bawn.dev/internal/config"
+	"bawn.dev/internal/seal"
+)
+
+func authorities(t *testing.T) (front, workload *authority, cfg config.Config, root seal.Key) {
+	t.Helper()
+	cfg = config.Config{Fixed: config.Fixed{AccountID: "123456789012", Region: "us-east-1", Hosts: []string{"bawn.hospital.example"}}, Data: t.TempDir(), Listen: "127.0.0.1:0"}
+	if err := makeDataDirs(cfg); err != nil {
+		t.Fatal(err)
+	}
+	root = seal.NewKey()
+	front, err := openCA(cfg, serverCASpec(cfg), root, true, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	workload, err = openCA(cfg, workloadCASpec(cfg), root, true, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return front, workload, cfg, root
+}
+
+func verifies(a *authority, cert tls.Certificate, name string) error {
+	roots := x509.NewCertPool()
+	roots.AddCert(a.cert)
+	leaf, err := x509.ParseCertificate(cert.Certificate[0])
+	if err != nil {
+		return err
+	}
+	_, err = leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: name})
+	return err
+}
+
+// What people's machines trust can speak for this server's names and no others,
+// even in the hands of whoever steals its key.
+func TestServerCAIsConstrained(t *testing.T) {
+	front, workload, cfg, root := authorities(t)
+	cert, err := serverCertificate(cfg, front, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"localhost", "bawn.hospital.example", "bucket.bawn.hospital.example"} {
+		if err := verifies(front, cert, name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, name := range []string{"bank.example", "s3.us-east-1.amazonaws.com", "evilbawn.hospital.example.org"} {
+		stolen, err := front.issue(&x509.Certificate{DNSNames: []string{name}}, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if verifies(front, stolen, name) == nil {
+			t.Errorf("the server's CA can speak for %s", name)
+		}
+	}
+	stolen, err := workload.issue(&x509.Certificate{DNSNames: []string{"bank.example"}}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if verifies(workload, stolen, "bank.example") == nil {
+		t.Error("the workload CA can speak for bank.example")
+	}
+	if _, err := openCA(cfg, serverCASpec(cfg), seal.NewKey(), false, time.Now()); err == nil {
+		t.Error("another root key opens the CA")
+	}
+	if _, err := openCA(cfg, serverCASpec(cfg), root, false, time.Now()); err != nil {
+		t.Errorf("the CA does not open again: %v", err)
+	}
+}
+
+// An endpoint answers for the names that SDKs use there and for nothing else.
+func TestEndpointNames(t *testing.T) {
+	_, workload, _, _ := authorities(t)
+	c := &certificates{ca: workload, now: time.Now}
+	for _, name := range []string{"s3.us-east-1.amazonaws.com", "S3.US-EAST-1.amazonaws.com", "bucket.s3.us-east-1.amazonaws.com", "sts.amazonaws.com", "kms.us-east-1.api.aws", "api.sagemaker.us-east-1.amazonaws.com"} {
+		cert, err := c.get(&tls.ClientHelloInfo{ServerName: name})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if err := verifies(workload, *cert, name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, name := range []string{"", "amazonaws.com", "bank.example", "s3.amazonaws.com.evil.example", "evilamazonaws.com", "a.b.c.d.e.amazonaws.com", "127.0.0.1", "*.amazonaws.com"} {
+		if _, err := c.get(&tls.ClientHelloInfo{ServerName: name}); err == nil {
+			t.Errorf("%q was certified", name)
+		}
+	}
+	for i := range 500 {
+		if _, err := c.get(&tls.ClientHelloInfo{ServerName: "x.y" + string(rune('a'+i%26)) + string(rune('a'+i/26)) + ".amazonaws.com"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(c.issued) > maxNames {
+		t.Errorf("%d certificates are kept", len(c.issued))
+	}
+}
