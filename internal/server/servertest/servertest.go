@@ -35,6 +35,13 @@ type Bawn struct {
 // Start initializes a data directory and serves it until the test ends.
 func Start(t testing.TB) *Bawn {
 	t.Helper()
+	return StartOn(t, "")
+}
+
+// StartOn is Start with the database at a postgres:// URL; empty is the embedded
+// one.
+func StartOn(t testing.TB, databaseURL string) *Bawn {
+	t.Helper()
 	issuer, err := oidctest.New()
 	if err != nil {
 		t.Fatal(err)
@@ -46,6 +53,7 @@ func Start(t testing.TB) *Bawn {
 		Fixed:      config.Fixed{AccountID: config.DefaultAccountID, Region: config.DefaultRegion},
 		Data:       t.TempDir(),
 		Listen:     "127.0.0.1:0",
+		Database:   databaseURL,
 		AllowFetch: []string{strings.TrimPrefix(idp.URL, "http://")},
 	}}
 	if err := server.Init(context.Background(), b.Config, b.logger()); err != nil {
