@@ -1,9 +1,9 @@
 package kms
 
 import (
+	"bawn.dev/internal/cache"
 	"bytes"
 	"maps"
-	"slices"
 	"strings"
 	"testing"
 
@@ -63,9 +63,9 @@ func FuzzAssociated(f *testing.F) {
 
 func TestMaterialIsZeroedWhenItLeavesTheCache(t *testing.T) {
 	var left []*material
-	c := newCache[materialID](2, func(m *material) { m.forget(); left = append(left, m) })
+	c := cache.New[materialID, *material](2, func(m *material) { m.forget(); left = append(left, m) })
 	for i := range 3 {
-		c.put(materialID{"k", int64(i)}, 1, &material{clear: seal.NewKey()})
+		c.Put(materialID{"k", int64(i)}, 1, &material{clear: seal.NewKey()})
 	}
 	if len(left) != 1 || left[0].clear != (seal.Key{}) {
 		t.Fatalf("%d left, not zeroed", len(left))
@@ -74,7 +74,10 @@ func TestMaterialIsZeroedWhenItLeavesTheCache(t *testing.T) {
 		t.Errorf("evicted material was used: %v", err)
 	}
 	var copied []byte
-	stays := c.items[slices.Collect(maps.Keys(c.items))[0]].value
+	stays, ok := c.Get(materialID{"k", 2}, 1) // the newest is never what makes room
+	if !ok {
+		t.Fatal("the newest is gone")
+	}
 	if err := stays.use(func(k []byte) error { copied = k; return nil }); err != nil {
 		t.Fatal(err)
 	}

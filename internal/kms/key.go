@@ -41,7 +41,7 @@ func (s *Service) get(sn *store.Snapshot, id string) (*key, error) {
 	if err != nil || version == 0 {
 		return nil, err
 	}
-	if k, ok := s.keys.get(id, version); ok {
+	if k, ok := s.keys.Get(id, version); ok {
 		return k, nil
 	}
 	k, err := row(sn, id)
@@ -60,7 +60,7 @@ func (s *Service) get(sn *store.Snapshot, id string) (*key, error) {
 	if k.aliases, err = column(sn, "SELECT name FROM kms_aliases WHERE key = ? ORDER BY name", id); err != nil {
 		return nil, err
 	}
-	return s.keys.put(id, version, k), nil
+	return s.keys.Put(id, version, k), nil
 }
 
 // A named key is what a KeyId of a request names.
@@ -165,12 +165,12 @@ func (s *Service) target(sn *store.Snapshot, account, alias string) (string, err
 	if err != nil || version == 0 {
 		return "", err
 	}
-	if id, ok := s.aliases.get(name, version); ok {
+	if id, ok := s.aliases.Get(name, version); ok {
 		return id, nil
 	}
 	id, err := aliasTarget(sn, account, alias)
 	if err == nil {
-		s.aliases.put(name, version, id)
+		s.aliases.Put(name, version, id)
 	}
 	return id, err
 }

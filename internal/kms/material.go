@@ -65,7 +65,7 @@ func (s *Service) wrapNew(arn string, version int64) ([]byte, error) {
 func (s *Service) withMaterial(sn *store.Snapshot, k *key, version int64, f func([]byte) error) error {
 	id := materialID{k.id, version}
 	for range 3 {
-		m, ok := s.materials.get(id, version)
+		m, ok := s.materials.Get(id, version)
 		if !ok {
 			wrapped, err := wrappedMaterial(sn, id)
 			if err != nil {
@@ -78,7 +78,7 @@ func (s *Service) withMaterial(sn *store.Snapshot, k *key, version int64, f func
 			if err != nil {
 				return errors.New("kms: material of " + k.arn + " does not unwrap: the store or the root key is not what it was")
 			}
-			m = s.materials.put(id, version, &material{clear: clear})
+			m = s.materials.Put(id, version, &material{clear: clear})
 			clear.Zero()
 		}
 		if err := m.use(f); err != errEvicted {

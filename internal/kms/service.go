@@ -20,6 +20,7 @@ import (
 	"fmt"
 
 	"bawn.dev/internal/api"
+	"bawn.dev/internal/cache"
 	"bawn.dev/internal/policy"
 	"bawn.dev/internal/seal"
 	"bawn.dev/internal/shape/kms"
@@ -43,9 +44,9 @@ type Config struct {
 // Service is the Key Management Service.
 type Service struct {
 	Config
-	keys      *cache[string, *key]          // by id
-	aliases   *cache[string, string]        // key id by version key
-	materials *cache[materialID, *material] // in clear
+	keys      *cache.Cache[string, *key]          // by id
+	aliases   *cache.Cache[string, string]        // key id by version key
+	materials *cache.Cache[materialID, *material] // in clear
 }
 
 // How many entries the caches hold.
@@ -65,9 +66,9 @@ func New(cfg Config) (*Service, error) {
 	}
 	return &Service{
 		Config:    cfg,
-		keys:      newCache[string, *key](cachedKeys, nil),
-		aliases:   newCache[string, string](cachedAliases, nil),
-		materials: newCache[materialID](cachedMaterials, func(m *material) { m.forget() }),
+		keys:      cache.New[string, *key](cachedKeys, nil),
+		aliases:   cache.New[string, string](cachedAliases, nil),
+		materials: cache.New[materialID, *material](cachedMaterials, func(m *material) { m.forget() }),
 	}, nil
 }
 

@@ -43,7 +43,7 @@ func (s *Service) get(sn *store.Snapshot, name string) (*bucket, error) {
 	if err != nil || version == 0 {
 		return nil, err
 	}
-	if b := s.buckets.get(name, version); b != nil {
+	if b, ok := s.buckets.Get(name, version); ok {
 		return b, nil
 	}
 	b, err := bucketRow(sn, name)
@@ -58,7 +58,7 @@ func (s *Service) get(sn *store.Snapshot, name string) (*bucket, error) {
 		b.policy = &policy.Doc{Name: "bucket policy of " + name, Policy: p}
 		b.public = p.Public()
 	}
-	s.buckets.put(name, version, b)
+	s.buckets.Put(name, version, b)
 	return b, nil
 }
 

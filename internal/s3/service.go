@@ -19,6 +19,7 @@ import (
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/blob"
+	"bawn.dev/internal/cache"
 	"bawn.dev/internal/policy"
 	"bawn.dev/internal/shape/s3"
 	"bawn.dev/internal/store"
@@ -39,7 +40,7 @@ type Config struct {
 // Service is the object store.
 type Service struct {
 	Config
-	buckets *cache
+	buckets *cache.Cache[string, *bucket]
 }
 
 // New makes the service. It fails when something of Config is missing.
@@ -50,7 +51,7 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Orphan == nil {
 		cfg.Orphan = func(blob.Ref, error) {}
 	}
-	return &Service{Config: cfg, buckets: newCache(4096)}, nil
+	return &Service{Config: cfg, buckets: cache.New[string, *bucket](4096, nil)}, nil
 }
 
 // API is what the door serves.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"bawn.dev/internal/api"
+	"bawn.dev/internal/cache"
 	"bawn.dev/internal/policy"
 	"bawn.dev/internal/seal"
 	shape "bawn.dev/internal/shape/sts"
@@ -48,15 +49,18 @@ type Config struct {
 // Service is STS. It implements api.Credentials for temporary keys.
 type Service struct {
 	cfg    Config
-	opened *cache
+	opened *cache.Cache[[32]byte, *session] // by the digest of key id and token
 }
+
+// cachedSessions bounds the tokens that are kept opened.
+const cachedSessions = 4096
 
 // New makes the service. It refuses a zero key.
 func New(cfg Config) (*Service, error) {
 	if cfg.Key == (seal.Key{}) {
 		return nil, errors.New("sts: a key is needed to seal sessions with")
 	}
-	return &Service{cfg, newCache()}, nil
+	return &Service{cfg, cache.New[[32]byte, *session](cachedSessions, nil)}, nil
 }
 
 // API is what the door serves.

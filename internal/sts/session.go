@@ -122,13 +122,13 @@ func (s *Service) Credential(_ context.Context, sn *store.Snapshot, accessKeyID,
 		return "", api.Claim{}, api.ErrGone
 	}
 	digest := sha256.Sum256([]byte(accessKeyID + "\x00" + token))
-	o := s.opened.get(digest)
-	if o == nil {
+	o, ok := s.opened.Get(digest, 0) // what a token says never changes; expiry is judged on each use
+	if !ok {
 		var err error
 		if o, err = s.open(accessKeyID, token); err != nil {
 			return "", api.Claim{}, api.ErrGone
 		}
-		s.opened.put(digest, o)
+		s.opened.Put(digest, 0, o)
 	}
 	if !now.Before(o.claim.Expires) {
 		return "", api.Claim{}, api.ErrExpired

@@ -1,0 +1,41 @@
+package cache
+
+import "testing"
+
+// A value that was made from other rows than the caller sees is never answered.
+func TestOnlyTheVersionThatWasAskedFor(t *testing.T) {
+	c := New[string, string](2, nil)
+	c.Put("a", 2, "new")
+	for _, version := range []int64{0, 1, 3} {
+		if v, ok := c.Get("a", version); ok {
+			t.Errorf("version %d answers %q", version, v)
+		}
+	}
+	if v, ok := c.Get("a", 2); !ok || v != "new" {
+		t.Errorf("%q, %v", v, ok)
+	}
+	if _, ok := c.Get("b", 0); ok {
+		t.Error("what was never put is there")
+	}
+}
+
+// It stays bounded, tells of everything that leaves, and keeps the first of equals.
+func TestBoundAndEviction(t *testing.T) {
+	var left []int
+	c := New[int, int](3, func(v int) { left = append(left, v) })
+	for i := range 10 {
+		c.Put(i, 1, i)
+	}
+	if len(c.items) != 3 || len(left) != 7 {
+		t.Errorf("%d kept, %d left", len(c.items), len(left))
+	}
+	left = nil
+	c.Put(100, 1, 100)
+	if kept := c.Put(100, 1, 101); kept != 100 || left[len(left)-1] != 101 {
+		t.Errorf("%d is kept, %v left", kept, left)
+	}
+	c.Put(100, 2, 102)
+	if left[len(left)-1] != 100 {
+		t.Errorf("%v left", left)
+	}
+}
