@@ -117,7 +117,7 @@ func (c *Client) Prepare(ctx context.Context, o Order) error {
 // to the volume and clean; directories are made. The file appears whole or, when r
 // or the host fails, not at all; an older one is replaced.
 func (c *Client) Put(ctx context.Context, id, path string, r io.Reader) error {
-	// A reader that is not closed here by net/http stays the caller's.
+	// Without NopCloser net/http would close a file that is the caller's.
 	return c.tell(ctx, http.MethodPut, workload(id)+"/file", url.Values{"path": {path}}, io.NopCloser(r))
 }
 
@@ -195,8 +195,11 @@ func workload(id string) string { return "/workloads/" + url.PathEscape(id) }
 // do sends one request and returns a successful answer, whose body the caller
 // closes.
 func (c *Client) do(ctx context.Context, method, path string, query url.Values, in io.Reader) (*http.Response, error) {
-	u := url.URL{Scheme: "http", Host: "host", Opaque: "//host" + path, RawQuery: query.Encode()}
-	req, err := http.NewRequestWithContext(ctx, method, u.String(), in)
+	target := "http://host" + path
+	if query != nil {
+		target += "?" + query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, method, target, in)
 	if err != nil {
 		return nil, err
 	}

@@ -121,9 +121,6 @@ func descriptor(rights []byte) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, fd := range fds {
-		unix.CloseOnExec(fd)
-	}
 	if len(messages) != 1 || len(fds) != 1 {
 		for _, fd := range fds {
 			unix.Close(fd)
