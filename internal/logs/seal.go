@@ -28,7 +28,9 @@ type batch struct {
 	sealed                []byte
 }
 
-func associated(stream, batch string) []byte { return []byte("batch " + batch + " of stream " + stream) }
+func associated(stream, batch string) []byte {
+	return []byte("batch " + batch + " of stream " + stream)
+}
 
 func sealEvents(key *seal.Key, stream, batch string, events []event) ([]byte, error) {
 	plain, err := json.Marshal(events)
