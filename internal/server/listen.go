@@ -71,15 +71,20 @@ func (s *Server) background(ctx context.Context, group *errgroup.Group) {
 	group.Go(func() error { return s.organizations.Run(ctx, s.door) })
 }
 
-// run serves one listener until the context ends.
-func (s *Server) run(ctx context.Context, group *errgroup.Group, l net.Listener, h http.Handler) {
-	srv := &http.Server{
+// newHTTPServer bounds what a connection may cost.
+func newHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // peers' broken handshakes
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // peers' broken handshakes
 	}
+}
+
+// run serves one listener until the context ends.
+func (s *Server) run(ctx context.Context, group *errgroup.Group, l net.Listener, h http.Handler) {
+	srv := newHTTPServer(h, s.log)
 	group.Go(func() error {
 		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			return err
