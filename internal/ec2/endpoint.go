@@ -113,6 +113,7 @@ func (s *Service) createVPCEndpoint(_ context.Context, c *api.Call, in *ec2.Crea
 			if len(n.endpoints) >= maxEndpoints {
 				return nil, fail("VpcEndpointLimitExceeded", "The maximum number of VPC endpoints has been reached.")
 			}
+			e.Address = netip.Addr{} // another attempt's
 			if e.Groups = groups; !e.Gateway && len(groups) == 0 {
 				e.Groups = []string{n.defaultGroup().ID}
 			}
@@ -213,6 +214,9 @@ func (s *Service) connect(tx *store.Tx, n *network, e *endpoint, subnets []strin
 	for _, i := range n.interfacesOf(e) {
 		if !slices.Contains(subnets, i.Subnet) {
 			gone = append(gone, i)
+			for _, l := range n.flowLogsOf(i.ID) {
+				gone = append(gone, l)
+			}
 			continue
 		}
 		in[i.Subnet] = true
@@ -283,7 +287,6 @@ func (n *network) privateDNS(e *endpoint) error {
 	return nil
 }
 
-// A closing is one endpoint of DeleteVpcEndpoints.
 func (s *Service) deletedEndpoints(_ context.Context, c *api.Call, in *ec2.DeleteVpcEndpointsInput) ([]*found[*endpoint], []api.Demand, error) {
 	return several[*endpoint](s, c, "DeleteVpcEndpoints", in.VpcEndpointIds)
 }
@@ -332,10 +335,8 @@ func (s *Service) deleteVPCEndpoints(_ context.Context, _ *api.Call, _ *ec2.Dele
 			gone[f.it.ID] = f.it
 			for _, i := range n.interfacesOf(f.it) {
 				gone[i.ID] = i
-				for _, l := range n.flowLogs {
-					if l.Resource == i.ID {
-						gone[l.ID] = l
-					}
+				for _, l := range n.flowLogsOf(i.ID) {
+					gone[l.ID] = l
 				}
 			}
 		}

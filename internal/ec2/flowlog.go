@@ -159,7 +159,7 @@ func (s *Service) createFlowLogs(_ context.Context, c *api.Call, in *ec2.CreateF
 
 // addable says why a flow log cannot be added; nil if it can.
 func (n *network) addable(l *flowLog) *ec2.UnsuccessfulItemError {
-	same := where(n.flowLogs, func(o *flowLog) bool { return o.Resource == l.Resource })
+	same := n.flowLogsOf(l.Resource)
 	if len(same) >= maxFlowLogs {
 		return &ec2.UnsuccessfulItemError{Code: "FlowLogsLimitExceeded", Message: "The maximum number of flow logs for the resource has been reached."}
 	}

@@ -28,7 +28,7 @@ var (
 	kindGroup       = &kind{"sg-", "security-group", "security-group", "AWS::EC2::SecurityGroup", "security group", "InvalidGroup", "ec2:SecurityGroupID", func() object { return &group{} }}
 	kindRule        = &kind{"sgr-", "security-group-rule", "security-group-rule", "AWS::EC2::SecurityGroupRule", "security group rule ID", "InvalidSecurityGroupRuleId", "", func() object { return &rule{} }}
 	kindEndpoint    = &kind{"vpce-", "endpoint", "vpc-endpoint", "AWS::EC2::VPCEndpoint", "Vpc Endpoint Id", "InvalidVpcEndpointId", "", func() object { return &endpoint{} }}
-	kindInterface   = &kind{"eni-", "network-interface", "network-interface", "AWS::EC2::NetworkInterface", "networkInterface ID", "InvalidNetworkInterfaceID", "", func() object { return &networkInterface{} }}
+	kindInterface   = &kind{"eni-", "network-interface", "network-interface", "AWS::EC2::NetworkInterface", "networkInterface ID", "InvalidNetworkInterfaceID", "ec2:NetworkInterfaceID", func() object { return &networkInterface{} }}
 	kindFlowLog     = &kind{"fl-", "flow-log", "vpc-flow-log", "AWS::EC2::FlowLog", "flow log ID", "InvalidFlowLogId", "", func() object { return &flowLog{} }}
 )
 

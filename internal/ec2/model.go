@@ -36,6 +36,12 @@ func (s *Service) VPCs(q store.Querier) ([]VPC, error) {
 	return all, nil
 }
 
+// Logged lists the VPCs that have a flow log, of themselves or of a part.
+func (s *Service) Logged(q store.Querier) ([]string, error) {
+	return store.Collect(q, func(r *store.Rows) (id string, err error) { return id, r.Scan(&id) },
+		"SELECT DISTINCT vpc FROM ec2_resources WHERE kind = ? ORDER BY vpc", kindFlowLog.name)
+}
+
 // Model is a VPC as the machine is to obey it. A missing one is ErrNoVPC.
 func (s *Service) Model(q store.Querier, vpcID string) (*netmodel.VPC, error) {
 	n, err := s.network(q, vpcID)

@@ -165,6 +165,11 @@ func (n *network) interfacesIn(subnetID string) []*networkInterface {
 	return where(n.interfaces, func(i *networkInterface) bool { return i.Subnet == subnetID })
 }
 
+// flowLogsOf are the flow logs of one resource.
+func (n *network) flowLogsOf(id string) []*flowLog {
+	return where(n.flowLogs, func(l *flowLog) bool { return l.Resource == id })
+}
+
 // taken are the addresses that something of the VPC has.
 func (n *network) taken() map[netip.Addr]bool {
 	taken := map[netip.Addr]bool{}

@@ -94,10 +94,8 @@ func (s *Service) Release(tx *store.Tx, interfaceID string) error {
 	if err != nil {
 		return err
 	}
-	for _, l := range n.flowLogs {
-		if l.Resource == i.ID {
-			gone = append(gone, l)
-		}
+	for _, l := range n.flowLogsOf(i.ID) {
+		gone = append(gone, l)
 	}
 	return s.drop(tx, gone...)
 }

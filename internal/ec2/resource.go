@@ -125,15 +125,15 @@ func (s *Service) creation(c *api.Call, action string, k *kind, vpcID string, sp
 	}
 	r := api.Resource{ARN: s.arn(c.Account, k, m.ID), Account: c.Account, Type: k.record}
 	// Its id is not a fact of the request: no key for it.
-	make := func() policy.Context {
+	fresh := func() policy.Context {
 		keys := s.keys(c.Account, k, m.ID, vpcID, nil)
 		keys.Set(k.idKey)
 		requestTags(keys, tags)
 		return keys
 	}
-	demands := []api.Demand{{Action: "ec2:" + action, Resource: r, Keys: make()}}
+	demands := []api.Demand{{Action: "ec2:" + action, Resource: r, Keys: fresh()}}
 	if len(tags) > 0 {
-		keys := make()
+		keys := fresh()
 		keys.Set("ec2:CreateAction", action)
 		demands = append(demands, api.Demand{Action: "ec2:CreateTags", Resource: r, Keys: keys})
 	}

@@ -69,12 +69,7 @@ func (s *Service) reconcile(ctx context.Context, st *store.Store, m Machines) er
 		return fmt.Errorf("ec2: the machine does not answer: %w", err)
 	}
 	s.applied.keep(there)
-	sn, err := st.Snapshot(ctx)
-	if err != nil {
-		return err
-	}
-	defer sn.Close()
-	wanted, err := s.VPCs(sn)
+	wanted, models, err := s.behind(ctx, st)
 	if err != nil {
 		return err
 	}
@@ -82,13 +77,11 @@ func (s *Service) reconcile(ctx context.Context, st *store.Store, m Machines) er
 	var failures []error
 	for _, v := range wanted {
 		known[v.ID] = true
-		if s.applied.version(v.ID) == v.Version {
+		model := models[v.ID]
+		if model == nil {
 			continue
 		}
-		model, err := s.Model(sn, v.ID)
-		if err == nil {
-			err = m.ApplyVPC(ctx, model)
-		}
+		err := m.ApplyVPC(ctx, model)
 		s.applied.set(v.ID, v.Version, err)
 		if err != nil {
 			failures = append(failures, fmt.Errorf("ec2: %s: %w", v.ID, err))
@@ -107,6 +100,30 @@ func (s *Service) reconcile(ctx context.Context, st *store.Store, m Machines) er
 	return errors.Join(failures...)
 }
 
+// behind lists all VPCs, and describes those that the machine does not obey as they
+// are now. The snapshot is given back before anything slow begins.
+func (s *Service) behind(ctx context.Context, st *store.Store) ([]VPC, map[string]*netmodel.VPC, error) {
+	sn, err := st.Snapshot(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer sn.Close()
+	all, err := s.VPCs(sn)
+	if err != nil {
+		return nil, nil, err
+	}
+	models := map[string]*netmodel.VPC{}
+	for _, v := range all {
+		if s.applied.version(v.ID) == v.Version {
+			continue
+		}
+		if models[v.ID], err = s.Model(sn, v.ID); err != nil {
+			return nil, nil, err
+		}
+	}
+	return all, models, nil
+}
+
 // Version is the version of a VPC with everything in it: what Ready waits for. 0
 // says that there never was one.
 func (s *Service) Version(q store.Querier, vpcID string) (int64, error) {
@@ -116,12 +133,12 @@ func (s *Service) Version(q store.Querier, vpcID string) (int64, error) {
 // Ready waits until the machine obeys a VPC as it is in a version, or a later one.
 // The error says what the machine last answered.
 func (s *Service) Ready(ctx context.Context, vpcID string, version int64) error {
+	s.notify()
 	for {
 		done, why, changed := s.applied.ready(vpcID, version)
 		if done {
 			return nil
 		}
-		s.notify()
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("ec2: %s is not ready: %w", vpcID, errors.Join(ctx.Err(), why))

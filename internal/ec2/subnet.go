@@ -161,10 +161,8 @@ func (s *Service) deleteSubnet(_ context.Context, _ *api.Call, _ *ec2.DeleteSubn
 				all = append(all, a)
 			}
 		}
-		for _, l := range n.flowLogs {
-			if l.Resource == f.it.ID {
-				all = append(all, l)
-			}
+		for _, l := range n.flowLogsOf(f.it.ID) {
+			all = append(all, l)
 		}
 		return &ec2.DeleteSubnetOutput{}, s.drop(tx, all...)
 	}, nil
