@@ -10,7 +10,6 @@ import (
 
 	"bawn.dev/internal/driver"
 	"bawn.dev/internal/host"
-	"bawn.dev/internal/image"
 	"bawn.dev/internal/netmodel"
 	"bawn.dev/internal/spec"
 	"bawn.dev/internal/volume"
@@ -293,12 +292,4 @@ func (w *Worker) clear(ctx context.Context, id, ifc string) error {
 		}
 	}
 	return volume.Destroy(ctx, w.path(volumesName), id)
-}
-
-func (w *Worker) image(digest string) (image.Image, error) {
-	img, err := w.images.Get(digest)
-	if errors.Is(err, image.ErrNotFound) {
-		return img, fmt.Errorf("%w: image %s", host.ErrNotFound, digest)
-	}
-	return img, err
 }

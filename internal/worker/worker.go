@@ -29,6 +29,8 @@ import (
 	"slices"
 	"sync"
 
+	"golang.org/x/sys/unix"
+
 	"bawn.dev/internal/driver"
 	"bawn.dev/internal/fabric"
 	"bawn.dev/internal/host"
@@ -39,14 +41,15 @@ import (
 // Config is what a worker works with.
 type Config struct {
 	// Dir holds volumes and what must outlive the process; it is made, mode 0700,
-	// and must pass [Trusted]. One worker at a time may use it.
+	// and must pass [Trusted].
 	Dir string
 	// Images is the directory of the host's images, which must pass too.
 	Images string
 	// Driver runs workloads. Without one none can be prepared, and Capabilities
 	// says why.
 	Driver driver.Driver
-	// Fabric makes networks; its Missing is part of what Capabilities is told.
+	// Fabric makes networks; its Missing is part of what Capabilities is told. The
+	// worker closes it.
 	Fabric *fabric.Fabric
 	// Capabilities is what this machine can enforce, as whoever built the parts
 	// found it. What it says is missing is refused.
@@ -59,6 +62,7 @@ type Config struct {
 type Worker struct {
 	config Config
 	images *image.Store
+	held   *os.File        // the lock on Config.Dir
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	watch  sync.WaitGroup
@@ -78,7 +82,8 @@ const (
 
 // Open takes over what an earlier worker on the same directory left: networks are
 // made again, running workloads are watched on, ended ones noted, half-made ones
-// removed, and everything that nobody ordered is swept away.
+// removed, and everything that nobody ordered is swept away. It fails with
+// [ErrInUse] while another worker has the directory.
 func Open(ctx context.Context, c Config) (*Worker, error) {
 	if c.Log == nil || c.Fabric == nil || c.Dir == "" || c.Images == "" {
 		return nil, errors.New("worker: want a directory, images, a fabric and a log")
@@ -92,7 +97,11 @@ func Open(ctx context.Context, c Config) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Worker{config: c, images: images, workloads: map[string]*workload{}, models: map[string]*netmodel.VPC{}}
+	lock, err := lockDir(c.Dir)
+	if err != nil {
+		return nil, err
+	}
+	w := &Worker{config: c, images: images, held: lock, workloads: map[string]*workload{}, models: map[string]*netmodel.VPC{}}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	if err := w.recover(ctx); err != nil {
 		return nil, errors.Join(err, w.Close())
@@ -104,7 +113,26 @@ func Open(ctx context.Context, c Config) (*Worker, error) {
 func (w *Worker) Close() error {
 	w.cancel()
 	w.watch.Wait()
-	return nil
+	return errors.Join(w.config.Fabric.Close(), w.held.Close())
+}
+
+// ErrInUse says that another worker works in the directory.
+var ErrInUse = errors.New("worker: `bawn host` runs on this directory already")
+
+// lockDir takes a directory for this process, until it ends, however it ends.
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("worker: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, ErrInUse
+		}
+		return nil, fmt.Errorf("worker: %w", err)
+	}
+	return f, nil
 }
 
 // Capabilities implements [host.Networks].
