@@ -8,6 +8,7 @@ import (
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/api/apitest"
+	"bawn.dev/internal/policy"
 	"bawn.dev/internal/shape/ec2"
 	"bawn.dev/internal/store"
 )
@@ -153,20 +154,62 @@ no(e.delete_security_group, GroupId="sg-" + "0" * 17)
 `)
 }
 
-// A call through an endpoint is held to its policy, on the next call after a
-// change, and to nothing once the endpoint is gone.
-func TestEndpointPolicyDecides(t *testing.T) {
-	b := newBench(t)
-	id := b.typical(t)
-	srv := httptest.NewServer(b.Door.Handler(api.Origin{EndpointID: id["kms"], VPC: id["vpc"], VPCAccount: apitest.Account}))
-	defer srv.Close()
+// through runs scripts whose calls come by an endpoint.
+func (b *bench) through(t *testing.T, id map[string]string, endpoint string) func(script string) {
+	srv := httptest.NewServer(b.Door.Handler(api.Origin{EndpointID: id[endpoint], VPC: id["vpc"], VPCAccount: apitest.Account}))
+	t.Cleanup(srv.Close)
 	door := b.URL
-	via := func(script string) {
+	return func(script string) {
 		t.Helper()
 		b.URL = srv.URL
 		b.Python(t, b.admin, "e = client('ec2')\n"+script)
 		b.URL = door
 	}
+}
+
+// All services answer on one port: an endpoint of one is no way to another.
+func TestEndpointIsOfOneService(t *testing.T) {
+	b := newBench(t)
+	id := b.typical(t)
+	for _, other := range []string{"kms", "s3", "sm"} {
+		b.through(t, id, other)(`assert "endpoint" in str(refused(e.describe_vpcs, "UnauthorizedOperation"))`)
+	}
+	for service := range offered() {
+		p, err := policy.Parse([]byte(serves(service)), policy.Endpoint)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for action, of := range map[string]string{
+			"kms:Decrypt": "kms", "s3:GetObject": "s3", "sts:AssumeRole": "sts", "logs:PutLogEvents": "logs", "ec2:DescribeVpcs": "ec2",
+			"sagemaker:CreateTrainingJob": "sagemaker.api", "sagemaker:InvokeEndpoint": "sagemaker.runtime", "cloudtrail:LookupEvents": "cloudtrail",
+			"iam:CreateUser": "", "organizations:CreateAccount": "",
+		} {
+			all, err := policy.Parse([]byte(apitest.Admin), policy.Identity)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := policy.Decide(&policy.Input{
+				Action: action, Resource: "*", Principal: policy.Principal{Kind: policy.User, Account: apitest.Account, ARN: "arn:aws:iam::123456789012:user/u"},
+				ResourceAccount: apitest.Account, Context: policy.Context{}, Identity: []policy.Doc{{Name: "admin", Policy: all}},
+				Endpoint: []policy.Doc{{Name: "service", Policy: p}},
+			})
+			if d.Allowed != (of == service) {
+				t.Errorf("%s through an endpoint of %s: %v", action, service, d.Allowed)
+			}
+		}
+	}
+}
+
+// A call through an endpoint is held to its policy, on the next call after a
+// change, and to nothing once the endpoint is gone.
+func TestEndpointPolicyDecides(t *testing.T) {
+	b := newBench(t)
+	id := b.typical(t)
+	made := apitest.Must[ec2.CreateVpcEndpointOutput](t, b.admin, "ec2:CreateVpcEndpoint", &ec2.CreateVpcEndpointInput{
+		VpcId: id["vpc"], VpcEndpointType: ec2.VpcEndpointTypeInterface, ServiceName: "com.amazonaws.us-east-1.ec2", SubnetIds: []string{id["a"]},
+	})
+	id["ec2"] = made.VpcEndpoint.VpcEndpointId
+	via := b.through(t, id, "ec2")
 	via(`e.describe_vpcs()`)
 	for doc, script := range map[string]string{
 		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"ec2:DescribeVpcs","Resource":"*"}]}`: `
@@ -178,12 +221,12 @@ e.describe_subnets()`,
 		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"210987654321"},"Action":"*","Resource":"*"}]}`: `
 refused(e.describe_vpcs, "UnauthorizedOperation")`,
 	} {
-		apitest.Must[ec2.ModifyVpcEndpointOutput](t, b.admin, "ec2:ModifyVpcEndpoint", &ec2.ModifyVpcEndpointInput{VpcEndpointId: id["kms"], PolicyDocument: doc})
+		apitest.Must[ec2.ModifyVpcEndpointOutput](t, b.admin, "ec2:ModifyVpcEndpoint", &ec2.ModifyVpcEndpointInput{VpcEndpointId: id["ec2"], PolicyDocument: doc})
 		via(script)
 	}
-	apitest.Must[ec2.DeleteVpcEndpointsOutput](t, b.admin, "ec2:DeleteVpcEndpoints", &ec2.DeleteVpcEndpointsInput{VpcEndpointIds: []string{id["kms"]}})
+	apitest.Must[ec2.DeleteVpcEndpointsOutput](t, b.admin, "ec2:DeleteVpcEndpoints", &ec2.DeleteVpcEndpointsInput{VpcEndpointIds: []string{id["ec2"]}})
 	via(`refused(e.describe_vpcs)`)
-	if r := b.Records(t, apitest.Account, "DescribeVpcs"); r[0].ErrorCode == "" || r[0].VpcEndpointID != id["kms"] {
+	if r := b.Records(t, apitest.Account, "DescribeVpcs"); r[0].ErrorCode == "" || r[0].VpcEndpointID != id["ec2"] {
 		t.Errorf("the refusal's record: %+v", r[0])
 	}
 }

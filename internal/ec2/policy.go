@@ -95,7 +95,22 @@ func everyone(text string) error {
 	return nil
 }
 
-// EndpointPolicy implements authz.Endpoints.
+// serves is the policy that holds an endpoint to its service: all services answer
+// on one port here, and whoever opened a way to KMS did not open one to S3.
+func serves(service string) string {
+	prefix, deny := service, ""
+	switch service {
+	case "sagemaker.api":
+		prefix, deny = "sagemaker", `,{"Effect":"Deny","Principal":"*","Action":"sagemaker:InvokeEndpoint*","Resource":"*"}`
+	case "sagemaker.runtime":
+		return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"sagemaker:InvokeEndpoint*","Resource":"*"}]}`
+	}
+	// PassRole is demanded by calls to other services, with which it travels.
+	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":["` + prefix + `:*","iam:PassRole"],"Resource":"*"}` + deny + `]}`
+}
+
+// EndpointPolicy implements authz.Endpoints: the endpoint's own policy, and one
+// that holds it to its service.
 func (s *Service) EndpointPolicy(_ context.Context, sn *store.Snapshot, id string) ([]policy.Doc, error) {
 	version, err := sn.Version(kindEndpoint.key(id))
 	if err != nil {
@@ -116,7 +131,11 @@ func (s *Service) EndpointPolicy(_ context.Context, sn *store.Snapshot, id strin
 	if err != nil {
 		return nil, fmt.Errorf("ec2: the stored policy of %s: %w", id, err)
 	}
-	docs := []policy.Doc{{Name: "policy of VPC endpoint " + id, Policy: p}}
+	only, err := policy.Parse([]byte(serves(e.Service)), policy.Endpoint)
+	if err != nil {
+		return nil, fmt.Errorf("ec2: what %s serves: %w", id, err)
+	}
+	docs := []policy.Doc{{Name: "policy of VPC endpoint " + id, Policy: p}, {Name: "service of VPC endpoint " + id, Policy: only}}
 	s.policies.put(id, version, docs)
 	return docs, nil
 }

@@ -60,6 +60,9 @@ func find[T object](s *Service, c *api.Call, id string) (*found[T], error) {
 	}
 	f.it, f.resource.Tags = it, it.head().Tags
 	f.keys = s.keys(c.Account, k, id, it.head().VPC, it.head().Tags)
+	if e, ok := o.(*endpoint); ok {
+		f.keys.Set("ec2:VpceServiceName", s.serviceName(e.Service))
+	}
 	return f, nil
 }
 

@@ -74,19 +74,10 @@ func (s *Service) reconcile(ctx context.Context, st *store.Store, m Machines) er
 		return err
 	}
 	known := map[string]bool{}
-	var failures []error
 	for _, v := range wanted {
 		known[v.ID] = true
-		model := models[v.ID]
-		if model == nil {
-			continue
-		}
-		err := m.ApplyVPC(ctx, model)
-		s.applied.set(v.ID, v.Version, err)
-		if err != nil {
-			failures = append(failures, fmt.Errorf("ec2: %s: %w", v.ID, err))
-		}
 	}
+	var failures []error
 	for _, id := range there {
 		if known[id] {
 			continue
@@ -96,6 +87,16 @@ func (s *Service) reconcile(ctx context.Context, st *store.Store, m Machines) er
 			continue
 		}
 		s.applied.forget(id)
+	}
+	for _, v := range wanted {
+		if models[v.ID] == nil {
+			continue
+		}
+		err := m.ApplyVPC(ctx, models[v.ID])
+		s.applied.set(v.ID, v.Version, err)
+		if err != nil {
+			failures = append(failures, fmt.Errorf("ec2: %s: %w", v.ID, err))
+		}
 	}
 	return errors.Join(failures...)
 }
