@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"time"
 
@@ -22,14 +23,18 @@ import (
 	"bawn.dev/internal/catalogue"
 	"bawn.dev/internal/cloudtrail"
 	"bawn.dev/internal/config"
+	"bawn.dev/internal/ec2"
 	"bawn.dev/internal/fetch"
+	"bawn.dev/internal/host"
 	"bawn.dev/internal/iam"
 	"bawn.dev/internal/identity"
 	"bawn.dev/internal/kms"
 	"bawn.dev/internal/ledger"
+	"bawn.dev/internal/logs"
 	"bawn.dev/internal/organizations"
 	"bawn.dev/internal/policy"
 	"bawn.dev/internal/s3"
+	"bawn.dev/internal/sagemaker"
 	"bawn.dev/internal/seal"
 	"bawn.dev/internal/signin"
 	"bawn.dev/internal/store"
@@ -59,6 +64,12 @@ type Server struct {
 	signin        *signin.Service
 	kms           *kms.Service
 	s3            *s3.Service
+	ec2           *ec2.Service
+	logs          *logs.Service
+	sagemaker     *sagemaker.Service
+
+	host   *host.Client
+	places *places
 }
 
 // Open assembles a server over an initialized data directory. Nothing listens
@@ -97,12 +108,13 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 	}
 	for _, list := range [][]store.Migration{
 		keyMigrations, organizations.Migrations(), iam.Migrations(), identity.Migrations(), signin.Migrations(), kms.Migrations(), s3.Migrations(),
+		ec2.Migrations(), logs.Migrations(), sagemaker.Migrations(),
 	} {
 		if err = s.store.Migrate(ctx, list); err != nil {
 			return nil, err
 		}
 	}
-	keys, err := roomKeys(ctx, s.store, s.root, "trail", "iam", "sts", "signin", "kms")
+	keys, err := roomKeys(ctx, s.store, s.root, "trail", "iam", "sts", "signin", "kms", "sagemaker")
 	if err != nil {
 		return nil, err
 	}
@@ -151,13 +163,37 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 		return nil, err
 	}
 
+	s.ec2, err = ec2.New(ec2.Config{Region: cfg.Region, Logs: flowLogs{s}, Now: s.now, Catalogue: known})
+	if err != nil {
+		return nil, err
+	}
+	s.logs, err = logs.New(logs.Config{Region: cfg.Region, Begin: func(ctx context.Context, claim api.Claim, via string) (*api.Call, error) {
+		return s.door.Begin(ctx, claim, via)
+	}})
+	if err != nil {
+		return nil, err
+	}
+	s.host = host.NewClient(cfg.Data)
+	s.sagemaker, err = sagemaker.New(sagemaker.Config{
+		Region: cfg.Region, Key: keys["sagemaker"], Door: s.Door, Machines: s.host, Network: s.ec2, S3Endpoint: s.s3Endpoint,
+		Sessions: sessions{s.sts}, CA: s.workloadCA.pem,
+		Trouble: func(job string, err error) { log.Warn("a step of a job is tried again", "job", job, "err", err) },
+	})
+	if err != nil {
+		return nil, err
+	}
+
 	// Who decides, and the door.
 	authorizer, err := authz.New(authz.Sources{
-		Principals:      s.iam,
-		Organization:    s.organizations,
-		Directory:       s.identity,
-		Catalogue:       known,
-		ServicePolicies: servicePolicies{"organizations.amazonaws.com": organizations.ServicePolicy()},
+		Principals:   s.iam,
+		Organization: s.organizations,
+		Directory:    s.identity,
+		Endpoints:    s.ec2,
+		Catalogue:    known,
+		ServicePolicies: servicePolicies{
+			"organizations.amazonaws.com": organizations.ServicePolicy(),
+			"sagemaker.amazonaws.com":     sagemaker.ServicePolicy(),
+		},
 	})
 	if err != nil {
 		return nil, err
@@ -177,6 +213,10 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 	if err != nil {
 		return nil, err
 	}
+	s.places = &places{
+		host: s.host, door: s.door, credentials: http.NotFoundHandler(), tls: (&certificates{ca: s.workloadCA, now: s.now}).config(),
+		flows: s.deliverFlows, log: log,
+	}
 	return s, nil
 }
 
@@ -184,7 +224,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 func (s *Server) services() []*api.Service {
 	list := []*api.Service{
 		s.iam.API(), s.sts.API(), s.organizations.API(), s.kms.API(), s.s3.API(),
-		cloudtrail.New(s.trail).API(), s.signin.API(),
+		cloudtrail.New(s.trail).API(), s.signin.API(), s.ec2.API(), s.logs.API(), s.sagemaker.API(),
 	}
 	return append(list, s.identity.APIs()...)
 }
@@ -195,6 +235,12 @@ func (s *Server) Door() *api.Door { return s.door }
 // Close ends what Open began.
 func (s *Server) Close() error {
 	var errs []error
+	if s.places != nil {
+		s.places.close()
+	}
+	if s.host != nil {
+		s.host.Close()
+	}
 	if s.blobs != nil {
 		errs = append(errs, s.blobs.Close())
 	}
