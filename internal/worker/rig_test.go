@@ -246,3 +246,11 @@ func openAgain(r *rig) error {
 	}
 	return w.Close()
 }
+
+// forget deletes a file of the worker's, while none runs.
+func (r *rig) forget(name string) {
+	r.t.Helper()
+	if err := os.Remove(filepath.Join(r.dir, "host", name)); err != nil {
+		r.t.Fatal(err)
+	}
+}
