@@ -10,6 +10,7 @@ import (
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/arn"
 	"bawn.dev/internal/host"
+	"bawn.dev/internal/netmodel"
 	"bawn.dev/internal/policy"
 	shape "bawn.dev/internal/shape/sagemaker"
 	"bawn.dev/internal/spec"
@@ -172,9 +173,9 @@ func (s *Service) createTrainingJob(ctx context.Context, c *api.Call, in *shape.
 	now := c.Now.UTC().Truncate(time.Microsecond)
 	name := strings.ToLower(in.TrainingJobName)
 	j := &job{
-		id: spec.NewID(), account: c.Account, name: name, shown: in.TrainingJobName, arn: s.jobARN(c.Account, name),
+		id: newID(), account: c.Account, name: name, shown: in.TrainingJobName, arn: s.jobARN(c.Account, name),
 		phase: accepted, status: shape.TrainingJobStatusInProgress, roleID: r.role.ID, role: r.role.ARN, person: c.Person(),
-		created: now, kmsKey: in.ResourceConfig.VolumeKmsKeyId, request: nil, reason: []byte{}, volumeKey: []byte{},
+		created: now, kmsKey: in.ResourceConfig.VolumeKmsKeyId,
 	}
 	j.enter(shape.SecondaryStatusStarting, now, "Preparing the instances for training")
 	j.logStream = fmt.Sprintf("%s/algo-1-%d", j.shown, now.Unix())
@@ -246,4 +247,14 @@ func unavailable(err error) error {
 		return &api.Error{Code: "ServiceUnavailable", Status: 503, Server: true, Message: host.ErrUnavailable.Error()}
 	}
 	return err
+}
+
+// newID names a workload for the host and, as the owner of an interface, for its
+// network, whose names begin with a letter.
+func newID() string {
+	for {
+		if id := spec.NewID(); netmodel.ValidID(id) {
+			return id
+		}
+	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/driver"
+	"bawn.dev/internal/host"
 	"bawn.dev/internal/shape/logs"
 	"bawn.dev/internal/store"
 )
@@ -22,24 +23,30 @@ const (
 // stay where they are, for the next time. After a crash between a delivery and the
 // note of it, its lines are delivered once more.
 func (w *worker) forward(ctx context.Context, j *job) (more bool, err error) {
-	all, err := w.deliver(ctx, j)
+	sent, lines, err := w.deliver(ctx, j)
 	if _, refused := errors.AsType[*undelivered](err); refused {
 		return false, nil
 	}
-	return !all, err
+	return sent == maxLines || sent < len(lines.Lines), err
 }
 
 // drain delivers what is left of an ended workload's log. Lines that the log
 // service does not take are given up, and the record says so.
 func (w *worker) drain(ctx context.Context, j *job) error {
 	for {
-		all, err := w.deliver(ctx, j)
+		sent, lines, err := w.deliver(ctx, j)
 		if u, refused := errors.AsType[*undelivered](err); refused {
 			details := map[string]any{"logStreamName": j.logStream, "undeliveredFrom": j.logNext, "errorCode": u.code}
 			return w.tell(ctx, j, "TrainingJobLogUndelivered", details, func(*store.Tx, *job) error { return nil })
 		}
-		if err != nil || all {
+		switch {
+		case err != nil:
 			return err
+		case sent < len(lines.Lines):
+		case lines.End:
+			return nil
+		case sent == 0:
+			return errors.New("sagemaker: the end of the log is not there yet")
 		}
 	}
 }
@@ -49,36 +56,35 @@ type undelivered struct{ code string }
 
 func (u *undelivered) Error() string { return "sagemaker: log lines were refused: " + u.code }
 
-// deliver sends one batch of lines and says whether it was all that is there now.
-func (w *worker) deliver(ctx context.Context, j *job) (all bool, err error) {
-	lines, err := w.Machines.Logs(ctx, j.id, j.logNext, maxLines)
+// deliver sends one batch of the lines that are there and says how many it sent.
+func (w *worker) deliver(ctx context.Context, j *job) (sent int, lines host.Lines, err error) {
+	lines, err = w.Machines.Logs(ctx, j.id, j.logNext, maxLines)
 	if err != nil {
-		return false, err
+		return 0, lines, err
 	}
 	events, next := batchOf(lines.Lines)
 	if len(events) == 0 {
-		return true, nil
+		return 0, lines, nil
 	}
 	if err := w.put(ctx, j, events); err != nil {
 		e, told := errors.AsType[*api.Error](err)
-		if errors.Is(err, api.ErrGone) || told && !e.Server {
-			code := "ErrGone"
-			if told {
-				code = e.Code
-			}
-			return false, &undelivered{code}
+		switch {
+		case errors.Is(err, api.ErrGone):
+			return 0, lines, &undelivered{"ErrGone"}
+		case told && !e.Server:
+			return 0, lines, &undelivered{e.Code}
 		}
-		return false, err
+		return 0, lines, err
 	}
 	err = w.Door().Store.Update(ctx, func(tx *store.Tx) error {
 		_, err := tx.Exec("UPDATE sagemaker_jobs SET log_next = ? WHERE id = ?", next, j.id)
 		return err
 	})
 	if err != nil {
-		return false, err
+		return 0, lines, err
 	}
 	j.logNext = next
-	return len(lines.Lines) < maxLines && len(events) == len(lines.Lines), nil
+	return len(events), lines, nil
 }
 
 // batchOf makes as many lines into events as one call takes, and says where the

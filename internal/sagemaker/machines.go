@@ -6,14 +6,14 @@ import (
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/host"
-	"bawn.dev/internal/spec"
+	"bawn.dev/internal/netmodel"
 	"bawn.dev/internal/store"
 )
 
 // Machines is the host that runs workloads, as host.Client reaches it.
 type Machines interface {
 	Capabilities(ctx context.Context) (host.Capabilities, error)
-	Image(ctx context.Context, ref string) (Image, error)
+	Image(ctx context.Context, ref string) (host.Image, error)
 	Prepare(ctx context.Context, o host.Order) error
 	Put(ctx context.Context, id, path string, r io.Reader) error
 	Start(ctx context.Context, id string) error
@@ -26,33 +26,18 @@ type Machines interface {
 	Remove(ctx context.Context, id string) error
 }
 
-// An Image is what the host says of an image that it has.
-type Image struct {
-	Digest     string // "sha256:…"
-	Env        []string
-	Entrypoint []string
-	Cmd        []string
-	WorkingDir string
-	User       spec.User
-}
-
-// A Place is where in a VPC a job wants its interface.
-type Place struct {
-	Account string
-	Job     string // ARN; what the interface says it is for
-	Subnets []string
-	Groups  []string
-}
-
-// Network gives jobs their interfaces. Package ec2 is one.
+// Network gives jobs their interfaces: package ec2.
 type Network interface {
 	// Reserve makes an interface in one of the subnets, in the transaction that
-	// writes down that the job has it. What is wrong with the place is an *api.Error.
-	Reserve(ctx context.Context, tx *store.Tx, p Place) (spec.Network, error)
+	// writes down that the job has it, and answers it and its VPC. What is wrong with
+	// the place is an *api.Error.
+	Reserve(ctx context.Context, tx *store.Tx, r api.Reservation) (netmodel.Interface, string, error)
 	// Release gives an interface back. One that is gone is no error.
-	Release(ctx context.Context, tx *store.Tx, networkInterface string) error
-	// Ready says whether the host has the VPC with the interface in it.
-	Ready(ctx context.Context, vpc, networkInterface string) (bool, error)
+	Release(tx *store.Tx, networkInterface string) error
+	// Version is what Ready waits for.
+	Version(q store.Querier, vpc string) (int64, error)
+	// Ready waits until the host obeys the VPC as it is in that version.
+	Ready(ctx context.Context, vpc string, version int64) error
 }
 
 // Sessions makes the credentials of a role's session. The caller has decided that

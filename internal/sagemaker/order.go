@@ -43,7 +43,7 @@ func (w *worker) describe(ctx context.Context, j *job, in *shape.CreateTrainingJ
 	}
 	o := &host.Order{Spec: spec.Workload{
 		ID: j.id, Account: j.account, Kind: spec.TrainingJob, Image: spec.Image{Digest: image.Digest, Ref: ref},
-		Env: w.environment(j, in, image), User: image.User, WorkingDir: image.WorkingDir,
+		Env: w.environment(j, in, image), User: image.User, WorkingDir: image.Config.WorkingDir,
 		Mounts: []spec.Mount{
 			{Source: volumeInput, Target: opt + "input"}, {Source: volumeModel, Target: opt + "model"}, {Source: volumeOutput, Target: opt + "output"},
 		},
@@ -73,10 +73,10 @@ func (w *worker) describe(ctx context.Context, j *job, in *shape.CreateTrainingJ
 
 // command is the argument vector: what the request says, or the image's entry point
 // with the argument that SageMaker gives to training images.
-func command(a *shape.AlgorithmSpecification, image Image) (argv, args []string) {
+func command(a *shape.AlgorithmSpecification, image host.Image) (argv, args []string) {
 	argv, args = a.ContainerEntrypoint, a.ContainerArguments
 	if len(argv) == 0 {
-		argv = image.Entrypoint
+		argv = image.Config.Entrypoint
 		if len(args) == 0 {
 			args = []string{"train"}
 		}
@@ -89,9 +89,9 @@ func command(a *shape.AlgorithmSpecification, image Image) (argv, args []string)
 
 // environment is the image's, then the request's, then what the job is told of
 // itself, which nobody else sets.
-func (w *worker) environment(j *job, in *shape.CreateTrainingJobInput, image Image) map[string]string {
+func (w *worker) environment(j *job, in *shape.CreateTrainingJobInput, image host.Image) map[string]string {
 	env := map[string]string{}
-	for _, pair := range image.Env {
+	for _, pair := range image.Config.Env {
 		if name, value, ok := strings.Cut(pair, "="); ok {
 			env[name] = value
 		}

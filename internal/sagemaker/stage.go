@@ -3,6 +3,7 @@ package sagemaker
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"path"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"bawn.dev/internal/api"
+	"bawn.dev/internal/host"
 	"bawn.dev/internal/shape/s3"
 	shape "bawn.dev/internal/shape/sagemaker"
 )
@@ -27,20 +29,17 @@ func (w *worker) stage(ctx context.Context, j *job, in *shape.CreateTrainingJobI
 	if len(in.InputDataConfig) == 0 {
 		return nil
 	}
-	c, err := w.atS3(ctx, j)
-	if err != nil {
-		return err
-	}
 	for _, ch := range in.InputDataConfig {
-		if err := w.channel(ctx, c, j, &ch); err != nil {
+		if err := w.channel(ctx, j, &ch); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// atS3 is the call under which the job's data is read and written: with an
-// interface in a VPC as if it came from there.
+// atS3 is the call under which an object of the job is read or written: with an
+// interface in a VPC as if it came from there. Each has a call of its own, since each
+// must be allowed as things are then.
 func (w *worker) atS3(ctx context.Context, j *job) (*api.Call, error) {
 	var origin *api.Origin
 	if j.network != nil {
@@ -111,12 +110,16 @@ func (w *worker) configure(ctx context.Context, j *job, in *shape.CreateTraining
 
 // channel brings every object under the channel's prefix. A prefix is a prefix of
 // keys: the part of it after the last slash is the beginning of file names.
-func (w *worker) channel(ctx context.Context, c *api.Call, j *job, ch *shape.Channel) error {
+func (w *worker) channel(ctx context.Context, j *job, ch *shape.Channel) error {
 	uri := ch.DataSource.S3DataSource.S3Uri
 	bucket, prefix, _ := cutS3(uri)
 	base := prefix[:strings.LastIndex(prefix, "/")+1]
 	files := 0
 	for list := (&s3.ListObjectsV2Input{Bucket: bucket, Prefix: prefix}); ; {
+		c, err := w.atS3(ctx, j)
+		if err != nil {
+			return err
+		}
 		page, err := api.Invoke[s3.ListObjectsV2Output](ctx, c, "s3:ListObjectsV2", list)
 		if err != nil {
 			return because(err, "Failed to list %s for channel %s", uri, ch.ChannelName)
@@ -133,7 +136,7 @@ func (w *worker) channel(ctx context.Context, c *api.Call, j *job, ch *shape.Cha
 			if !plain(name) {
 				return clientError("The key of an object of channel %s cannot be the name of a file: %q", ch.ChannelName, o.Key)
 			}
-			if err := w.download(ctx, c, j, bucket, o.Key, target); err != nil {
+			if err := w.download(ctx, j, bucket, o.Key, target); err != nil {
 				return err
 			}
 		}
@@ -154,7 +157,11 @@ func plain(name string) bool {
 		!strings.HasPrefix(name, "../") && !strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
 
-func (w *worker) download(ctx context.Context, c *api.Call, j *job, bucket, key, target string) error {
+func (w *worker) download(ctx context.Context, j *job, bucket, key, target string) error {
+	c, err := w.atS3(ctx, j)
+	if err != nil {
+		return err
+	}
 	out, err := api.Invoke[s3.GetObjectOutput](ctx, c, "s3:GetObject", &s3.GetObjectInput{Bucket: bucket, Key: key})
 	if err != nil {
 		return because(err, "Failed to download s3://%s/%s", bucket, key)
@@ -164,5 +171,9 @@ func (w *worker) download(ctx context.Context, c *api.Call, j *job, bucket, key,
 		body = io.NopCloser(strings.NewReader(""))
 	}
 	defer body.Close()
-	return w.Machines.Put(ctx, j.id, target, body)
+	err = w.Machines.Put(ctx, j.id, target, body)
+	if errors.Is(err, host.ErrInvalid) || errors.Is(err, host.ErrTooLarge) {
+		return clientError("s3://%s/%s cannot be put on the job's volume: %s", bucket, key, err)
+	}
+	return err
 }

@@ -16,6 +16,7 @@ import (
 type worker struct {
 	*Service
 	checked time.Time // when the right to the volume's key was last asked for
+	tries   int       // how often the same step has failed in a row, for reasons of ours
 }
 
 // finished is the wait of a job that needs nothing more.
@@ -53,11 +54,22 @@ func (w *worker) step(ctx context.Context, id string) (time.Duration, error) {
 	if f, ok := errors.AsType[*failure](err); ok {
 		return 0, w.end(ctx, j, shape.TrainingJobStatusFailed, shape.SecondaryStatusFailed, f)
 	}
-	if errors.Is(err, errMoved) {
-		return 0, nil
+	switch {
+	case err == nil, errors.Is(err, errMoved):
+		w.tries = 0
+		return wait, nil
+	case errors.Is(err, host.ErrUnavailable), ctx.Err() != nil, j.phase == ending:
+		return 0, err
 	}
-	return wait, err
+	if w.tries++; w.tries >= patience {
+		f := &failure{"InternalServerError", "We encountered an internal error. Please try again."}
+		return 0, errors.Join(err, w.end(ctx, j, shape.TrainingJobStatusFailed, shape.SecondaryStatusFailed, f))
+	}
+	return 0, err
 }
+
+// patience is how often a step is tried that fails for reasons of ours.
+const patience = 60
 
 func (w *worker) load(ctx context.Context, id string) (*job, error) {
 	sn, err := w.Door().Store.Snapshot(ctx)
@@ -141,12 +153,7 @@ func (w *worker) order(ctx context.Context, j *job) error {
 		if isolated(in) || tx == nil {
 			return nil
 		}
-		n, err := w.Network.Reserve(ctx, tx, Place{Account: j.account, Job: j.arn, Subnets: in.VpcConfig.Subnets, Groups: in.VpcConfig.SecurityGroupIds})
-		if err != nil {
-			return err
-		}
-		j.network, j.vpc = &n, n.VPCID
-		return nil
+		return w.reserve(ctx, tx, j, in.VpcConfig)
 	})
 	return because(err, "The network interface could not be made")
 }
@@ -173,9 +180,8 @@ func (w *worker) prepare(ctx context.Context, j *job) (time.Duration, error) {
 		return 0, err
 	}
 	if j.network != nil {
-		ready, err := w.Network.Ready(ctx, j.vpc, j.network.Interface.ID)
-		if err != nil || !ready {
-			return w.poll, err
+		if err := w.ready(ctx, j); err != nil {
+			return 0, err
 		}
 	}
 	o, err := w.describe(ctx, j, in)
@@ -187,7 +193,12 @@ func (w *worker) prepare(ctx context.Context, j *job) (time.Duration, error) {
 	}
 	err = w.Machines.Prepare(ctx, *o)
 	clear(o.Key)
-	if err != nil {
+	switch {
+	case errors.Is(err, host.ErrUnsupported):
+		return 0, internalError("this machine cannot isolate the job: %s", err)
+	case errors.Is(err, host.ErrInvalid):
+		return 0, clientError("The job cannot be run: %s", err)
+	case err != nil:
 		return 0, err
 	}
 	err = w.move(ctx, j, stateChange, func(_ *store.Tx, j *job) error {
@@ -319,6 +330,6 @@ func (w *worker) clear(ctx context.Context, j *job) error {
 		if tx == nil || j.network == nil {
 			return nil
 		}
-		return w.Network.Release(ctx, tx, j.network.Interface.ID)
+		return w.Network.Release(tx, j.network.Interface.ID)
 	})
 }

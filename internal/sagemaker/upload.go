@@ -27,7 +27,8 @@ const (
 	timedOut    outcome = "timed out"
 	outOfMemory outcome = "out of memory"
 	lost        outcome = "lost"
-	// A workload that failed has its exit code behind the word.
+	// What ended a lost one, where the host knows, stands behind a colon. A workload
+	// that failed has its exit code behind the word.
 	failedWith outcome = "failed with "
 )
 
@@ -36,8 +37,10 @@ const (
 func outcomeOf(j *job, state host.State) outcome {
 	exit := state.Exit
 	switch {
-	case exit == nil || exit.Lost || exit.Reason != "":
+	case exit == nil || exit.Lost:
 		return lost
+	case exit.Reason != "":
+		return lost + ": " + outcome(exit.Reason)
 	case j.stopping():
 		return stopped
 	case state.TimedOut:
@@ -53,8 +56,8 @@ func outcomeOf(j *job, state host.State) outcome {
 // upload takes what the workload left: its last lines, the model of one that did
 // not fail, the other output of each. It can be repeated.
 func (w *worker) upload(ctx context.Context, j *job) error {
-	if outcome(j.outcome) == lost {
-		return internalError("the sandbox of the job ended, and not by the job's doing; please try again")
+	if why, gone := strings.CutPrefix(j.outcome, string(lost)); gone {
+		return internalError("the sandbox of the job ended, and not by the job's doing%s. Please try again.", why)
 	}
 	if err := w.mayGoOn(ctx, j); err != nil {
 		return err
@@ -66,11 +69,7 @@ func (w *worker) upload(ctx context.Context, j *job) error {
 	if err != nil {
 		return err
 	}
-	c, err := w.atS3(ctx, j)
-	if err != nil {
-		return err
-	}
-	err = w.archive(ctx, c, j, in.OutputDataConfig, volumeOutput+"/data", "output.tar.gz", true)
+	err = w.archive(ctx, j, in.OutputDataConfig, volumeOutput+"/data", "output.tar.gz", true)
 	if code, failed := strings.CutPrefix(j.outcome, string(failedWith)); failed || outcome(j.outcome) == outOfMemory {
 		if _, ours := errors.AsType[*failure](err); err != nil && !ours {
 			return err
@@ -80,7 +79,7 @@ func (w *worker) upload(ctx context.Context, j *job) error {
 	if err != nil {
 		return err
 	}
-	if err := w.archive(ctx, c, j, in.OutputDataConfig, volumeModel, "model.tar.gz", false); err != nil {
+	if err := w.archive(ctx, j, in.OutputDataConfig, volumeModel, "model.tar.gz", false); err != nil {
 		return err
 	}
 	err = w.move(ctx, j, "TrainingJobModelUploaded", func(_ *store.Tx, j *job) error {
@@ -122,7 +121,7 @@ func artifact(o *shape.OutputDataConfig, j *job, name string) string {
 const small = 4 << 10
 
 // archive streams a directory of the volume into an object.
-func (w *worker) archive(ctx context.Context, c *api.Call, j *job, o *shape.OutputDataConfig, dir, name string, ifAny bool) error {
+func (w *worker) archive(ctx context.Context, j *job, o *shape.OutputDataConfig, dir, name string, ifAny bool) error {
 	body, err := w.Machines.Archive(ctx, j.id, dir)
 	if ifAny && errors.Is(err, host.ErrNotFound) {
 		return nil
@@ -146,6 +145,10 @@ func (w *worker) archive(ctx context.Context, c *api.Call, j *job, o *shape.Outp
 	in := &s3.PutObjectInput{Bucket: bucket, Key: key, Body: buffered, ContentType: "application/x-tar"}
 	if o.KmsKeyId != "" {
 		in.ServerSideEncryption, in.SSEKMSKeyId = s3.ServerSideEncryptionAwsKms, keyName(w.Region, j.account, o.KmsKeyId)
+	}
+	c, err := w.atS3(ctx, j)
+	if err != nil {
+		return err
 	}
 	if _, err := api.Invoke[s3.PutObjectOutput](ctx, c, "s3:PutObject", in); err != nil {
 		return because(err, "Failed to upload %s", uri)
