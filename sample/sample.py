@@ -27,6 +27,7 @@ from botocore.httpsession import URLLib3Session
 
 DATA, URL, ISSUER, SOCKET, IMAGE, CSV = sys.argv[1:7]
 REGION, BUCKET, GRANT = "us-east-1", "bawn-sample", "urn:ietf:params:oauth:grant-type:jwt-bearer"
+FLOWS = "/bawn/sample/flows"
 STATE = os.path.join(DATA, "sample.json")
 CA = os.path.join(DATA, "ca.pem")
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -211,7 +212,12 @@ def resources(state, account):
         allow(["sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob"], f"arn:aws:sagemaker:{REGION}:{account}:training-job/*"),
         allow(["logs:GetLogEvents", "logs:DescribeLogStreams", "logs:FilterLogEvents"], f"arn:aws:logs:{REGION}:{account}:log-group:/aws/sagemaker/TrainingJobs*"),
         allow("iam:PassRole", execution, StringEquals={"iam:PassedToService": "sagemaker.amazonaws.com"})))
-    state["execution"], state["scientist"] = execution, scientist
+    flows = made(iam.create_role, "EntityAlreadyExists", RoleName="sample-flow-logs", AssumeRolePolicyDocument=doc(
+        {"Effect": "Allow", "Principal": {"Service": "vpc-flow-logs.amazonaws.com"}, "Action": "sts:AssumeRole"}),
+        otherwise=lambda: iam.get_role(RoleName="sample-flow-logs"))["Role"]["Arn"]
+    iam.put_role_policy(RoleName="sample-flow-logs", PolicyName="deliver", PolicyDocument=doc(
+        allow(["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"], f"arn:aws:logs:{REGION}:{account}:log-group:{FLOWS}:*")))
+    state["execution"], state["scientist"], state["flows"] = execution, scientist, flows
     save(state)
     note(f"key {key}\n   bucket {BUCKET}, sealed under it by default\n   roles {scientist} and {execution}")
 
@@ -230,9 +236,9 @@ def network(state):
         ec2.create_vpc_endpoint(VpcEndpointType="Gateway", VpcId=vpc, ServiceName=f"com.amazonaws.{REGION}.s3", RouteTableIds=[table])
         ec2.create_vpc_endpoint(VpcEndpointType="Interface", VpcId=vpc, ServiceName=f"com.amazonaws.{REGION}.sts", SubnetIds=[subnet],
                                 SecurityGroupIds=[ends], PrivateDnsEnabled=True)
-        made(client("logs").create_log_group, "ResourceAlreadyExistsException", logGroupName="/bawn/sample/flows")
-        ec2.create_flow_logs(ResourceIds=[vpc], ResourceType="VPC", TrafficType="ALL", LogGroupName="/bawn/sample/flows",
-                             DeliverLogsPermissionArn=state["execution"])
+        made(client("logs").create_log_group, "ResourceAlreadyExistsException", logGroupName=FLOWS)
+        ec2.create_flow_logs(ResourceIds=[vpc], ResourceType="VPC", TrafficType="ALL", LogGroupName=FLOWS,
+                             DeliverLogsPermissionArn=state["flows"])
         state.update(vpc=vpc, subnet=subnet, group=jobs)
         save(state)
     note(f"{state['vpc']} with {state['subnet']}: an S3 gateway endpoint, an STS interface endpoint, flow logs, and no way out")
@@ -326,7 +332,7 @@ def refusals(state, ada, job, key):
     client("kms").enable_key(KeyId=state["key"])
     logs = client("logs")
     for _ in range(60):  # flow records come within a minute
-        found = logs.filter_log_events(logGroupName="/bawn/sample/flows", filterPattern="REJECT")["events"]
+        found = logs.filter_log_events(logGroupName=FLOWS, filterPattern="REJECT")["events"]
         lines = [e["message"] for e in found if "203.0.113.10" in e["message"]]
         if lines:
             note(f"the job's own way out, in the flow log:\n      {lines[-1]}")

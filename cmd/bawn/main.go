@@ -27,6 +27,7 @@ const (
 type cli struct {
 	Init    initCmd    `cmd:"" help:"Make a data directory: keys, CA, organization, first administrator."`
 	Serve   serveCmd   `cmd:"" help:"Serve the AWS APIs over a data directory."`
+	Host    hostCmd    `cmd:"" help:"Run workloads and networks on this machine, as root."`
 	Audit   auditCmd   `cmd:"" help:"Show the record: who did what, in which role, on whose behalf."`
 	Fsck    fsckCmd    `cmd:"" help:"Check the database, the record and the stored bytes."`
 	Image   imageCmd   `cmd:"" help:"Manage the images that workloads run."`
@@ -34,6 +35,9 @@ type cli struct {
 }
 
 func main() {
+	if code, shim := runShim(); shim {
+		os.Exit(code)
+	}
 	var c cli
 	parser, err := kong.New(&c, kong.Name("bawn"), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Description("A self-hosted, secure environment for machine-learning teams that speaks AWS's protocols."),

@@ -13,6 +13,7 @@ import (
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/fabric"
+	"bawn.dev/internal/metadata"
 	"bawn.dev/internal/netmodel"
 )
 
@@ -22,10 +23,13 @@ import (
 type places struct {
 	host        networkHost
 	door        *api.Door
-	credentials http.Handler
-	tls         *tls.Config
-	flows       func(ctx context.Context, vpcID string, flows []fabric.FlowRecord) error
-	log         *slog.Logger
+	credentials interface {
+		metadata.Directory
+		metadata.Minter
+	}
+	tls   *tls.Config
+	flows func(ctx context.Context, vpcID string, flows []fabric.FlowRecord) error
+	log   *slog.Logger
 
 	mu   sync.Mutex
 	vpcs map[string]*place
@@ -97,13 +101,18 @@ func (p *places) open(ctx context.Context, v *netmodel.VPC, here *place, addr ne
 	if err != nil {
 		return err
 	}
-	handler := p.credentials
+	var srv *http.Server
 	if endpoint != "" {
 		// The kernel says which endpoint a call came through: it is this listener's.
-		handler = p.door.Handler(api.Origin{EndpointID: endpoint, VPC: v.ID, VPCAccount: v.Account})
+		srv = newHTTPServer(p.door.Handler(api.Origin{EndpointID: endpoint, VPC: v.ID, VPCAccount: v.Account}), p.log)
 		l = tls.NewListener(l, p.tls)
+	} else {
+		h, err := metadata.New(metadata.Config{VPC: v.ID, Directory: p.credentials, Minter: p.credentials, Log: p.log})
+		if err != nil {
+			return err
+		}
+		srv, l = metadata.Server(h), metadata.Bounded(l)
 	}
-	srv := newHTTPServer(handler, p.log)
 	here.servers[addr] = &door{endpoint, srv}
 	go func() {
 		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {

@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"time"
 
@@ -214,7 +213,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 		return nil, err
 	}
 	s.places = &places{
-		host: s.host, door: s.door, credentials: http.NotFoundHandler(), tls: (&certificates{ca: s.workloadCA, now: s.now}).config(),
+		host: s.host, door: s.door, credentials: workloads{s.sagemaker}, tls: (&certificates{ca: s.workloadCA, now: s.now}).config(),
 		flows: s.deliverFlows, log: log,
 	}
 	return s, nil

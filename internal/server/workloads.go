@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/ec2"
 	"bawn.dev/internal/fabric"
+	"bawn.dev/internal/metadata"
 	"bawn.dev/internal/sagemaker"
 	"bawn.dev/internal/shape/logs"
 	"bawn.dev/internal/sts"
@@ -25,6 +28,31 @@ func (s sessions) Issue(claim api.Claim) (sagemaker.Credentials, error) {
 	c, err := s.sts.Issue(claim, sts.SessionPolicies{})
 	return sagemaker.Credentials{
 		AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken, Expiration: c.Expiration,
+	}, err
+}
+
+// workloads are the running jobs, as the credentials endpoint asks for them.
+type workloads struct{ sagemaker *sagemaker.Service }
+
+// At implements metadata.Directory.
+func (w workloads) At(ctx context.Context, vpcID string, address netip.Addr) (metadata.Workload, error) {
+	id, err := w.sagemaker.At(ctx, vpcID, address)
+	if errors.Is(err, api.ErrGone) {
+		return metadata.Workload{}, metadata.ErrUnknown
+	}
+	token := strings.TrimPrefix(w.sagemaker.CredentialsPath(id), metadata.Prefix)
+	return metadata.Workload{ID: id, Token: metadata.Hash(token)}, err
+}
+
+// Mint implements metadata.Minter.
+func (w workloads) Mint(ctx context.Context, id string) (metadata.Credentials, error) {
+	c, err := w.sagemaker.Mint(ctx, id)
+	var refused *api.Error
+	if errors.Is(err, api.ErrGone) || errors.As(err, &refused) {
+		return metadata.Credentials{}, errors.Join(metadata.ErrDenied, err)
+	}
+	return metadata.Credentials{
+		RoleARN: c.RoleARN, AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, Token: c.SessionToken, Expiration: c.Expiration,
 	}, err
 }
 
