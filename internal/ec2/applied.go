@@ -59,6 +59,13 @@ func (a *applied) forget(id string) {
 	delete(a.vpcs, id)
 }
 
+// again takes it that the machine obeys no version.
+func (a *applied) again(id string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.vpcs[id] = standing{}
+}
+
 func (a *applied) unreachable(err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

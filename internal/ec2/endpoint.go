@@ -304,7 +304,9 @@ func several[T object](s *Service, c *api.Call, action string, ids []string) ([]
 	}
 	demands := demandAll(action, all)
 	for i := range demands {
-		demands[i].Resource.Missing = nil
+		if !all[i].malformed {
+			demands[i].Resource.Missing = nil
+		}
 	}
 	return all, demands, nil
 }

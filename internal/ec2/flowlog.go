@@ -68,18 +68,18 @@ func (s *Service) newFlowLogs(ctx context.Context, c *api.Call, in *ec2.CreateFl
 		if d.Resource.Missing == nil {
 			vpcID = o.head().VPC
 		}
-		m, some, err := s.creation(c, "CreateFlowLogs", kindFlowLog, vpcID, in.TagSpecifications)
-		if err != nil {
-			return nil, nil, err
-		}
+		m, some := s.creation(c, "CreateFlowLogs", kindFlowLog, vpcID, in.TagSpecifications)
 		l.made, l.resources, demands = append(l.made, m), append(l.resources, o), append(demands, some...)
 	}
-	role, d, err := passed(ctx, c, in.DeliverLogsPermissionArn)
+	role, passing, wrong, err := passed(ctx, c, in.DeliverLogsPermissionArn)
 	if err != nil {
 		return nil, nil, err
 	}
 	l.role = role
-	return l, append(demands, d), nil
+	if wrong != nil {
+		demands[len(demands)-1].Resource.Missing = wrong
+	}
+	return l, append(demands, passing...), nil
 }
 
 func loggedOf[T object](s *Service, c *api.Call) func(string) (object, api.Demand, error) {
@@ -92,32 +92,33 @@ func loggedOf[T object](s *Service, c *api.Call) func(string) (object, api.Deman
 	}
 }
 
-// passed demands that the caller may pass a role of her account to the service.
-func passed(ctx context.Context, c *api.Call, name string) (*api.Entity, api.Demand, error) {
+// passed demands that the caller may pass a role of her account to the service. What
+// can be no such role is wrong, and there is nothing to pass.
+func passed(ctx context.Context, c *api.Call, name string) (*api.Entity, []api.Demand, *api.Error, error) {
 	if name == "" {
-		return nil, api.Demand{}, fail("MissingParameter", "DeliverLogsPermissionArn can't be empty if LogDestinationType is cloud-watch-logs.")
+		return nil, nil, fail("MissingParameter", "DeliverLogsPermissionArn can't be empty if LogDestinationType is cloud-watch-logs."), nil
 	}
 	refused := fail("InvalidParameter", "DeliverLogsPermissionArn %.128s is not a role of this account.", name)
 	a, err := arn.Parse(name)
 	if err != nil || a.Service != "iam" || a.Account != c.Account || !strings.HasPrefix(a.Resource, "role/") {
-		return nil, api.Demand{}, refused
+		return nil, nil, refused, nil
 	}
 	f, err := c.Resource(ctx, name)
 	if err != nil {
-		return nil, api.Demand{}, err
+		return nil, nil, nil, err
 	}
 	keys := policy.Context{}
 	keys.Set("iam:PassedToService", flowLogService)
 	d := api.Demand{Action: "iam:PassRole", Resource: f.Resource, Keys: keys}
 	if d.Resource.Missing != nil {
 		d.Resource.Missing = refused
-		return nil, d, nil
+		return nil, []api.Demand{d}, nil, nil
 	}
 	e, ok := f.Detail.(*api.Entity)
 	if !ok || e.Kind != api.KindRole {
-		return nil, d, refused
+		return nil, nil, refused, nil
 	}
-	return e, d, nil
+	return e, []api.Demand{d}, nil, nil
 }
 
 func (s *Service) createFlowLogs(_ context.Context, c *api.Call, in *ec2.CreateFlowLogsInput, l *logging) (api.Commit[ec2.CreateFlowLogsOutput], error) {

@@ -39,10 +39,11 @@ func plainText(s string) bool {
 }
 
 func (s *Service) newGroup(_ context.Context, c *api.Call, in *ec2.CreateSecurityGroupInput) (*birth, []api.Demand, error) {
-	if in.VpcId == "" {
-		return nil, nil, fail("VPCIdNotSpecified", "No default VPC for this user")
+	b, demands, err := s.within(c, "CreateSecurityGroup", kindGroup, in.VpcId, in.TagSpecifications)
+	if err == nil && in.VpcId == "" {
+		demands[len(demands)-1].Resource.Missing = fail("VPCIdNotSpecified", "No default VPC for this user")
 	}
-	return s.within(c, "CreateSecurityGroup", kindGroup, in.VpcId, in.TagSpecifications)
+	return b, demands, err
 }
 
 func (s *Service) createSecurityGroup(_ context.Context, _ *api.Call, in *ec2.CreateSecurityGroupInput, b *birth) (api.Commit[ec2.CreateSecurityGroupOutput], error) {
@@ -133,9 +134,6 @@ func (s *Service) describeSecurityGroups(_ context.Context, c *api.Call, in *ec2
 }
 
 func (s *Service) deletedGroup(_ context.Context, c *api.Call, in *ec2.DeleteSecurityGroupInput) (*found[*group], []api.Demand, error) {
-	if in.GroupId == "" {
-		return nil, nil, missingParameter("groupId")
-	}
 	return one[*group](s, c, "DeleteSecurityGroup", in.GroupId)
 }
 

@@ -72,7 +72,12 @@ func (k *kind) missing(id string) *api.Error {
 
 func (k *kind) malformed(id string) *api.Error {
 	code := k.code
-	if k == kindGroup {
+	switch {
+	case id == "" && k == kindGroup:
+		return missingParameter("groupId")
+	case id == "" && k == kindSubnet:
+		return missingParameter("subnetId")
+	case k == kindGroup:
 		code = "InvalidGroupId" // the one whose two errors AWS names differently
 	}
 	return fail(code+".Malformed", "Invalid id: \"%.64s\" (expecting \"%s...\")", id, k.prefix)

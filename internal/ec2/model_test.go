@@ -202,3 +202,20 @@ print("sg=" + e.create_security_group(VpcId=vpc, GroupName="g", Description="d")
 		}
 	})
 }
+
+func TestZones(t *testing.T) {
+	for region, want := range map[string]string{
+		"us-east-1": "use1-az1", "eu-central-1": "euc1-az1", "ap-south-2": "aps2-az1", "local": "lo-az1",
+	} {
+		s, err := New(Config{Region: region})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.zone() != region+"a" || s.zoneID() != want {
+			t.Errorf("%s: %s, %s", region, s.zone(), s.zoneID())
+		}
+	}
+	if _, err := New(Config{}); err == nil {
+		t.Error("a service without a region")
+	}
+}

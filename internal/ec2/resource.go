@@ -30,9 +30,10 @@ type object interface {
 // found is what an id of a request names. When there is no such resource in the
 // caller's account, or it is of another kind, it is missing.
 type found[T object] struct {
-	it       T
-	resource api.Resource
-	keys     policy.Context
+	it        T
+	resource  api.Resource
+	keys      policy.Context
+	malformed bool // and so missing
 }
 
 func (f *found[T]) missing() bool { return f.resource.Missing != nil }
@@ -41,8 +42,10 @@ func (f *found[T]) missing() bool { return f.resource.Missing != nil }
 func find[T object](s *Service, c *api.Call, id string) (*found[T], error) {
 	var none T
 	k := none.kind()
-	if !k.names(id) {
-		return nil, k.malformed(id)
+	if !k.names(id) { // which is told to those only who might name one
+		return &found[T]{malformed: true, keys: s.keys(c.Account, k, malformed, "", nil), resource: api.Resource{
+			ARN: s.arn(c.Account, k, malformed), Account: c.Account, Type: k.record, Missing: k.malformed(id),
+		}}, nil
 	}
 	if _, err := c.Snapshot.Version(k.key(id)); err != nil {
 		return nil, err
@@ -82,6 +85,9 @@ func findAll[T object](s *Service, c *api.Call, ids []string) ([]*found[T], erro
 	return all, nil
 }
 
+// malformed stands in decisions and records for what is not even an id.
+const malformed = "malformed"
+
 // maxNamed bounds the resources that one request names in one list.
 const maxNamed = 1000
 
@@ -117,16 +123,14 @@ func demandAll[T object](action string, all []*found[T]) []api.Demand {
 // creation begins a resource that a call makes and states its demands: the action
 // on the new resource and, when it is born with tags, ec2:CreateTags. vpcID is empty
 // for a VPC, and when the VPC is missing.
-func (s *Service) creation(c *api.Call, action string, k *kind, vpcID string, specs []ec2.TagSpecification) (meta, []api.Demand, error) {
-	tags, err := specified(k, specs)
-	if err != nil {
-		return meta{}, nil, err
-	}
+func (s *Service) creation(c *api.Call, action string, k *kind, vpcID string, specs []ec2.TagSpecification) (meta, []api.Demand) {
+	tags, wrong := specified(k, specs)
 	m := meta{ID: k.newID(), Account: c.Account, VPC: vpcID, Created: c.Now, Tags: tags}
 	if k == kindVPC {
 		m.VPC = m.ID
 	}
-	r := api.Resource{ARN: s.arn(c.Account, k, m.ID), Account: c.Account, Type: k.record}
+	// What is wrong with the tags is told after the decision.
+	r := api.Resource{ARN: s.arn(c.Account, k, m.ID), Account: c.Account, Type: k.record, Missing: wrong}
 	// Its id is not a fact of the request: no key for it.
 	fresh := func() policy.Context {
 		keys := s.keys(c.Account, k, m.ID, vpcID, nil)
@@ -140,7 +144,7 @@ func (s *Service) creation(c *api.Call, action string, k *kind, vpcID string, sp
 		keys.Set("ec2:CreateAction", action)
 		demands = append(demands, api.Demand{Action: "ec2:CreateTags", Resource: r, Keys: keys})
 	}
-	return m, demands, nil
+	return m, demands
 }
 
 // listed is the resolve step of an operation that lists: it knows no resource.

@@ -10,9 +10,6 @@ import (
 )
 
 func (s *Service) oldIngress(_ context.Context, c *api.Call, in *ec2.RevokeSecurityGroupIngressInput) (*found[*group], []api.Demand, error) {
-	if in.GroupId == "" {
-		return nil, nil, missingParameter("groupId")
-	}
 	return one[*group](s, c, "RevokeSecurityGroupIngress", in.GroupId)
 }
 

@@ -39,19 +39,16 @@ func (s *Service) newEgress(_ context.Context, c *api.Call, in *ec2.AuthorizeSec
 }
 
 func (s *Service) authorizing(c *api.Call, action, groupID string, specs []ec2.TagSpecification) (*authorization, []api.Demand, error) {
-	if groupID == "" {
-		return nil, nil, missingParameter("groupId")
-	}
 	f, err := find[*group](s, c, groupID)
 	if err != nil {
 		return nil, nil, err
 	}
-	tags, err := specified(kindRule, specs)
-	if err != nil {
-		return nil, nil, err
-	}
+	tags, wrong := specified(kindRule, specs)
 	requestTags(f.keys, tags)
 	demands := []api.Demand{f.demand(action)}
+	if wrong != nil {
+		demands[0].Resource.Missing = wrong
+	}
 	if len(tags) > 0 {
 		vpcID := ""
 		if !f.missing() {

@@ -148,5 +148,12 @@ func (s *Service) Ready(ctx context.Context, vpcID string, version int64) error 
 	}
 }
 
+// Again has a VPC applied once more, though nothing of it changed: what the machine
+// had of it was lost.
+func (s *Service) Again(vpcID string) {
+	s.applied.again(vpcID)
+	s.notify()
+}
+
 // Applied says whether the machine obeys some version of a VPC.
 func (s *Service) Applied(vpcID string) bool { return s.applied.version(vpcID) != 0 }

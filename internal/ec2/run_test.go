@@ -50,7 +50,8 @@ func (m *machine) ApplyVPC(_ context.Context, v *netmodel.VPC) error {
 	if m.vpcs == nil {
 		m.vpcs = map[string]*netmodel.VPC{}
 	}
-	m.vpcs[v.ID] = v
+	told := *v
+	m.vpcs[v.ID] = &told
 	return v.Validate()
 }
 
@@ -157,6 +158,14 @@ func TestMachineObeys(t *testing.T) {
 	}
 	if left, _ := m.VPCs(t.Context()); !slices.Equal(left, []string{first}) {
 		t.Fatalf("the machine has %v", left)
+	}
+
+	// What was lost behind its back comes again when somebody says so.
+	had := m.has(first)
+	b.service.Again(first)
+	b.ready(t, first)
+	if m.has(first) == had {
+		t.Fatal("it was not told once more")
 	}
 }
 

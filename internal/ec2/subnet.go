@@ -60,10 +60,7 @@ func (s *Service) within(c *api.Call, action string, k *kind, vpcID string, spec
 	if f.missing() {
 		known = ""
 	}
-	m, demands, err := s.creation(c, action, k, known, specs)
-	if err != nil {
-		return nil, nil, err
-	}
+	m, demands := s.creation(c, action, k, known, specs)
 	return &birth{m, f}, append(demands, f.demand(action)), nil
 }
 

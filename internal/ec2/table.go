@@ -156,9 +156,6 @@ type joint struct {
 }
 
 func (s *Service) newAssociation(_ context.Context, c *api.Call, in *ec2.AssociateRouteTableInput) (*joint, []api.Demand, error) {
-	if in.SubnetId == "" {
-		return nil, nil, missingParameter("subnetId")
-	}
 	t, err := find[*table](s, c, in.RouteTableId)
 	if err != nil {
 		return nil, nil, err

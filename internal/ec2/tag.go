@@ -20,8 +20,8 @@ const (
 	maxTagValue = 256
 )
 
-// tagMap checks the tags of a request.
-func tagMap(tags []ec2.Tag) (map[string]string, error) {
+// tagMap reads the tags of a request, and says what is wrong with them.
+func tagMap(tags []ec2.Tag) (map[string]string, *api.Error) {
 	out := make(map[string]string, len(tags))
 	folded := map[string]bool{}
 	for _, t := range tags {
@@ -47,7 +47,7 @@ func tagMap(tags []ec2.Tag) (map[string]string, error) {
 
 // specified reads TagSpecifications of an operation that makes one kind of
 // resource.
-func specified(k *kind, specs []ec2.TagSpecification) (map[string]string, error) {
+func specified(k *kind, specs []ec2.TagSpecification) (map[string]string, *api.Error) {
 	var all []ec2.Tag
 	for _, spec := range specs {
 		if string(spec.ResourceType) != k.arn {
@@ -75,22 +75,19 @@ func tagList(tags map[string]string) []ec2.Tag {
 
 // tagged finds what CreateTags names, of whatever kind.
 func (s *Service) tagged(_ context.Context, c *api.Call, in *ec2.CreateTagsInput) (map[string]string, []api.Demand, error) {
-	tags, err := tagMap(in.Tags)
-	if err != nil {
-		return nil, nil, err
-	}
+	tags, wrong := tagMap(in.Tags)
 	if len(in.Resources) == 0 || len(in.Resources) > maxNamed {
 		return nil, nil, fail("InvalidParameterValue", "A request names 1 to %d resources.", maxNamed)
 	}
 	var demands []api.Demand
 	for _, id := range in.Resources {
 		k := kindOf(id)
-		if k == nil || k == kindAssociation {
-			return nil, nil, fail("InvalidID", "The ID '%.64s' is not valid", id)
-		}
 		d, err := s.tagDemand(c, k, id)
 		if err != nil {
 			return nil, nil, err
+		}
+		if wrong != nil {
+			d.Resource.Missing = wrong
 		}
 		requestTags(d.Keys, tags)
 		demands = append(demands, d)
@@ -100,6 +97,11 @@ func (s *Service) tagged(_ context.Context, c *api.Call, in *ec2.CreateTagsInput
 
 func (s *Service) tagDemand(c *api.Call, k *kind, id string) (api.Demand, error) {
 	switch k {
+	case nil, kindAssociation:
+		return api.Demand{Action: "ec2:CreateTags", Keys: policy.Context{}, Resource: api.Resource{
+			ARN: "arn:aws:ec2:" + s.Region + ":" + c.Account + ":" + malformed + "/" + malformed, Account: c.Account,
+			Missing: fail("InvalidID", "The ID '%.64s' is not valid", id),
+		}}, nil
 	case kindVPC:
 		return demandOf[*vpc](s, c, id)
 	case kindSubnet:

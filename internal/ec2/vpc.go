@@ -22,7 +22,8 @@ func (*vpc) kind() *kind { return kindVPC }
 const maxVPCs = 100 // of an account
 
 func (s *Service) newVPC(_ context.Context, c *api.Call, in *ec2.CreateVpcInput) (meta, []api.Demand, error) {
-	return s.creation(c, "CreateVpc", kindVPC, "", in.TagSpecifications)
+	m, demands := s.creation(c, "CreateVpc", kindVPC, "", in.TagSpecifications)
+	return m, demands, nil
 }
 
 func (s *Service) createVPC(_ context.Context, c *api.Call, in *ec2.CreateVpcInput, m meta) (api.Commit[ec2.CreateVpcOutput], error) {
