@@ -170,7 +170,8 @@ func openBelow(at int, dir, name string, flags uint64) (*os.File, error) {
 	switch {
 	case err == nil:
 		return os.NewFile(uintptr(fd), name), nil
-	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP), errors.Is(err, unix.EXDEV), errors.Is(err, unix.ENXIO):
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP), errors.Is(err, unix.EXDEV), errors.Is(err, unix.ENXIO),
+		errors.Is(err, unix.EACCES): // which root meets at device nodes only
 		return nil, fmt.Errorf("%w: %w", host.ErrNotFound, err)
 	}
 	return nil, fmt.Errorf("worker: opening: %w", err)
