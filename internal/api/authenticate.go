@@ -10,42 +10,24 @@ import (
 	"bawn.dev/internal/sigv4"
 )
 
-// maxBody bounds the input of every operation that does not stream. AWS's own
-// bounds are lower or equal; S3's configuration documents are the largest.
-const maxBody = 2 << 20
-
-// maxStream bounds a streamed input: AWS's largest object in one part, 5 GiB.
-const maxStream = 5 << 30
-
 // nobody is a secret that signs for no one: an unknown key is verified with it,
 // so that it does not answer sooner than a wrong signature.
 const nobody = "nobody-holds-this-secret"
 
 // authenticate finds who signed a request and yields its body, of which no byte
-// that the signature does not cover reaches a decoder.
-func (d *Door) authenticate(ctx context.Context, c *Call, r *http.Request, sig *sigv4.Signature, sigErr error) (io.Reader, error) {
+// that the signature does not cover reaches a decoder. doc is nil for a stream.
+func (d *Door) authenticate(ctx context.Context, c *Call, r *http.Request, sig *sigv4.Signature, doc *document) (io.Reader, error) {
 	if c.op.credential.kind == open {
-		return http.MaxBytesReader(nil, r.Body, maxBody), nil
-	}
-	if sigErr != nil {
-		return nil, sigErr
-	}
-	if sig.Service != c.service.Model.SigningName || !d.signedHere(sig.Region) {
-		return nil, errScope
+		return bytes.NewReader(doc.text), nil
 	}
 	secret, claim, err := d.credential(ctx, c, sig)
 	unknown := errors.Is(err, ErrGone) || errors.Is(err, ErrExpired)
 	if err != nil && !unknown {
 		return nil, err
 	}
-	streams := c.model.StreamingIn || sig.Payload.Streaming()
-	var raw []byte
-	var hash string
-	if !streams {
-		var readErr error
-		if raw, hash, readErr = sigv4.ReadBody(r, maxBody); readErr != nil {
-			return nil, readErr
-		}
+	hash := ""
+	if doc != nil {
+		hash = doc.hash
 	}
 	key := sigv4.SigningKey(secret, sig.Date, sig.Region, sig.Service)
 	verified := sig.VerifyWithKey(r, key, c.Now, hash)
@@ -61,8 +43,8 @@ func (d *Door) authenticate(ctx context.Context, c *Call, r *http.Request, sig *
 		return nil, err
 	}
 	c.Account = c.subject.Principal.Account
-	if !streams {
-		return bytes.NewReader(raw), nil
+	if doc != nil {
+		return bytes.NewReader(doc.text), nil
 	}
 	limit := int64(maxBody)
 	if c.model.StreamingIn {

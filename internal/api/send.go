@@ -16,6 +16,7 @@ const longStream = 1 << 20
 // send answers a call that succeeded. Its record is durable by now. How a long
 // stream ended is a second record with the same request id.
 func (d *Door) send(ctx context.Context, w http.ResponseWriter, c *Call, out any) {
+	c.release() // whoever reads slowly must not hold the snapshot
 	body := streamOf(out)
 	if body == nil {
 		if err := c.match.Encode(w, c.RequestID, out); err != nil {
@@ -23,7 +24,6 @@ func (d *Door) send(ctx context.Context, w http.ResponseWriter, c *Call, out any
 		}
 		return
 	}
-	c.release() // a slow reader must not hold the snapshot
 	count := &counter{ReadCloser: *body}
 	*body = count
 	err := c.match.Encode(w, c.RequestID, out)

@@ -37,6 +37,12 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, origin *Origin) {
 	defer c.close()
 
 	// What is asked for?
+	from, err := waiting(w, r)
+	if err != nil {
+		d.Log.Error("a listener cannot bound how long a sender takes", "err", err)
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
 	sig, sigErr := sigv4.Parse(r)
 	match, err := d.router.Match(r, scope(sig))
 	if err != nil {
@@ -47,18 +53,25 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, origin *Origin) {
 	e := d.byModel[match.Service.Package+"."+match.Operation.Name]
 	c.service, c.op, c.model, c.match = e.service, e.op, e.model, match
 
-	// Who asks? From here on everything is read on one snapshot.
-	if c.Snapshot, err = d.Store.Snapshot(ctx); err != nil {
-		d.answer(w, c, d.refuse(ctx, c, err))
-		return
-	}
-	body, err := d.authenticate(ctx, c, r, sig, sigErr)
+	// With what? It is read before anything is held for whoever sends it.
+	doc, err := c.document(r, from, sig, sigErr)
 	if err != nil {
 		d.reject(ctx, w, c, err)
 		return
 	}
 
-	// With what input?
+	// Who asks? From here on everything is read on one snapshot.
+	if c.Snapshot, err = d.Store.Snapshot(ctx); err != nil {
+		d.answer(w, c, d.refuse(ctx, c, err))
+		return
+	}
+	body, err := d.authenticate(ctx, c, r, sig, doc)
+	if err != nil {
+		d.reject(ctx, w, c, err)
+		return
+	}
+
+	// What does it say?
 	c.in = c.op.newInput()
 	if err := match.Decode(r, body, c.in); err != nil {
 		d.answer(w, c, d.refuse(ctx, c, err))
@@ -246,6 +259,7 @@ func newID() string {
 
 // answer tells the world of a failure.
 func (d *Door) answer(w http.ResponseWriter, c *Call, err error) {
+	c.release() // whoever reads slowly must not hold the snapshot
 	c.match.EncodeError(w, c.RequestID, asError(err))
 }
 
