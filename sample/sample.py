@@ -227,6 +227,7 @@ def network(state):
     ec2 = client("ec2")
     if "subnet" not in state:
         vpc = ec2.create_vpc(CidrBlock="10.50.0.0/16")["Vpc"]["VpcId"]
+        ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
         subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.50.1.0/24")["Subnet"]["SubnetId"]
         table = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["RouteTables"][0]["RouteTableId"]
         jobs = ec2.create_security_group(GroupName="jobs", Description="training jobs", VpcId=vpc)["GroupId"]
