@@ -14,7 +14,7 @@ import (
 const (
 	maxEvents   = 10_000   // of one answer
 	maxAnswer   = 1 << 20  // bytes of one answer
-	scanBudget  = 32 << 20 // bytes of sealed batches that one call opens, if it can go on later
+	scanBudget  = 32 << 20 // bytes
 	batchesOnce = 8        // that are in memory at a time
 )
 
@@ -84,7 +84,7 @@ func (s *Service) run(ctx context.Context, c *api.Call, q scan) (finding, error)
 			if q.backward {
 				edge = b.last
 			}
-			if keep.settled(edge) || spent > scanBudget && keep.progress(edge) {
+			if keep.settled(edge) || spent > s.budget && keep.progress(edge) {
 				return keep.finding(edge, false), nil
 			}
 			events, o, err := s.open(ctx, c, q.group, keys, &b)

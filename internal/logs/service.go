@@ -32,14 +32,17 @@ type Config struct {
 }
 
 // Service is CloudWatch Logs.
-type Service struct{ Config }
+type Service struct {
+	Config
+	budget int // bytes of sealed batches that one call opens, if it can go on later
+}
 
 // New makes the service. It fails when something of Config is missing.
 func New(cfg Config) (*Service, error) {
 	if cfg.Region == "" || cfg.Begin == nil {
 		return nil, errors.New("logs: region and Begin are needed")
 	}
-	return &Service{cfg}, nil
+	return &Service{cfg, scanBudget}, nil
 }
 
 // API is what the door serves.
