@@ -78,29 +78,30 @@ func (w *Worker) sweep(ctx context.Context) error {
 
 // adopt goes on with a workload of an earlier worker.
 func (w *Worker) adopt(ctx context.Context, x *workload) error {
-	if x.Removing {
+	r := x.now() // before somebody watches it
+	if r.Removing {
 		return w.discard(ctx, x)
 	}
-	if x.Locking {
+	if r.Locking {
 		x.end()
 	}
-	if err := w.resume(ctx, x); err != nil {
+	if err := w.resume(ctx, x, r); err != nil {
 		return err
 	}
-	if x.Locking {
+	if r.Locking {
 		return w.lock(ctx, x)
 	}
 	return nil
 }
 
-func (w *Worker) resume(ctx context.Context, x *workload) error {
-	open := readable(x.Volume)
+func (w *Worker) resume(ctx context.Context, x *workload, r record) error {
+	open := readable(r.Volume)
 	switch {
-	case x.Phase == host.Locked:
+	case r.Phase == host.Locked:
 		return nil
-	case x.Phase == host.Exited || x.Phase == host.Prepared && !x.Starting:
+	case r.Phase == host.Exited || r.Phase == host.Prepared && !r.Starting:
 		if !open { // the machine was restarted, and the key is gone
-			return w.change(x, func(r *record) { r.Phase = host.Locked })
+			return w.change(x, func(r *record) { r.Phase, r.Locking = host.Locked, false })
 		}
 		return nil
 	}
@@ -108,10 +109,10 @@ func (w *Worker) resume(ctx context.Context, x *workload) error {
 	if w.config.Driver == nil {
 		return errors.New("worker: workloads may be running, and there is no driver to find them: " + joined(w.config.Capabilities.Sandbox))
 	}
-	handle, err := w.config.Driver.Recover(ctx, x.ID)
+	handle, err := w.config.Driver.Recover(ctx, x.id)
 	switch {
 	case err == nil:
-		if x.Starting {
+		if r.Starting {
 			if err := w.change(x, func(r *record) { r.Phase, r.Starting = host.Running, false }); err != nil {
 				return err
 			}
@@ -120,7 +121,7 @@ func (w *Worker) resume(ctx context.Context, x *workload) error {
 		return nil
 	case !errors.Is(err, driver.ErrNotFound):
 		return err
-	case x.Starting && open:
+	case r.Starting && open:
 		// The driver never heard of it, so nothing of it has run.
 		return w.change(x, func(r *record) { r.Starting, r.Started = false, time.Time{} })
 	}
