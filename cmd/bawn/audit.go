@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -41,11 +42,11 @@ func (c *auditCmd) Run(ctx context.Context) error {
 	}
 	if c.Output == "json" {
 		for _, l := range lines {
-			fmt.Println(string(l.Event))
+			fmt.Println(ascii(l.Event))
 		}
 		return nil
 	}
-	return table(lines)
+	return table(os.Stdout, lines)
 }
 
 // event is what the table shows of a record.
@@ -65,8 +66,8 @@ type event struct {
 	} `json:"resources"`
 }
 
-func table(lines []server.AuditLine) error {
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+func table(to io.Writer, lines []server.AuditLine) error {
+	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "TIME\tPERSON\tPRINCIPAL\tACTION\tRESOURCE\tRESULT")
 	for i := len(lines) - 1; i >= 0; i-- { // oldest first: it reads as what happened
 		var e event
@@ -81,8 +82,8 @@ func table(lines []server.AuditLine) error {
 		if len(e.Resources) > 0 {
 			resource = e.Resources[0].ARN
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s:%s\t%s\t%s\n", e.EventTime.Local().Format(time.DateTime), or(lines[i].Person, "-"), principal(e),
-			strings.TrimSuffix(e.EventSource, ".amazonaws.com"), e.EventName, resource, result)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s:%s\t%s\t%s\n", e.EventTime.Local().Format(time.DateTime), visible(or(lines[i].Person, "-")), visible(principal(e)),
+			visible(strings.TrimSuffix(e.EventSource, ".amazonaws.com")), visible(e.EventName), visible(resource), visible(result))
 	}
 	return w.Flush()
 }
@@ -125,7 +126,7 @@ func (c *fsckCmd) Run(ctx context.Context) error {
 		}
 	} else {
 		for _, p := range report.Problems {
-			fmt.Println("problem:", p)
+			fmt.Println("problem:", visible(p))
 		}
 		fmt.Printf("checked: %s; %d problems; %d orphans collected\n", strings.Join(report.Checked, ", "), len(report.Problems), report.Orphans)
 	}
