@@ -120,18 +120,18 @@ func (s *Service) createUser(_ context.Context, c *api.Call, in *shape.CreateUse
 	}
 	email := ""
 	if len(u.Emails) > 0 {
-		email = strings.ToLower(u.Emails[0].Value)
+		email = fold(u.Emails[0].Value)
 	}
 	return func(tx *store.Tx) (*shape.CreateUserOutput, error) {
 		var taken int
-		if err := tx.QueryRow(`SELECT count(*) FROM identity_users WHERE name = ?`, strings.ToLower(u.UserName)).Scan(&taken); err != nil {
+		if err := tx.QueryRow(`SELECT count(*) FROM identity_users WHERE name = ?`, fold(u.UserName)).Scan(&taken); err != nil {
 			return nil, err
 		}
 		if taken > 0 {
 			return nil, conflict("Duplicate UserName")
 		}
 		_, err := tx.Exec(`INSERT INTO identity_users (id, name, email, doc, enabled, created, not_before) VALUES (?, ?, ?, ?, ?, ?, 0)`,
-			u.UserId, strings.ToLower(u.UserName), email, doc, true, c.Now.UnixMicro())
+			u.UserId, fold(u.UserName), email, doc, true, c.Now.UnixMicro())
 		if err != nil {
 			return nil, err
 		}
@@ -183,7 +183,7 @@ func (s *Service) listUsers(_ context.Context, c *api.Call, in *shape.ListUsersI
 			return nil, invalid("Users can be filtered by UserName only, not by %q.", f.AttributePath)
 		}
 		query = `SELECT doc FROM identity_users WHERE id > ? AND name = ? ORDER BY id LIMIT ?`
-		args = []any{in.NextToken, strings.ToLower(f.AttributeValue), limit + 1}
+		args = []any{in.NextToken, fold(f.AttributeValue), limit + 1}
 	}
 	users, err := store.Collect(c.Snapshot, func(r *store.Rows) (shape.User, error) {
 		var doc []byte
@@ -240,7 +240,7 @@ func (s *Service) FindUser(_ context.Context, sn *store.Snapshot, path, value st
 		return "", api.ErrGone
 	}
 	ids, err := store.Collect(sn, func(r *store.Rows) (id string, err error) { return id, r.Scan(&id) },
-		`SELECT id FROM identity_users WHERE `+column+` = ? AND enabled LIMIT 2`, strings.ToLower(value))
+		`SELECT id FROM identity_users WHERE `+column+` = ? AND enabled LIMIT 2`, fold(value))
 	if err != nil {
 		return "", err
 	}
@@ -268,7 +268,7 @@ func (s *Service) Present(_ context.Context, sn *store.Snapshot, userID string, 
 // UserID is the id behind a user name; empty if there is none.
 func (s *Service) UserID(q store.Querier, name string) (string, error) {
 	var id string
-	err := q.QueryRow(`SELECT id FROM identity_users WHERE name = ?`, strings.ToLower(name)).Scan(&id)
+	err := q.QueryRow(`SELECT id FROM identity_users WHERE name = ?`, fold(name)).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil
 	}
