@@ -1,6 +1,7 @@
 package api
 
 import (
+	"net/netip"
 	"sync"
 	"time"
 
@@ -13,12 +14,17 @@ const (
 	refusalsPerSecond = 20
 	refusalBurst      = 100
 	refusalSources    = 4096
+
+	// Of all sources together: who has many addresses fills no disk either.
+	allRefusalsPerSecond = 200
+	allRefusalsBurst     = 2000
 )
 
-// A limiter counts unproven refusals by address. Its zero value is ready.
+// A limiter counts unproven refusals by source and in all. Its zero value is ready.
 type limiter struct {
 	mu      sync.Mutex
 	sources map[string]*rate.Limiter
+	all     *rate.Limiter
 }
 
 // allow says whether one more refusal of this address is recorded and answered in
@@ -26,6 +32,7 @@ type limiter struct {
 func (l *limiter) allow(source string, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	source = network(source)
 	b := l.sources[source]
 	if b == nil {
 		if len(l.sources) >= refusalSources || l.sources == nil {
@@ -34,5 +41,21 @@ func (l *limiter) allow(source string, now time.Time) bool {
 		b = rate.NewLimiter(refusalsPerSecond, refusalBurst)
 		l.sources[source] = b
 	}
-	return b.AllowN(now, 1)
+	if l.all == nil {
+		l.all = rate.NewLimiter(allRefusalsPerSecond, allRefusalsBurst)
+	}
+	return b.AllowN(now, 1) && l.all.AllowN(now, 1)
+}
+
+// network is what one sender can be expected to have of addresses: a /64 of IPv6.
+func network(source string) string {
+	a, err := netip.ParseAddr(source)
+	if err != nil || a.Unmap().Is4() {
+		return source
+	}
+	p, err := a.WithZone("").Prefix(64)
+	if err != nil {
+		return source
+	}
+	return p.String()
 }
