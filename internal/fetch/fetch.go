@@ -51,6 +51,8 @@ func New(allow []string, roots *tls.Config) *Client {
 			TLSHandshakeTimeout: Timeout,
 			DisableKeepAlives:   true,
 			ForceAttemptHTTP2:   true,
+
+			MaxResponseHeaderBytes: 64 << 10,
 		},
 	}
 	return c
@@ -101,14 +103,39 @@ func (c *Client) dial(ctx context.Context, network, hostPort string) (net.Conn, 
 		return nil, fmt.Errorf("%s has no address", host)
 	}
 	if !slices.Contains(c.allow, hostPort) {
+		own, err := ownAddresses()
+		if err != nil {
+			return nil, err
+		}
 		for _, a := range addrs {
-			if !public(a.Unmap()) {
+			if !admitted(a, own) {
 				return nil, fmt.Errorf("%s: %w", hostPort, ErrRefused)
 			}
 		}
 	}
 	dialer := net.Dialer{Timeout: Timeout}
 	return dialer.DialContext(ctx, network, net.JoinHostPort(addrs[0].Unmap().String(), port))
+}
+
+// admitted says whether the server may ask an address that nobody named to it.
+func admitted(a netip.Addr, own []netip.Addr) bool {
+	a = a.Unmap().WithZone("")
+	return public(a) && !slices.Contains(own, a)
+}
+
+// ownAddresses are this machine's: what listens on a public one is still inside.
+func ownAddresses() ([]netip.Addr, error) {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, err
+	}
+	var own []netip.Addr
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			own = append(own, p.Addr().Unmap().WithZone(""))
+		}
+	}
+	return own, nil
 }
 
 // special are the ranges that are not the public internet, beyond those that
@@ -120,6 +147,7 @@ var special = []netip.Prefix{
 	netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("100::/64"),
 	netip.MustParsePrefix("2001::/23"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("2002::/16"),
 	netip.MustParsePrefix("3fff::/20"), netip.MustParsePrefix("5f00::/16"),
+	netip.MustParsePrefix("::/96"), netip.MustParsePrefix("fec0::/10"), // IPv4 inside IPv6, and site-local: old forms that systems still route
 }
 
 func public(a netip.Addr) bool {
