@@ -166,6 +166,7 @@ func opCreateTrainingJob() *shape.Operation {
 			{Name: "TrainingJobArn", GoName: "TrainingJobArn", TypeName: "TrainingJobArn", Location: shape.Body, Wire: "TrainingJobArn", Required: true},
 		}},
 		Errors:    []string{"ResourceNotFound", "ResourceInUse", "ResourceLimitExceeded"},
+		Advisory:  []string{"ProfilerConfig", "ProfilerRuleConfigurations", "DebugHookConfig", "DebugRuleConfigurations"},
 		NewInput:  func() any { return new(CreateTrainingJobInput) },
 		NewOutput: func() any { return new(CreateTrainingJobOutput) },
 	}
