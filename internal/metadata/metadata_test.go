@@ -342,3 +342,23 @@ func BenchmarkCredentials(b *testing.B) {
 		h.ServeHTTP(httptest.NewRecorder(), req)
 	}
 }
+
+// Of all requests from an address one alone has an answer.
+func FuzzRequests(f *testing.F) {
+	for _, s := range [][4]string{
+		{"GET", "/v2/credentials/x", "169.254.170.2", ""}, {"GET", "/v2/credentials/", "169.254.170.2:80", "10.0.0.10"},
+		{"POST", "/", "", ""}, {"GET", "/v2/credentials/%61", "169.254.170.2", ""},
+	} {
+		f.Add(s[0], s[1], s[2], s[3])
+	}
+	f.Fuzz(func(t *testing.T, method, target, name, forwarded string) {
+		r := newRig(t)
+		w := r.get("10.0.0.10", target, func(q *http.Request) {
+			q.Method, q.Host = method, name
+			q.Header.Set("X-Forwarded-For", forwarded)
+		})
+		if w.Code != http.StatusNotFound && target != r.path("mine") {
+			t.Errorf("%s %q: %d", method, target, w.Code)
+		}
+	})
+}
