@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"bawn.dev/internal/authz"
 )
@@ -58,6 +59,7 @@ func (d *Door) decide(ctx context.Context, c *Call, demand Demand) error {
 		},
 		Keys:      demand.Keys,
 		Granted:   demand.Granted,
+		Aside:     !strings.HasPrefix(demand.Action, c.service.Prefix+":"),
 		Origin:    c.origin,
 		Via:       c.via,
 		Region:    c.Region,

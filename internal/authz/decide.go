@@ -32,13 +32,17 @@ type Target struct {
 
 // A Question is one demand of one call.
 type Question struct {
-	Subject   *Subject
-	Action    string
-	Target    Target
-	Keys      policy.Context // keys that describe the request
-	Origin    *Origin        // nil for a forwarded call: network keys and endpoint policies do not apply again
-	Via       []string       // services that forwarded the call, first caller first
-	Granted   bool           // a grant of the resource allows it
+	Subject *Subject
+	Action  string
+	Target  Target
+	Keys    policy.Context // keys that describe the request
+	Origin  *Origin        // nil for a forwarded call: network keys and endpoint policies do not apply again
+	Via     []string       // services that forwarded the call, first caller first
+	Granted bool           // a grant of the resource allows it
+	// Aside marks a demand that is not for an action of the called service, such as
+	// iam:PassRole of CreateTrainingJob: an endpoint's policy is about the calls that
+	// come through it, and has no say.
+	Aside     bool
 	Region    string
 	Now       time.Time
 	UserAgent string
@@ -99,7 +103,7 @@ func (a *Authorizer) Gather(ctx context.Context, sn *store.Snapshot, q *Question
 			in.RCPs = resourceSide.RCPs
 		}
 	}
-	if q.Origin != nil && q.Origin.EndpointID != "" {
+	if q.Origin != nil && q.Origin.EndpointID != "" && !q.Aside {
 		if a.src.Endpoints == nil {
 			return nil, fmt.Errorf("authz: a call came through %s and nothing here knows endpoint policies", q.Origin.EndpointID)
 		}

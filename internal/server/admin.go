@@ -74,7 +74,7 @@ func command[In, Out any](do func(context.Context, In) (Out, error)) http.Handle
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		out, err := do(r.Context(), in)
+		out, err := do(context.WithValue(r.Context(), peerKey{}, r.RemoteAddr), in)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
@@ -127,7 +127,7 @@ func (s *Server) administered(ctx context.Context, name, operator string, parame
 	return s.store.Update(ctx, func(tx *store.Tx) error {
 		return s.trail.Append(tx, &trail.Record{
 			EventTime: s.now(), EventSource: "bawn", EventName: name, Region: s.cfg.Region, Account: s.cfg.AccountID,
-			UserIdentity: trail.UserIdentity{Type: "Operator", UserName: operator, AccountID: s.cfg.AccountID},
+			UserIdentity: trail.UserIdentity{Type: "Operator", PrincipalID: peerOf(ctx), UserName: operator, AccountID: s.cfg.AccountID},
 			EventType:    "BawnAdministration", ManagementEvent: true, ReadOnly: true, RequestParameters: raw,
 		})
 	})

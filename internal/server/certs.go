@@ -56,6 +56,7 @@ func serverCASpec(cfg config.Config) caSpec {
 func workloadCASpec(cfg config.Config) caSpec {
 	return caSpec{"workload-ca", "Bawn workload CA " + cfg.AccountID, "keys/workload-ca.pem", func(c *x509.Certificate) {
 		c.PermittedDNSDomains = []string{"amazonaws.com", "api.aws"}
+		c.ExcludedIPRanges = anyAddress // what is not constrained is permitted (RFC 5280, 4.2.1.10)
 	}}
 }
 

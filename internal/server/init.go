@@ -53,6 +53,35 @@ func makeDataDirs(cfg config.Config) error {
 			return err
 		}
 	}
+	info, err := os.Stat(cfg.Data)
+	if err != nil {
+		return err
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); !ok || int(st.Uid) != os.Geteuid() {
+		return fmt.Errorf("%s belongs to another user, who could put keys of his own there", cfg.Data)
+	}
+	return nil
+}
+
+// checkDirectories refuses a data directory where others may put things: whoever
+// can exchange a file there owns all of it.
+func checkDirectories(cfg config.Config) error {
+	for _, dir := range []string{"", "keys", "blobs", "aws", "run"} {
+		path := cfg.Path(dir)
+		info, err := os.Lstat(path)
+		if dir == "" { // itself it may be reached by a link
+			info, err = os.Stat(path)
+		}
+		if err != nil {
+			return err
+		}
+		if !info.IsDir() {
+			return fmt.Errorf("%s is not a directory", path)
+		}
+		if info.Mode().Perm()&0o022 != 0 {
+			return fmt.Errorf("others may write to %s (mode %04o): chmod go-w it, and consider whether they did", path, info.Mode().Perm())
+		}
+	}
 	return nil
 }
 
@@ -101,6 +130,9 @@ func (s *Server) writeProfile(id, secret string) error {
 
 // lockDirectory keeps a second server off the same directory.
 func lockDirectory(cfg config.Config) (*os.File, error) {
+	if err := checkDirectories(cfg); err != nil {
+		return nil, err
+	}
 	f, err := os.OpenFile(cfg.Path("run", "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err

@@ -136,5 +136,5 @@ func (s *Server) adminListener() (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l, os.Chmod(path, 0o600)
+	return peerListener{l}, os.Chmod(path, 0o600)
 }

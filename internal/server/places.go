@@ -28,6 +28,7 @@ type places struct {
 		metadata.Minter
 	}
 	tls   *tls.Config
+	again func(vpcID string) // has a VPC applied once more
 	flows func(ctx context.Context, vpcID string, flows []fabric.FlowRecord) error
 	log   *slog.Logger
 
@@ -120,6 +121,7 @@ func (p *places) open(ctx context.Context, v *netmodel.VPC, here *place, addr ne
 			p.mu.Lock()
 			delete(here.servers, addr)
 			p.mu.Unlock()
+			p.again(v.ID)
 		}
 	}()
 	return nil

@@ -214,7 +214,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 	}
 	s.places = &places{
 		host: s.host, door: s.door, credentials: workloads{s.sagemaker}, tls: (&certificates{ca: s.workloadCA, now: s.now}).config(),
-		flows: s.deliverFlows, log: log,
+		again: s.ec2.Again, flows: s.deliverFlows, log: log,
 	}
 	return s, nil
 }

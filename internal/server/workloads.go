@@ -84,15 +84,21 @@ func (s *Server) s3Endpoint(ctx context.Context, vpc, _, networkInterface string
 	return nil, errors.New("server: the job's interface is not in its VPC")
 }
 
+// flowLogService is who assumes the roles of flow logs.
+const flowLogService = "vpc-flow-logs.amazonaws.com"
+
 // flowLogs delivers flow logs as the role that their owner named, as AWS does.
 type flowLogs struct{ server *Server }
 
 // Put implements ec2.LogSink.
 func (f flowLogs) Put(ctx context.Context, to ec2.LogDestination, lines []ec2.Line) error {
 	claim := api.Claim{Kind: api.KindRole, Account: to.Account, ID: to.RoleID, SessionName: "flow-logs"}
-	call, err := f.server.door.Begin(ctx, claim, "vpc-flow-logs.amazonaws.com")
+	call, err := f.server.door.Begin(ctx, claim, flowLogService)
 	if err != nil {
 		return err
+	}
+	if !call.Entity().Trusts(flowLogService, "arn:aws:ec2:"+f.server.cfg.Region+":"+to.Account+":vpc-flow-log/*", f.server.now()) {
+		return fmt.Errorf("the role %s does not trust %s", to.Role, flowLogService)
 	}
 	lines = slices.SortedStableFunc(slices.Values(lines), func(a, b ec2.Line) int { return a.Time.Compare(b.Time) })
 	in := &logs.PutLogEventsInput{LogGroupName: to.Group, LogStreamName: to.Stream}

@@ -1,0 +1,107 @@
+package server_test
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"bawn.dev/internal/config"
+	"bawn.dev/internal/server"
+	"bawn.dev/internal/server/servertest"
+	"bawn.dev/internal/trail"
+)
+
+// Who runs an administration command can say any name; his user id is the kernel's
+// word.
+func TestOperatorsAreRecordedAsTheKernelKnowsThem(t *testing.T) {
+	b := servertest.Start(t)
+	ctx := context.Background()
+	var lines []server.AuditLine
+	if err := server.AskRunning(ctx, b.Config, "/audit", server.AuditRequest{Operator: "somebody-else"}, &lines); err != nil {
+		t.Fatal(err)
+	}
+	page, err := b.Trail().Find(ctx, trail.Query{Account: b.Config.AccountID, EventName: "Audit"})
+	if err != nil || len(page.Entries) != 1 {
+		t.Fatalf("%d records, %v", len(page.Entries), err)
+	}
+	if got, want := page.Entries[0].Record.UserIdentity.PrincipalID, fmt.Sprintf("uid-%d", os.Getuid()); got != want {
+		t.Errorf("recorded %q, not %q", got, want)
+	}
+}
+
+// Whoever may put files into the data directory owns what it protects.
+func TestDirectoriesThatOthersMayWriteToAreRefused(t *testing.T) {
+	log := slog.New(slog.DiscardHandler)
+	cfg := config.Config{
+		Fixed:  config.Fixed{AccountID: config.DefaultAccountID, Region: config.DefaultRegion},
+		Data:   filepath.Join(t.TempDir(), "data"),
+		Listen: "127.0.0.1:0",
+	}
+	if err := os.Mkdir(cfg.Data, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(cfg.Data, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Init(context.Background(), cfg, log); err == nil {
+		t.Fatal("initialized where everybody may write")
+	}
+	if err := os.Chmod(cfg.Data, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Init(context.Background(), cfg, log); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{"keys", "blobs", "aws", "run"} {
+		if err := os.Chmod(cfg.Path(dir), 0o720); err != nil {
+			t.Fatal(err)
+		}
+		if s, err := server.Open(context.Background(), cfg, log); err == nil {
+			s.Close()
+			t.Errorf("opened although others may write to %s", dir)
+		}
+		if err := os.Chmod(cfg.Path(dir), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Rename(cfg.Path("keys"), cfg.Path("elsewhere")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("elsewhere", cfg.Path("keys")); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := server.Open(context.Background(), cfg, log); err == nil {
+		s.Close()
+		t.Error("opened although keys is a link")
+	}
+}
+
+// The workload CA speaks for AWS's names; a certificate of it for an address would
+// be one for anything.
+func TestWorkloadCACertifiesNoAddress(t *testing.T) {
+	b := servertest.Start(t)
+	text, err := os.ReadFile(b.Config.Path("keys", "workload-ca.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(text)
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, addr := range []string{"192.0.2.1", "2001:db8::1"} {
+		excluded := false
+		for _, r := range cert.ExcludedIPRanges {
+			excluded = excluded || r.Contains(net.ParseIP(addr))
+		}
+		if !excluded {
+			t.Errorf("it may certify %s", addr)
+		}
+	}
+}
