@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"bawn.dev/internal/driver"
@@ -62,10 +63,10 @@ func (c *hostCmd) Run(ctx context.Context) error {
 		return err
 	}
 	able := machine.Capabilities()
-	for _, missing := range [][]string{able.Network, able.Volumes, able.Sandbox} {
-		for _, sentence := range missing {
-			log.Warn("refused on this machine", "because", sentence)
-		}
+	missing := slices.Concat(able.Network, able.Volumes, able.Sandbox)
+	slices.Sort(missing)
+	for _, sentence := range slices.Compact(missing) {
+		log.Warn("refused on this machine", "because", sentence)
 	}
 	log.Info("host ready", "data", c.Data, "user", uid, "isolated", able.Isolated, "version", version())
 	return server.Serve(ctx)

@@ -6,10 +6,31 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
+
+// makeDir makes the directory of sockets for user, unless it is there. Only a
+// directory in which nobody else can rename what is ours is safe to make it in:
+// what is given away by name must be what was made.
+func makeDir(dir string, user int) error {
+	if _, err := os.Lstat(dir); err == nil {
+		return nil
+	}
+	var st unix.Stat_t
+	if err := unix.Lstat(filepath.Dir(dir), &st); err != nil {
+		return err
+	}
+	if int(st.Uid) != os.Geteuid() || st.Mode&0o022 != 0 && st.Mode&unix.S_ISVTX == 0 {
+		return fmt.Errorf("%s is missing, and whose its parent is could exchange it: make it first", dir)
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	return os.Lchown(dir, user, -1)
+}
 
 // open makes a socket, mode 0600, that belongs to user, in place of an older one.
 //

@@ -35,3 +35,29 @@ func TestGiveNothingElse(t *testing.T) {
 		t.Errorf("it belongs to %d now", uid)
 	}
 }
+
+func TestMakeDir(t *testing.T) {
+	for _, tt := range []struct {
+		uid  int
+		mode os.FileMode
+		ok   bool
+	}{
+		{0, 0o700, true}, {0, 0o770 | os.ModeSticky, true}, {0, 0o770, false}, {65534, 0o700, false}, {65534, 0o777 | os.ModeSticky, false},
+	} {
+		parent := t.TempDir()
+		if err := os.Chown(parent, tt.uid, -1); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(parent, tt.mode); err != nil {
+			t.Fatal(err)
+		}
+		dir := filepath.Join(parent, "run")
+		if err := makeDir(dir, 65534); (err == nil) != tt.ok {
+			t.Errorf("in a directory of %d with %v: %v", tt.uid, tt.mode, err)
+		}
+		info, err := os.Lstat(dir)
+		if (err == nil) != tt.ok || tt.ok && (info.Sys().(*syscall.Stat_t).Uid != 65534 || info.Mode().Perm() != 0o700) {
+			t.Errorf("in a directory of %d with %v there is %v, %v", tt.uid, tt.mode, info, err)
+		}
+	}
+}

@@ -84,11 +84,7 @@ func Listen(c ServerConfig) (*Server, error) {
 		return nil, errors.New("host: want a data directory, a user, a machine and a log")
 	}
 	dir := filepath.Join(c.Data, "run")
-	if err := os.Mkdir(dir, 0o700); err == nil {
-		if err := os.Lchown(dir, c.User, -1); err != nil {
-			return nil, fmt.Errorf("host: %w", err)
-		}
-	} else if !errors.Is(err, os.ErrExist) {
+	if err := makeDir(dir, c.User); err != nil {
 		return nil, fmt.Errorf("host: %w", err)
 	}
 	s := &Server{config: c}
