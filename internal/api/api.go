@@ -50,8 +50,9 @@ const (
 var ErrGone = authz.ErrGone
 
 // ErrAgain asks the pipeline to look once more on a fresh snapshot, because what
-// the call needs came into being, or went away, just now. A resolve step or the
-// handler of a read may return it.
+// the call needs came into being, or went away, just now, or because it was waited
+// for without holding one. A resolve step, the handler of a read and the prepare
+// step of a write that does not stream may return it.
 var ErrAgain = errors.New("api: look again")
 
 // A Resource is what an operation acts on, as a decision needs it.

@@ -121,7 +121,14 @@ func (d *Door) run(ctx context.Context, c *Call) (any, error) {
 			return out, nil
 		}
 		if finish == nil || !c.op.streams {
-			if finish, err = c.op.prepare(ctx, c, c.in, resource); err != nil {
+			finish, err = c.op.prepare(ctx, c, c.in, resource)
+			if errors.Is(err, ErrAgain) && !c.op.streams {
+				if err := c.renew(ctx); err != nil {
+					return nil, d.refuse(ctx, c, err)
+				}
+				continue
+			}
+			if err != nil {
 				return nil, d.refuse(ctx, c, err)
 			}
 		}

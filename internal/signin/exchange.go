@@ -62,7 +62,7 @@ func (s *Service) exchange(ctx context.Context, c *api.Call, in *oidc.CreateToke
 			return nil, refused("InvalidScopeException", "The application has no scope "+scope+".")
 		}
 	}
-	t, issuer, err := s.verify(ctx, in.Assertion, app.Issuers)
+	t, issuer, err := s.verify(ctx, in.Assertion, app.Issuers, c.Release)
 	if err != nil {
 		return nil, err
 	}

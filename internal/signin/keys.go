@@ -35,16 +35,20 @@ type issuerKeys struct {
 	issuers map[string]*published
 }
 
+// published is what one issuer last answered.
 type published struct {
-	mu   sync.Mutex
-	read time.Time
-	keys []jose.JSONWebKey
+	asking sync.Mutex // held while the issuer is asked: one question at a time
+
+	mu     sync.Mutex
+	asked  time.Time
+	failed error     // of the last question
+	read   time.Time // when keys were answered
+	keys   []jose.JSONWebKey
 }
 
-// find answers the issuer's key with an id; with its only key when the token names
-// none.
-func (k *issuerKeys) find(ctx context.Context, issuer, id string) (*jose.JSONWebKey, error) {
+func (k *issuerKeys) of(issuer string) *published {
 	k.mu.Lock()
+	defer k.mu.Unlock()
 	p := k.issuers[issuer]
 	if p == nil {
 		if len(k.issuers) >= maxIssuers {
@@ -53,25 +57,52 @@ func (k *issuerKeys) find(ctx context.Context, issuer, id string) (*jose.JSONWeb
 		p = &published{}
 		k.issuers[issuer] = p
 	}
-	k.mu.Unlock()
+	return p
+}
 
+// find answers the issuer's key with an id; with its only key when the token names
+// none. Where the issuer must be asked it calls wait first, for an issuer takes
+// what time it likes, and says so.
+func (k *issuerKeys) find(ctx context.Context, issuer, id string, wait func()) (key *jose.JSONWebKey, waited bool, err error) {
+	p := k.of(issuer)
+	if key, known, err := p.look(id, k.now()); known {
+		return key, false, err
+	}
+	wait()
+	p.asking.Lock()
+	defer p.asking.Unlock()
+	if key, known, err := p.look(id, k.now()); known { // somebody else has asked meanwhile
+		return key, true, err
+	}
+	keys, err := k.read(ctx, issuer)
+	p.learn(keys, err, k.now())
+	key, _, err = p.look(id, k.now())
+	return key, true, err
+}
+
+// look answers from what is known, unless the issuer must be asked. A failure is
+// believed for a while too, lest everybody wait for an issuer that is down.
+func (p *published) look(id string, now time.Time) (key *jose.JSONWebKey, known bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	age := k.now().Sub(p.read)
-	if key := p.pick(id); key != nil && age < keysFresh {
-		return key, nil
+	if key := p.pick(id); key != nil && now.Sub(p.read) < keysFresh {
+		return key, true, nil
 	}
-	if p.read.IsZero() || age >= keysAgain {
-		keys, err := k.read(ctx, issuer)
-		if err != nil {
-			return nil, err
-		}
-		p.keys, p.read = keys, k.now()
+	if err = p.failed; err == nil {
+		err = errNoKey
 	}
-	if key := p.pick(id); key != nil {
-		return key, nil
+	return nil, !p.asked.IsZero() && now.Sub(p.asked) < keysAgain, err
+}
+
+// learn takes an answer. A failure leaves what was read before for as long as it is
+// fresh.
+func (p *published) learn(keys []jose.JSONWebKey, err error, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked, p.failed = now, err
+	if err == nil {
+		p.keys, p.read = keys, now
 	}
-	return nil, errNoKey
 }
 
 func (p *published) pick(id string) *jose.JSONWebKey {

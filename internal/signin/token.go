@@ -38,8 +38,9 @@ type token struct {
 
 // verify checks an assertion against the issuers that an application trusts: the
 // signature by a key that the issuer publishes, issuer and audience exactly, times,
-// and that there is an id to be used once.
-func (s *Service) verify(ctx context.Context, raw string, issuers []api.TrustedIssuer) (*token, *api.TrustedIssuer, error) {
+// and that there is an id to be used once. When wait had to be called, the rest is
+// not looked at and the answer is api.ErrAgain.
+func (s *Service) verify(ctx context.Context, raw string, issuers []api.TrustedIssuer, wait func()) (*token, *api.TrustedIssuer, error) {
 	bad := func(why string) error { return refused("InvalidGrantException", "The assertion "+why+".") }
 	if raw == "" || len(raw) > maxAssertion {
 		return nil, nil, refused("InvalidRequestException", "assertion is missing or too long.")
@@ -59,12 +60,15 @@ func (s *Service) verify(ctx context.Context, raw string, issuers []api.TrustedI
 		return nil, nil, bad("comes from an issuer that the application does not trust")
 	}
 	issuer := &issuers[i]
-	key, err := s.keys.find(ctx, issuer.URL, jws.Signatures[0].Protected.KeyID)
+	key, waited, err := s.keys.find(ctx, issuer.URL, jws.Signatures[0].Protected.KeyID, wait)
 	if errors.Is(err, errNoKey) {
 		return nil, nil, bad("is signed with a key that its issuer does not publish")
 	}
 	if err != nil {
 		return nil, nil, refused("InvalidGrantException", "The issuer's keys could not be read: "+err.Error())
+	}
+	if waited {
+		return nil, nil, api.ErrAgain
 	}
 	if key.Algorithm != "" && key.Algorithm != jws.Signatures[0].Protected.Algorithm {
 		return nil, nil, bad("is signed with another algorithm than its key is for")
