@@ -105,6 +105,10 @@ func (s *Server) run(ctx context.Context, group *errgroup.Group, l net.Listener,
 // public is the front listener: one health page, and the door.
 func (s *Server) public(door http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// A browser may be led to an object by a presigned URL: what is stored there
+		// must not act in this origin's name.
+		w.Header().Set("Content-Security-Policy", "sandbox; default-src 'none'; frame-ancestors 'none'")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
 		unsigned := r.Header.Get("Authorization") == "" && r.URL.RawQuery == ""
 		if r.Method == http.MethodGet && r.URL.Path == "/healthz" && unsigned {
 			s.health(w)

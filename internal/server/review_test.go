@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"bawn.dev/internal/config"
@@ -102,6 +104,47 @@ func TestWorkloadCACertifiesNoAddress(t *testing.T) {
 		}
 		if !excluded {
 			t.Errorf("it may certify %s", addr)
+		}
+	}
+}
+
+// Whoever may store an object can store a page, and send somebody a presigned URL
+// of it. In her browser it must be inert.
+func TestStoredPagesAreInert(t *testing.T) {
+	b := servertest.Start(t)
+	url := strings.TrimSpace(b.Python(t, `
+s3 = client("s3")
+s3.create_bucket(Bucket="pages")
+s3.put_object(Bucket="pages", Key="p.html", Body=b"<script>alert(1)</script>", ContentType="text/html")
+print(s3.generate_presigned_url("get_object", Params={"Bucket": "pages", "Key": "p.html"}, ExpiresIn=600))
+`))
+	resp, err := b.Client(t).Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Fatal(resp.Status)
+	}
+	if csp := resp.Header.Get("Content-Security-Policy"); !strings.Contains(csp, "sandbox") || strings.Contains(csp, "allow-") {
+		t.Errorf("its policy is %q", csp)
+	}
+	if resp.Header.Get("X-Content-Type-Options") != "nosniff" {
+		t.Error("a browser may take it for something else")
+	}
+	// The URL is for reading: nothing else can be done with it.
+	for _, method := range []string{http.MethodPut, http.MethodDelete, http.MethodHead, http.MethodPost, http.MethodOptions} {
+		req, err := http.NewRequest(method, url, strings.NewReader(""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := b.Client(t).Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode < 400 {
+			t.Errorf("%s with a URL for GET answers %s", method, resp.Status)
 		}
 	}
 }
