@@ -95,7 +95,7 @@ const (
 )
 
 func (s *Service) sealRequest(j *job, in *shape.CreateTrainingJobInput) error {
-	plain, err := json.Marshal(in, json.Deterministic(true))
+	plain, err := json.Marshal(in, json.Deterministic(true), json.FormatNilSliceAsNull(true), json.FormatNilMapAsNull(true))
 	if err != nil {
 		return err
 	}

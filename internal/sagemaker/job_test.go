@@ -3,6 +3,7 @@ package sagemaker
 import (
 	"archive/tar"
 	"compress/gzip"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -321,7 +322,7 @@ func TestRoleWithoutPermission(t *testing.T) {
 
 // Keys are names, and names of files only if they can be.
 func TestKeysThatAreNoFiles(t *testing.T) {
-	for i, key := range []string{"train/../escape", "train//double", "train/a/./b", "train/nl\nx"} {
+	for i, key := range []string{"train/../escape", "train//double", "train/a/./b", "train/nl\nx", "train/."} {
 		h := newHouse(t, only(train))
 		h.put(key, "x")
 		h.finish(h.create(h.request(fmt.Sprint("key", i))))
@@ -378,6 +379,57 @@ func TestKeyDisabled(t *testing.T) {
 	if !h.machine.locked["sealed"] {
 		t.Error("the volume was not locked")
 	}
+}
+
+// A key that is turned off while data is brought, or taken, breaks that off.
+func TestKeyDisabledWhileBytesFlow(t *testing.T) {
+	for _, name := range []string{"staging", "uploading"} {
+		h := newHouse(t, only(train))
+		key := h.newKey()
+		h.grantKey(key.Arn)
+		in := h.request(name)
+		in.ResourceConfig.VolumeKmsKeyId = key.KeyId
+		id := h.create(in)
+		h.service.Machines = &slow{h.machine, name == "staging", func() {
+			call[kmsshape.DisableKeyOutput](h, h.admin, "kms:DisableKey", &kmsshape.DisableKeyInput{KeyId: key.KeyId})
+		}}
+		h.finish(id)
+		h.ended(name, shape.TrainingJobStatusFailed, shape.SecondaryStatusFailed, "DisabledException")
+		if !h.machine.locked[name] || !h.machine.removed[name] {
+			t.Errorf("%s: the volume was not locked", name)
+		}
+	}
+}
+
+// slow is a machine whose files never come to their end.
+type slow struct {
+	Machines
+	put    bool
+	begins func()
+}
+
+func (s *slow) Put(ctx context.Context, id, path string, r io.Reader) error {
+	if !s.put || !strings.Contains(path, "/data/") {
+		return s.Machines.Put(ctx, id, path, r)
+	}
+	s.begins()
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (s *slow) Archive(ctx context.Context, id, dir string) (io.ReadCloser, error) {
+	if dir != volumeModel {
+		return s.Machines.Archive(ctx, id, dir)
+	}
+	s.begins()
+	return io.NopCloser(until{ctx}), nil
+}
+
+type until struct{ context.Context }
+
+func (u until) Read([]byte) (int, error) {
+	<-u.Done()
+	return 0, u.Err()
 }
 
 // grantKey lets the execution role use a key through the service.

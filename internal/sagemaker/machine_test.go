@@ -17,6 +17,7 @@ import (
 	"bawn.dev/internal/driver"
 	"bawn.dev/internal/driver/drivertest"
 	"bawn.dev/internal/driver/fake"
+	"bawn.dev/internal/ec2"
 	"bawn.dev/internal/host"
 	"bawn.dev/internal/image"
 	"bawn.dev/internal/spec"
@@ -334,4 +335,9 @@ func (m *machine) Remove(ctx context.Context, id string) error {
 // restart is the machine's: what ran is gone, and nobody saw how.
 func (m *machine) restart() { m.fake.Crash() }
 
-var _ Machines = (*machine)(nil)
+// What a server connects must fit.
+var (
+	_ Machines = (*machine)(nil)
+	_ Machines = (*host.Client)(nil)
+	_ Network  = (*ec2.Service)(nil)
+)

@@ -153,7 +153,7 @@ func (w *worker) channel(ctx context.Context, j *job, ch *shape.Channel) error {
 
 // plain says whether a key can be a file's path below its channel as it stands.
 func plain(name string) bool {
-	return len(name) <= 1024 && !path.IsAbs(name) && path.Clean(name) == name && name != ".." &&
+	return len(name) <= 1024 && !path.IsAbs(name) && path.Clean(name) == name && name != "." && name != ".." &&
 		!strings.HasPrefix(name, "../") && !strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
 

@@ -210,7 +210,7 @@ func (w *worker) prepare(ctx context.Context, j *job) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := w.stage(ctx, j, in); err != nil {
+	if err := w.guarded(ctx, j, func(ctx context.Context) error { return w.stage(ctx, j, in) }); err != nil {
 		return 0, err
 	}
 	return 0, w.move(ctx, j, stateChange, func(_ *store.Tx, j *job) error {
@@ -265,24 +265,6 @@ func (w *worker) watch(ctx context.Context, j *job) (time.Duration, error) {
 		})
 	}
 	return 0, internalError("the job's volume was locked")
-}
-
-// mayGoOn asks again, every few seconds, whether the role, the person and the key
-// of the volume are what the job needs. If not, the volume is locked at once.
-func (w *worker) mayGoOn(ctx context.Context, j *job) error {
-	now := time.Now()
-	if now.Sub(w.checked) < w.keys {
-		return nil
-	}
-	w.checked = now
-	key, err := w.openVolumeKey(ctx, j)
-	clear(key)
-	if f, ok := errors.AsType[*failure](err); ok {
-		if err := w.Machines.Lock(ctx, j.id); err != nil {
-			return errors.Join(err, errors.New("sagemaker: the volume of a job that may not go on is not locked: "+f.kind))
-		}
-	}
-	return err
 }
 
 // stopped ends a job that was stopped.

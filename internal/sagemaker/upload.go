@@ -59,17 +59,28 @@ func (w *worker) upload(ctx context.Context, j *job) error {
 	if why, gone := strings.CutPrefix(j.outcome, string(lost)); gone {
 		return internalError("the sandbox of the job ended, and not by the job's doing%s. Please try again.", why)
 	}
-	if err := w.mayGoOn(ctx, j); err != nil {
-		return err
-	}
-	if err := w.drain(ctx, j); err != nil {
-		return err
-	}
 	in, err := w.openRequest(j)
 	if err != nil {
 		return err
 	}
-	err = w.archive(ctx, j, in.OutputDataConfig, volumeOutput+"/data", "output.tar.gz", true)
+	if err := w.guarded(ctx, j, func(ctx context.Context) error { return w.take(ctx, j, in) }); err != nil {
+		return err
+	}
+	switch outcome(j.outcome) {
+	case stopped:
+		return w.stopped(ctx, j)
+	case timedOut:
+		return w.end(ctx, j, shape.TrainingJobStatusStopped, shape.SecondaryStatusMaxRuntimeExceeded, nil)
+	}
+	return w.end(ctx, j, shape.TrainingJobStatusCompleted, shape.SecondaryStatusCompleted, nil)
+}
+
+// take does the taking.
+func (w *worker) take(ctx context.Context, j *job, in *shape.CreateTrainingJobInput) error {
+	if err := w.drain(ctx, j); err != nil {
+		return err
+	}
+	err := w.archive(ctx, j, in.OutputDataConfig, volumeOutput+"/data", "output.tar.gz", true)
 	if code, failed := strings.CutPrefix(j.outcome, string(failedWith)); failed || outcome(j.outcome) == outOfMemory {
 		if _, ours := errors.AsType[*failure](err); err != nil && !ours {
 			return err
@@ -82,20 +93,10 @@ func (w *worker) upload(ctx context.Context, j *job) error {
 	if err := w.archive(ctx, j, in.OutputDataConfig, volumeModel, "model.tar.gz", false); err != nil {
 		return err
 	}
-	err = w.move(ctx, j, "TrainingJobModelUploaded", func(_ *store.Tx, j *job) error {
+	return w.move(ctx, j, "TrainingJobModelUploaded", func(_ *store.Tx, j *job) error {
 		j.model = artifact(in.OutputDataConfig, j, "model.tar.gz")
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	switch outcome(j.outcome) {
-	case stopped:
-		return w.stopped(ctx, j)
-	case timedOut:
-		return w.end(ctx, j, shape.TrainingJobStatusStopped, shape.SecondaryStatusMaxRuntimeExceeded, nil)
-	}
-	return w.end(ctx, j, shape.TrainingJobStatusCompleted, shape.SecondaryStatusCompleted, nil)
 }
 
 // algorithmError is the failure of a program that said so: with the text that it
