@@ -204,7 +204,7 @@ func (m *machine) job(args ...string) host.Order {
 		{Source: "model", Target: "/opt/ml/model"},
 		{Source: "output", Target: "/opt/ml/output"},
 	}
-	return host.Order{Spec: s, Key: make([]byte, 32)}
+	return host.Order{Spec: s, Key: []byte("thirty-two-bytes-of-a-volume-key")}
 }
 
 // run prepares, stages and starts a job.
