@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"bawn.dev/internal/authz"
@@ -100,6 +101,12 @@ func (c *Call) Trailer(name string) string {
 		return ""
 	}
 	return c.body.Trailer().Get(name)
+}
+
+// DeclaresTrailer says whether a trailing header of this name, in lower case, will
+// follow a streamed input.
+func (c *Call) DeclaresTrailer(name string) bool {
+	return c.body != nil && slices.Contains(c.body.Declared(), name)
 }
 
 // Size is the length in bytes that a streamed input states, or -1.

@@ -10,6 +10,7 @@ import (
 	"hash"
 	"hash/crc32"
 	"hash/crc64"
+	"strings"
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/shape/s3"
@@ -45,12 +46,16 @@ type check struct {
 	statedMD5 []byte
 }
 
-// newCheck reads which checksums an upload states.
-func newCheck(in *s3.PutObjectInput) (*check, error) {
+// newCheck reads which checksums an upload states, or announces as a trailing
+// header. Not every SDK names the algorithm beside the announcement.
+func newCheck(in *s3.PutObjectInput, announced func(header string) bool) (*check, error) {
 	c := &check{algorithm: algorithms[0]}
 	stated := statedSums(in)
 	found := 0
 	for i, a := range algorithms {
+		if found == 0 && announced(strings.ToLower(a.header)) {
+			c.algorithm = a
+		}
 		if stated[i] == "" {
 			continue
 		}

@@ -60,7 +60,7 @@ func (s *Service) putObject(ctx context.Context, c *api.Call, in *s3.PutObjectIn
 	if size := c.Size(); size > maxObject {
 		return nil, tooLarge()
 	}
-	check, err := newCheck(in)
+	check, err := newCheck(in, c.DeclaresTrailer)
 	if err != nil {
 		return nil, err
 	}

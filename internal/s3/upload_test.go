@@ -177,8 +177,10 @@ for name, case in {
     refused(s3.get_object, "NoSuchKey", Bucket="data", Key="bad")
 status, text = upload("sha", content, b"x-amz-checksum-sha256:" + sha + b"\r\n", "x-amz-checksum-sha256", len(whole), **{"x-amz-sdk-checksum-algorithm": "SHA256"})
 assert status == 200, text
-# One that was not announced is not computed, and so must not pass unchecked.
+# Announced, and not named beside that, as the SDK for Go does it.
 status, text = upload("unnamed", content, b"x-amz-checksum-sha256:" + sha + b"\r\n", "x-amz-checksum-sha256", len(whole))
+assert status == 200, text
+status, text = upload("unnamed-and-wrong", content, b"x-amz-checksum-sha256:" + sha[::-1] + b"\r\n", "x-amz-checksum-sha256", len(whole))
 assert status == 400, text
 
 # A body that is not the one whose hash was signed.

@@ -153,7 +153,7 @@ func (w *writer) flush(final bool) {
 		return
 	}
 	if w.sealed == nil {
-		w.sealed = make([]byte, 0, streamHeader+sealedChunk)
+		w.sealed = make([]byte, 0, streamHeader+len(w.plain)+chunkOverhead)
 	}
 	out := append(w.sealed[:0], w.header...)
 	w.header = nil

@@ -7,6 +7,7 @@ import (
 	"hash"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 )
 
@@ -22,12 +23,13 @@ type BodyOptions struct {
 // on bytes read before then must undo it on any other error. Where Size is known, its last bytes are held back until
 // the check, so that nobody can read that many bytes of another body. Errors of the body itself are *Error and stay.
 type Body struct {
-	src     io.Reader
-	close   io.Closer
-	size    int64
-	trailer http.Header
-	err     error
-	decoder *chunkReader
+	src      io.Reader
+	close    io.Closer
+	size     int64
+	declared []string
+	trailer  http.Header
+	err      error
+	decoder  *chunkReader
 }
 
 // Body decodes and checks the request's body; key is the SigningKey that Verify used (only signed chunks need it).
@@ -51,6 +53,7 @@ func (s *Signature) Body(r *http.Request, key []byte, o BodyOptions) (*Body, err
 	if err != nil {
 		return nil, err
 	}
+	b.declared = slices.Clone(trailers)
 	if s.Payload.Streaming() {
 		if b.size, err = decodedLength(r); err != nil {
 			return nil, err
@@ -93,6 +96,9 @@ func (b *Body) Close() error { return b.close.Close() }
 
 // Size is the decoded length in bytes that the request states, or -1 if it states none.
 func (b *Body) Size() int64 { return b.size }
+
+// Declared are the names of the trailing headers, in lower case, before they come.
+func (b *Body) Declared() []string { return b.declared }
 
 // Trailer returns the trailing headers, nil before io.EOF. They are exactly the names that x-amz-trailer declares.
 func (b *Body) Trailer() http.Header { return b.trailer }

@@ -39,7 +39,7 @@ type Store struct {
 }
 
 // maxIdle bounds the connections (with their caches) kept for later snapshots.
-const maxIdle = 32
+const maxIdle = 64
 
 // Open opens the database and makes the store's own tables.
 func Open(ctx context.Context, cfg Config) (*Store, error) {

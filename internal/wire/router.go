@@ -113,7 +113,7 @@ func (op *operation) claim() string {
 	case shape.Query, shape.EC2:
 		return "Action=" + op.Name + "&Version=" + s.APIVersion
 	case shape.JSON:
-		return s.TargetPrefix + "." + op.Name
+		return shortTarget(s) + "." + op.Name
 	}
 	return s.SigningName + " " + op.Method + " " + op.URI
 }
@@ -195,6 +195,12 @@ func firstOf(candidates []*service, protocols ...shape.Protocol) *service {
 	return nil
 }
 
+// shortTarget is the target prefix without the package that the older models put
+// before it: the SDKs for Go and Rust leave it out.
+func shortTarget(s *service) string {
+	return s.TargetPrefix[strings.LastIndexByte(s.TargetPrefix, '.')+1:]
+}
+
 func findTarget(m *Match, req *http.Request, candidates []*service, targets []string) (*operation, error) {
 	unknown := func() error { return m.service.dialect.unknownOperation(targets[0]) }
 	if len(targets) != 1 || req.Method != http.MethodPost || req.URL.Path != "/" && req.URL.Path != "" || req.URL.RawQuery != "" {
@@ -209,7 +215,7 @@ func findTarget(m *Match, req *http.Request, candidates []*service, targets []st
 		prefix, name = targets[0][:dot], targets[0][dot+1:]
 	}
 	for _, s := range candidates {
-		if s.Protocol == shape.JSON && s.TargetPrefix == prefix {
+		if s.Protocol == shape.JSON && (prefix == s.TargetPrefix || prefix == shortTarget(s)) {
 			m.service = s
 			if op := s.operations[name]; op != nil {
 				return op, nil
