@@ -15,14 +15,16 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"golang.org/x/sys/unix"
 
 	"bawn.dev/internal/fabric"
 	"bawn.dev/internal/netmodel"
 )
 
 // Client is the server's side of the door. Its methods may be called concurrently;
-// each fails with [ErrUnavailable] while no host runs, and works again once one
-// does. No state is kept between calls.
+// each fails with [ErrUnavailable] while no host runs, or when it dies before it has
+// answered (what was asked for may then be done or not: ask again), and works again
+// once one does. No state is kept between calls.
 type Client struct {
 	dir  string
 	http *http.Client
@@ -37,12 +39,15 @@ func NewClient(data string) *Client {
 			return dial(ctx, c.dir, socketName, "unix")
 		},
 		DisableCompression: true,
-		MaxIdleConns:       8,
+		// A connection costs less than a request that was sent into one which a
+		// host that was killed had left.
+		DisableKeepAlives: true,
 	}}
 	return c
 }
 
-// Close drops idle connections.
+// Close lets go of what is open. Streams and listeners that were handed out are
+// their receivers'.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Capabilities says what the host can enforce.
@@ -208,6 +213,9 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 		var u *url.Error
 		if errors.As(err, &u) {
 			err = u.Err // the address says nothing
+		}
+		if ctx.Err() == nil && (errors.Is(err, io.EOF) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE)) {
+			err = errors.Join(ErrUnavailable, err)
 		}
 		return nil, err
 	}

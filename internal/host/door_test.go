@@ -120,7 +120,6 @@ func (d *door) hangUp() {
 	if err := <-d.ended; err != nil {
 		d.t.Error(err)
 	}
-	d.Close()
 }
 
 func (d *door) order(args ...string) host.Order {

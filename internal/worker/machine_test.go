@@ -113,7 +113,6 @@ func newMachine(t testing.TB) *machine {
 				t.Error(err)
 			}
 		}
-		m.Close()
 		if err := errors.Join(m.process.Process.Signal(syscall.SIGTERM), m.process.Wait()); err != nil {
 			t.Error(err)
 		}
@@ -191,7 +190,6 @@ func (m *machine) kill() {
 		m.t.Fatal(err)
 	}
 	_ = m.process.Wait() // killed, as it should be
-	m.Client.Close()
 }
 
 // job is an order for the job, with SageMaker's mounts.
