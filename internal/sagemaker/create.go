@@ -164,7 +164,7 @@ func (s *Service) mustBe(ctx context.Context, c *api.Call, name string) error {
 
 // createTrainingJob writes the job; Run does the rest.
 func (s *Service) createTrainingJob(ctx context.Context, c *api.Call, in *shape.CreateTrainingJobInput, r *request) (api.Commit[shape.CreateTrainingJobOutput], error) {
-	if !trusts(r.role, r.resource.ARN, c.Now) {
+	if !r.role.Trusts(principal, r.resource.ARN, c.Now) {
 		return nil, untrusted(in.RoleArn)
 	}
 	if err := s.able(ctx, in); err != nil {

@@ -21,6 +21,10 @@ func notServed(what string) *api.Error { return invalid("%s is not supported.", 
 
 func notFound() *api.Error { return invalid("Requested resource not found.") }
 
+func untrusted(role string) *api.Error {
+	return invalid("Could not assume role %s. Please ensure that the role exists and allows principal '%s' to assume the role.", role, principal)
+}
+
 // A failure ends a job. It is what FailureReason says.
 type failure struct {
 	kind string // "AlgorithmError", "ClientError", "InternalServerError"

@@ -2,8 +2,7 @@ package sagemaker
 
 import (
 	"context"
-	"crypto/subtle"
-	"net/netip"
+	"errors"
 	"time"
 
 	"bawn.dev/internal/api"
@@ -21,28 +20,10 @@ type Credentials struct {
 	RoleARN         string
 }
 
-// Workload is the id of the running job that has an address in a VPC and asks for
-// the path that only it was told; api.ErrGone for all else.
-func (s *Service) Workload(ctx context.Context, vpc string, address netip.Addr, path string) (string, error) {
-	sn, err := s.Door().Store.Snapshot(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer sn.Close()
-	j, err := s.jobWhere(sn, "vpc = ? AND address = ? AND phase = ?", vpc, address.String(), string(running))
-	if err != nil {
-		return "", err
-	}
-	if j == nil || subtle.ConstantTimeCompare([]byte(path), []byte(s.CredentialsPath(j.id))) != 1 {
-		return "", api.ErrGone
-	}
-	return j.id, nil
-}
-
 // Mint makes credentials of the job's role for its workload, on behalf of the job's
 // person, for an hour at most. That the job runs, that the role is there and trusts
 // the service, and that the person is present is looked up each time; what is not
-// so is api.ErrGone or a failure of the job.
+// so is api.ErrGone.
 func (s *Service) Mint(ctx context.Context, workloadID string) (Credentials, error) {
 	if s.Sessions == nil {
 		return Credentials{}, api.ErrGone
@@ -60,6 +41,9 @@ func (s *Service) Mint(ctx context.Context, workloadID string) (Credentials, err
 		return Credentials{}, api.ErrGone
 	}
 	if _, err := s.asRole(ctx, j, nil); err != nil {
+		if f, denied := errors.AsType[*failure](err); denied {
+			err = errors.Join(api.ErrGone, f)
+		}
 		return Credentials{}, err
 	}
 	claim := j.claim()

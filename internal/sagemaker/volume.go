@@ -29,7 +29,7 @@ func (s *Service) asRole(ctx context.Context, j *job, origin *api.Origin) (*api.
 	if err != nil {
 		return nil, err
 	}
-	if !trusts(c.Entity(), j.arn, door.Now()) {
+	if !c.Entity().Trusts(principal, j.arn, door.Now()) {
 		return nil, clientError("The execution role %s does not allow principal '%s' to assume it.", j.role, principal)
 	}
 	return c, nil

@@ -117,17 +117,16 @@ func TestCredentials(t *testing.T) {
 		t.Errorf("the CA bundle is %q", bundle)
 	}
 	address := h.job("minting").network.Interface.Address
-	got, err := h.service.Workload(t.Context(), h.vpc, address, path)
-	if err != nil || got != id {
+	if path != h.service.CredentialsPath(id) || path == h.service.CredentialsPath(id+"x") || len(path) < 64 {
+		t.Errorf("the path is %q", path)
+	}
+	if got, err := h.service.At(t.Context(), h.vpc, address); err != nil || got != id {
 		t.Errorf("%s: %v", got, err)
 	}
 	for name, ask := range map[string]func() (string, error){
-		"another path": func() (string, error) { return h.service.Workload(t.Context(), h.vpc, address, path[:len(path)-1]+"x") },
-		"no path":      func() (string, error) { return h.service.Workload(t.Context(), h.vpc, address, "") },
-		"another address": func() (string, error) {
-			return h.service.Workload(t.Context(), h.vpc, netip.MustParseAddr("10.0.0.77"), path)
-		},
-		"another VPC": func() (string, error) { return h.service.Workload(t.Context(), "vpc-2", address, path) },
+		"another address": func() (string, error) { return h.service.At(t.Context(), h.vpc, netip.MustParseAddr("10.0.0.77")) },
+		"another VPC":     func() (string, error) { return h.service.At(t.Context(), "vpc-2", address) },
+		"no address":      func() (string, error) { return h.service.At(t.Context(), h.vpc, netip.Addr{}) },
 	} {
 		if got, err := ask(); !errors.Is(err, api.ErrGone) {
 			t.Errorf("%s: %s, %v", name, got, err)
@@ -139,11 +138,11 @@ func TestCredentials(t *testing.T) {
 	}
 	h.RemovePerson("ada")
 	h.admin.Person = nil
-	if _, err := h.service.Mint(t.Context(), id); err == nil {
-		t.Error("credentials for a person who was removed")
+	if _, err := h.service.Mint(t.Context(), id); !errors.Is(err, api.ErrGone) {
+		t.Errorf("credentials for a person who was removed: %v", err)
 	}
 	h.finish(id)
-	if _, err := h.service.Workload(t.Context(), h.vpc, address, path); !errors.Is(err, api.ErrGone) {
+	if _, err := h.service.At(t.Context(), h.vpc, address); !errors.Is(err, api.ErrGone) {
 		t.Errorf("after its end: %v", err)
 	}
 }
