@@ -31,6 +31,11 @@ import (
 var (
 	undeniable = []string{"sts:GetCallerIdentity"}
 	open       = []string{}
+	// advisory members are answered as disabled. None of them has to do with
+	// security: they are the SageMaker SDK's profiler and debugger.
+	advisory = map[string][]string{
+		"sagemaker:CreateTrainingJob": {"ProfilerConfig", "ProfilerRuleConfigurations", "DebugHookConfig", "DebugRuleConfigurations"},
+	}
 )
 
 func TestLiteralLists(t *testing.T) {
@@ -43,6 +48,9 @@ func TestLiteralLists(t *testing.T) {
 		}
 		if e.Open {
 			gotOpen = append(gotOpen, e.Name)
+		}
+		if !slices.Equal(e.Model.Advisory, advisory[e.Name]) {
+			t.Errorf("%s takes %v as advice, want %v", e.Name, e.Model.Advisory, advisory[e.Name])
 		}
 	}
 	if !slices.Equal(gotUndeniable, undeniable) {

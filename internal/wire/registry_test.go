@@ -3,6 +3,7 @@ package wire
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -56,6 +57,9 @@ func TestNoOperationIgnoresAnything(t *testing.T) {
 				refused = append(refused, shape.Refused{Name: "X-Amz-Nonsense", Location: place, Wire: "X-Amz-Nonsense"})
 			}
 			for _, r := range refused {
+				if slices.Contains(op.Advisory, r.Name) {
+					continue // answered as disabled: TestAdvisoryMembersAreIgnored
+				}
 				tried++
 				_, err := decode(t, router, saying(op, r.Location, r.Wire), s.SigningName)
 				e := (*Error)(nil)
