@@ -17,6 +17,7 @@ import (
 	"bawn.dev/internal/host"
 	iamshape "bawn.dev/internal/shape/iam"
 	kmsshape "bawn.dev/internal/shape/kms"
+	logshape "bawn.dev/internal/shape/logs"
 	s3shape "bawn.dev/internal/shape/s3"
 	shape "bawn.dev/internal/shape/sagemaker"
 	"bawn.dev/internal/store"
@@ -471,4 +472,36 @@ func TestWhatTheMachineLacks(t *testing.T) {
 	h.ended("before", shape.TrainingJobStatusFailed, shape.SecondaryStatusFailed, "There is no runsc.")
 	h.service.Machines = nil
 	refused(h, h.admin, h.request("none"), "ValidationException", "`bawn host` does not run")
+}
+
+// Every line arrives, once and in order, however many there are.
+func TestManyLines(t *testing.T) {
+	const n = 2*maxLines + 500
+	h := newHouse(t, only(func(p drivertest.Process, _ string) int {
+		for i := range n {
+			fmt.Fprintf(p.Stdout, "line %d\n", i)
+		}
+		return 0
+	}))
+	h.finish(h.create(h.request("talkative")))
+	lines := h.log(h.job("talkative"))
+	if len(lines) != n || lines[n-1] != fmt.Sprint("line ", n-1) {
+		t.Fatalf("%d lines of %d arrived", len(lines), n)
+	}
+}
+
+// Lines that the log service may not seal are given up at the end, with a record; the
+// job is not lost with them.
+func TestLogRefused(t *testing.T) {
+	h := newHouse(t, only(train))
+	key := call[kmsshape.CreateKeyOutput](h, h.admin, "kms:CreateKey", &kmsshape.CreateKeyInput{Policy: document(
+		`{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` + apitest.Account + `:root"},"Action":"kms:*","Resource":"*"},
+		 {"Effect":"Allow","Principal":{"Service":"logs.` + apitest.Region + `.amazonaws.com"},"Action":"kms:*","Resource":"*"}`)}).KeyMetadata
+	call[logshape.CreateLogGroupOutput](h, h.admin, "logs:CreateLogGroup", &logshape.CreateLogGroupInput{LogGroupName: logGroup, KmsKeyId: key.Arn})
+	call[kmsshape.DisableKeyOutput](h, h.admin, "kms:DisableKey", &kmsshape.DisableKeyInput{KeyId: key.KeyId})
+	h.finish(h.create(h.request("silenced")))
+	h.ended("silenced", shape.TrainingJobStatusCompleted, shape.SecondaryStatusCompleted, "")
+	if len(h.Records(t, apitest.Account, "TrainingJobLogUndelivered")) != 1 {
+		t.Error("that lines were given up is not recorded")
+	}
 }
