@@ -21,6 +21,7 @@ type order struct {
 	isolated bool
 	instance string
 	seconds  int
+	who      string // ada, if empty
 	role     string
 	key      string // of the volume
 	image    string
@@ -82,11 +83,14 @@ func (h *house) request(name string, o order) args {
 	return in
 }
 
-// try asks for a job, as ada.
+// try asks for a job.
 func (h *house) try(t testing.TB, o order) (name string, _ *refusal) {
 	t.Helper()
 	name = fmt.Sprintf("job-%d", jobs.Add(1))
-	return name, h.call(t, "ada", "sagemaker", "create_training_job", h.request(name, o), nil)
+	if o.who == "" {
+		o.who = "ada"
+	}
+	return name, h.call(t, o.who, "sagemaker", "create_training_job", h.request(name, o), nil)
 }
 
 func (h *house) start(t testing.TB, o order) string {

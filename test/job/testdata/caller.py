@@ -52,6 +52,16 @@ def enter(who, person, role):
     return {}
 
 
+def hire(name):
+    """One more person who may enter."""
+    state, store = sample.load(), client("admin", "sso-admin").list_instances()["Instances"][0]["IdentityStoreId"]
+    user = client("admin", "identitystore").create_user(
+        IdentityStoreId=store, UserName=name, DisplayName=name, Name={"GivenName": name, "FamilyName": "Example"},
+        Emails=[{"Value": f"{name}@example.org", "Type": "work", "Primary": True}])["UserId"]
+    sample.Raw("sso").sso("CreateApplicationAssignment", ApplicationArn=state["app"], PrincipalId=user, PrincipalType="USER")
+    return {"IdentityStoreId": store, "UserId": user}
+
+
 def assume(who, role):
     become(who, client("admin", "sts").assume_role(RoleArn=role, RoleSessionName=who)["Credentials"])
     return {}
@@ -66,7 +76,7 @@ for line in sys.stdin:
     ask = json.loads(line)
     try:
         if "do" in ask:
-            said = {"ok": {"people": people, "enter": enter, "assume": assume, "use": use}[ask["do"]](**ask["args"])}
+            said = {"ok": {"people": people, "hire": hire, "enter": enter, "assume": assume, "use": use}[ask["do"]](**ask["args"])}
         else:
             said = {"ok": getattr(client(ask["who"], ask["service"]), ask["operation"])(**ask["args"])}
     except botocore.exceptions.ClientError as e:

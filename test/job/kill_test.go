@@ -1,0 +1,132 @@
+package job
+
+import (
+	"fmt"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// restart kills what of the two is named and starts it again.
+func (h *house) restart(t *testing.T, server, worker bool) {
+	t.Helper()
+	h.kill(server, worker)
+	h.startAgain(t, server, worker)
+}
+
+func (h *house) kill(server, worker bool) {
+	if server {
+		h.server.stop(syscall.SIGKILL)
+	}
+	if worker {
+		h.worker.stop(syscall.SIGKILL)
+	}
+}
+
+func (h *house) startAgain(t *testing.T, server, worker bool) {
+	t.Helper()
+	if worker {
+		if err := h.startHost(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if server {
+		if err := h.startServer(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// fsck runs Bawn's own check of everything.
+func (h *house) fsck(t *testing.T) {
+	t.Helper()
+	out, err := exec.Command(h.binary(), "fsck", "--data", h.data).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), " 0 problems") {
+		t.Errorf("fsck: %v: %s", err, out)
+	}
+}
+
+func (h *house) survivor(steps int, linger string) order {
+	prefix := fmt.Sprintf("survivor-%d", jobs.Add(1))
+	return order{program: "survivor.py", place: &h.first, hyper: map[string]string{
+		"bucket": bucket, "prefix": prefix, "steps": fmt.Sprint(steps), "linger": linger}}
+}
+
+// ranOnce makes sure that a survivor completed and was started no second time.
+func (h *house) ranOnce(t *testing.T, name string, o order) {
+	t.Helper()
+	s := h.completed(t, name)
+	starts := map[string]bool{}
+	for _, l := range h.lines(t, name) {
+		if id, ok := strings.CutPrefix(l, "START "); ok {
+			starts[id] = true
+		}
+	}
+	var list struct{ Contents []struct{ Key string } }
+	h.must(t, "admin", "s3", "list_objects_v2", args{"Bucket": bucket, "Prefix": o.hyper["prefix"] + "/started-"}, &list)
+	if len(starts) != 1 || len(list.Contents) != 1 {
+		t.Errorf("%s was started %d times by its log, and %d times by what it wrote", name, len(starts), len(list.Contents))
+	}
+	if want := "s3://" + bucket + "/models/" + name + "/output/model.tar.gz"; s.ModelArtifacts.S3ModelArtifacts != want {
+		t.Errorf("the model is at %q", s.ModelArtifacts.S3ModelArtifacts)
+	}
+	var head struct{ ContentLength int64 }
+	h.must(t, "admin", "s3", "head_object", args{"Bucket": bucket, "Key": "models/" + name + "/output/model.tar.gz"}, &head)
+	if head.ContentLength == 0 {
+		t.Error("the model is empty")
+	}
+}
+
+// Either process, or both, killed while a job runs; and the job is none the wiser.
+func TestKilled(t *testing.T) {
+	h := open(t)
+	o := h.survivor(4, "0")
+	name := h.start(t, o)
+	h.says(t, name, "START ")
+	for n, which := range []struct{ server, worker bool }{{true, false}, {false, true}, {true, true}} {
+		h.restart(t, which.server, which.worker)
+		h.put(t, fmt.Sprintf("%s/step-%d", o.hyper["prefix"], n), "")
+		h.says(t, name, fmt.Sprintf("SAW %d", n))
+	}
+	h.put(t, o.hyper["prefix"]+"/step-3", "")
+	h.ranOnce(t, name, o)
+	h.fsck(t)
+}
+
+// Either, or both, killed when a job was accepted and nothing has run yet.
+func TestKilledAtOnce(t *testing.T) {
+	h := open(t)
+	for _, which := range []struct{ server, worker bool }{{true, false}, {false, true}, {true, true}} {
+		o := h.survivor(0, "0")
+		name := h.start(t, o)
+		h.restart(t, which.server, which.worker)
+		h.ranOnce(t, name, o)
+	}
+	h.fsck(t)
+}
+
+// What ends while nobody is there is reported when somebody is.
+func TestEndsUnattended(t *testing.T) {
+	h := open(t)
+	o := h.survivor(1, "3")
+	name := h.start(t, o)
+	h.says(t, name, "START ")
+	h.put(t, o.hyper["prefix"]+"/step-0", "")
+	h.says(t, name, "SAW 0")
+	if s := h.describe(t, name); s.SecondaryStatus != "Training" {
+		t.Fatalf("it is %s already", s.SecondaryStatus)
+	}
+	h.kill(true, true)
+	eventually(t, "the sandbox ends", func() bool {
+		for _, p := range h.processes() {
+			if strings.Contains(p, "--root=") { // of runsc
+				return false
+			}
+		}
+		return true
+	})
+	h.startAgain(t, true, true)
+	h.ranOnce(t, name, o)
+	h.fsck(t)
+}
