@@ -50,7 +50,7 @@ func (d *Door) authenticate(ctx context.Context, c *Call, r *http.Request, sig *
 	if c.model.StreamingIn {
 		limit = maxStream
 	}
-	body, err := sig.Body(r, key, sigv4.BodyOptions{MaxBytes: limit, AllowUnsigned: true})
+	body, err := sig.Body(r, key, sigv4.BodyOptions{MaxBytes: limit, AllowUnsigned: c.origin.TLS || c.origin.Loopback()})
 	if err != nil {
 		return nil, err
 	}
@@ -69,6 +69,9 @@ func (d *Door) credential(ctx context.Context, c *Call, sig *sigv4.Signature) (s
 	}
 	secret, claim, err := source.Credential(ctx, c.Snapshot, sig.AccessKeyID, sig.Token, c.Now)
 	if err != nil || secret == "" {
+		if err != nil && !errors.Is(err, ErrGone) && !errors.Is(err, ErrExpired) {
+			return nobody, Claim{}, err // ours, and to be logged
+		}
 		return nobody, Claim{}, errors.Join(err, ErrGone)
 	}
 	claim.AccessKeyID = sig.AccessKeyID

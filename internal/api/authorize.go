@@ -44,6 +44,9 @@ func (d *Door) authorize(ctx context.Context, c *Call) (any, error) {
 
 // decide answers nil, the resource's Missing, a refusal, or an error of ours.
 func (d *Door) decide(ctx context.Context, c *Call, demand Demand) error {
+	if c.op == nil {
+		return fmt.Errorf("api: %s is asked for outside an operation", demand.Action)
+	}
 	if !slices.Contains(c.op.actions, demand.Action) {
 		return fmt.Errorf("api: %s demands %s, which it did not declare", c, demand.Action)
 	}

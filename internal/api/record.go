@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -40,12 +41,12 @@ func (d *Door) hide(c *Call, err error) *Error {
 // record makes a call's outcome durable, with the records of the calls nested in
 // it; a nested call leaves that to the outer one.
 func (d *Door) record(ctx context.Context, c *Call, failure *Error) error {
-	r := c.event(failure, nil)
+	own := c.shared(c.event(failure, nil))
 	if c.parent != "" && c.pending != nil {
-		*c.pending = append(*c.pending, r)
+		*c.pending = append(*c.pending, own...)
 		return nil
 	}
-	if err := d.Store.Update(ctx, func(tx *store.Tx) error { return d.Trail.Append(tx, c.records(r)...) }); err != nil {
+	if err := d.Store.Update(ctx, func(tx *store.Tx) error { return d.Trail.Append(tx, c.records(own)...) }); err != nil {
 		return err
 	}
 	c.flushed()
@@ -54,11 +55,33 @@ func (d *Door) record(ctx context.Context, c *Call, failure *Error) error {
 
 // records are those that wait, and then this call's own. A nested write commits
 // its own at once, and those that waited with it.
-func (c *Call) records(own *trail.Record) []*trail.Record {
+func (c *Call) records(own []*trail.Record) []*trail.Record {
 	if c.pending == nil {
-		return []*trail.Record{own}
+		return own
 	}
-	return append((*c.pending)[:len(*c.pending):len(*c.pending)], own)
+	return append((*c.pending)[:len(*c.pending):len(*c.pending)], own...)
+}
+
+// shared is the record of a call and, if the call succeeded, its copies for the
+// trails of other accounts that own what it was about: an owner hears who came from
+// elsewhere.
+func (c *Call) shared(r *trail.Record) []*trail.Record {
+	all := []*trail.Record{r}
+	if r.ErrorCode != "" {
+		return all
+	}
+	for _, t := range c.touched {
+		if t.Account == "" || slices.ContainsFunc(all, func(x *trail.Record) bool { return x.Account == t.Account }) {
+			continue
+		}
+		if r.SharedEventID == "" {
+			r.SharedEventID = newID()
+		}
+		other := *r
+		other.EventID, other.Account = newID(), t.Account
+		all = append(all, &other)
+	}
+	return all
 }
 
 func (c *Call) flushed() {
@@ -126,9 +149,12 @@ func object(m map[string]any) jsontext.Value {
 	return raw
 }
 
+// maxRecorded is how many resources a record lists.
+const maxRecorded = 256
+
 func recordResources(rs []Resource, account string) []trail.Resource {
 	var out []trail.Resource
-	for _, r := range rs {
+	for _, r := range rs[:min(len(rs), maxRecorded)] {
 		owner := r.Account
 		if owner == "" {
 			owner = account

@@ -160,7 +160,7 @@ func (d *Door) commit(ctx context.Context, c *Call, finish commit) (any, error) 
 		if out, err = finish(tx); err != nil {
 			return err
 		}
-		return d.Trail.Append(tx, c.records(c.event(nil, out))...)
+		return d.Trail.Append(tx, c.records(c.shared(c.event(nil, out)))...)
 	})
 	if err != nil {
 		return nil, err

@@ -111,9 +111,10 @@ type Organization interface {
 }
 
 // Directory knows the people. It answers ErrGone for one who was removed or
-// disabled, or whose sessions were ended after signedIn.
+// disabled, whose sessions were ended after she signed in, or who came through an
+// application that is no longer there.
 type Directory interface {
-	Present(ctx context.Context, sn *store.Snapshot, userID string, signedIn time.Time) error
+	Present(ctx context.Context, sn *store.Snapshot, p *Person) error
 }
 
 // Endpoints knows the policies of VPC endpoints; each of them must allow.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"time"
 
 	"bawn.dev/internal/policy"
@@ -19,6 +20,12 @@ type Origin struct {
 	EndpointID string // vpce-…, when an endpoint's listener accepted it
 	VPC        string
 	VPCAccount string
+}
+
+// Loopback says whether the peer is on this very machine.
+func (o *Origin) Loopback() bool {
+	a, err := netip.ParseAddr(o.SourceIP)
+	return err == nil && o.EndpointID == "" && a.Unmap().IsLoopback()
 }
 
 // A Target is what an action is asked for.

@@ -43,7 +43,7 @@ func (a *Authorizer) Subject(ctx context.Context, sn *store.Snapshot, claim Clai
 		return nil, fmt.Errorf("authz: claim of kind %q", claim.Kind)
 	}
 	if p := claim.Person; p != nil {
-		if err := a.src.Directory.Present(ctx, sn, p.UserID, p.SignedIn); err != nil {
+		if err := a.src.Directory.Present(ctx, sn, p); err != nil {
 			return nil, err
 		}
 	}

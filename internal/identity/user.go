@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -252,14 +251,15 @@ func (s *Service) FindUser(_ context.Context, sn *store.Snapshot, path, value st
 }
 
 // Present implements authz.Directory.
-func (s *Service) Present(_ context.Context, sn *store.Snapshot, userID string, signedIn time.Time) error {
-	if _, err := sn.Version(userKey(userID)); err != nil {
+func (s *Service) Present(_ context.Context, sn *store.Snapshot, p *api.Person) error {
+	if _, err := sn.Versions(userKey(p.UserID), applicationKey(p.ApplicationARN)); err != nil {
 		return err
 	}
 	var enabled bool
 	var notBefore int64
-	err := sn.QueryRow(`SELECT enabled, not_before FROM identity_users WHERE id = ?`, userID).Scan(&enabled, &notBefore)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && (!enabled || signedIn.UnixMicro() < notBefore) {
+	err := sn.QueryRow(`SELECT enabled, not_before FROM identity_users
+		WHERE id = ? AND EXISTS (SELECT 1 FROM identity_applications WHERE arn = ?)`, p.UserID, p.ApplicationARN).Scan(&enabled, &notBefore)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && (!enabled || p.SignedIn.UnixMicro() < notBefore) {
 		return api.ErrGone
 	}
 	return err

@@ -31,6 +31,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+
+	"bawn.dev/internal/netlimit"
 )
 
 // Prefix begins the path; a token follows.
@@ -38,6 +40,9 @@ const Prefix = "/v2/credentials/"
 
 // MaxLife is the longest that credentials may live.
 const MaxLife = time.Hour
+
+// Connections bounds what may be open at once at the endpoint of one VPC.
+var Connections = netlimit.Limits{PerSource: 32, Total: 1024}
 
 // Credentials are those of a workload's execution role.
 type Credentials struct {

@@ -19,6 +19,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"bawn.dev/internal/metadata"
+	"bawn.dev/internal/netlimit"
 )
 
 const vpc = "vpc-1"
@@ -279,7 +280,7 @@ func TestHoarding(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := metadata.Bounded(inner)
+	l := netlimit.Listen(inner, metadata.Connections)
 	defer l.Close()
 	served := make(chan net.Conn, 1000)
 	go func() {

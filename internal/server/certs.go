@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"bawn.dev/internal/config"
@@ -164,6 +165,32 @@ func serverCertificate(cfg config.Config, ca *authority, now time.Time) (tls.Cer
 	return ca.issue(template, now)
 }
 
+// frontCertificate is the certificate of the front listener, made anew before it
+// expires.
+type frontCertificate struct {
+	cfg config.Config
+	ca  *authority
+	now func() time.Time
+
+	mu      sync.Mutex
+	current *tls.Certificate
+}
+
+// get implements tls.Config.GetCertificate.
+func (f *frontCertificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.current != nil && f.now().Before(f.current.Leaf.NotAfter.Add(-leafLife/3)) {
+		return f.current, nil
+	}
+	cert, err := serverCertificate(f.cfg, f.ca, f.now())
+	if err != nil {
+		return nil, err
+	}
+	f.current = &cert
+	return f.current, nil
+}
+
 // issue signs a server certificate with a fresh key.
 func (a *authority) issue(template *x509.Certificate, now time.Time) (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -178,7 +205,8 @@ func (a *authority) issue(template *x509.Certificate, now time.Time) (tls.Certif
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
+	leaf, err := x509.ParseCertificate(der)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, err
 }
 
 func serial() *big.Int {

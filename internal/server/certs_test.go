@@ -104,3 +104,23 @@ func TestEndpointNames(t *testing.T) {
 		t.Errorf("%d certificates are kept", len(c.issued))
 	}
 }
+
+// A server that runs for longer than a certificate lives goes on being trusted.
+func TestFrontCertificateIsRenewed(t *testing.T) {
+	front, _, cfg, _ := authorities(t)
+	now := time.Now()
+	f := &frontCertificate{cfg: cfg, ca: front, now: func() time.Time { return now }}
+	first, err := f.get(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(24 * time.Hour)
+	if again, err := f.get(nil); err != nil || again != first {
+		t.Errorf("a fresh certificate was not kept: %v", err)
+	}
+	now = now.Add(leafLife - 25*time.Hour)
+	renewed, err := f.get(nil)
+	if err != nil || renewed == first || !renewed.Leaf.NotAfter.After(now.Add(leafLife/2)) {
+		t.Errorf("a certificate near its end was not renewed: %v", err)
+	}
+}

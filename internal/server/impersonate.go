@@ -45,9 +45,6 @@ func (c *certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error)
 	if err != nil {
 		return nil, err
 	}
-	if cert.Leaf, err = x509.ParseCertificate(cert.Certificate[0]); err != nil {
-		return nil, err
-	}
 	if len(c.issued) >= maxNames || c.issued == nil {
 		c.issued = map[string]*tls.Certificate{}
 	}

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"bawn.dev/internal/api"
+	"bawn.dev/internal/netlimit"
 )
 
 // Bounds on what a connection may cost before anybody is known. Bodies have no
@@ -25,6 +26,10 @@ const (
 	grace         = 15 * time.Second
 )
 
+// frontConnections bounds what is open at the front. Clients of one machine, or
+// behind one address, share PerSource.
+var frontConnections = netlimit.Limits{PerSource: 1024, Total: 8192}
+
 // Serve listens until the context ends, then lets calls in progress finish. ready
 // is called once clients can connect.
 func (s *Server) Serve(ctx context.Context, ready func(addr string)) error {
@@ -32,16 +37,12 @@ func (s *Server) Serve(ctx context.Context, ready func(addr string)) error {
 	if err != nil {
 		return err
 	}
+	front = netlimit.Listen(front, frontConnections)
 	if !s.cfg.PlainHTTP {
-		cert, err := serverCertificate(s.cfg, s.ca, s.now())
-		if err != nil {
-			front.Close()
-			return err
-		}
 		front = tls.NewListener(front, &tls.Config{
-			MinVersion:   tls.VersionTLS12,
-			Certificates: []tls.Certificate{cert},
-			NextProtos:   []string{"h2", "http/1.1"},
+			MinVersion:     tls.VersionTLS12,
+			GetCertificate: (&frontCertificate{cfg: s.cfg, ca: s.ca, now: s.now}).get,
+			NextProtos:     []string{"h2", "http/1.1"},
 		})
 	}
 	admin, err := s.adminListener()

@@ -14,6 +14,7 @@ import (
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/fabric"
 	"bawn.dev/internal/metadata"
+	"bawn.dev/internal/netlimit"
 	"bawn.dev/internal/netmodel"
 )
 
@@ -106,13 +107,13 @@ func (p *places) open(ctx context.Context, v *netmodel.VPC, here *place, addr ne
 	if endpoint != "" {
 		// The kernel says which endpoint a call came through: it is this listener's.
 		srv = newHTTPServer(p.door.Handler(api.Origin{EndpointID: endpoint, VPC: v.ID, VPCAccount: v.Account}), p.log)
-		l = tls.NewListener(l, p.tls)
+		l = tls.NewListener(netlimit.Listen(l, endpointConnections), p.tls)
 	} else {
 		h, err := metadata.New(metadata.Config{VPC: v.ID, Directory: p.credentials, Minter: p.credentials, Log: p.log})
 		if err != nil {
 			return err
 		}
-		srv, l = metadata.Server(h), metadata.Bounded(l)
+		srv, l = metadata.Server(h), netlimit.Listen(l, metadata.Connections)
 	}
 	here.servers[addr] = &door{endpoint, srv}
 	go func() {
@@ -154,6 +155,9 @@ func (p *places) readFlows(v *netmodel.VPC, here *place) {
 		}
 	}()
 }
+
+// endpointConnections bounds what is open at one endpoint.
+var endpointConnections = netlimit.Limits{PerSource: 256, Total: 4096}
 
 // How flow records are gathered before they are delivered, and how soon a reader
 // that was interrupted begins again.

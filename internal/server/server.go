@@ -141,6 +141,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 	}
 	s.signin, err = signin.New(signin.Config{
 		Key: keys["signin"], Account: cfg.AccountID, Directory: s.identity, Fetch: fetch.New(cfg.AllowFetch, nil), Now: s.now,
+		Trouble: func(err error) { log.Warn("an identity provider", "err", err) },
 	})
 	if err != nil {
 		return nil, err

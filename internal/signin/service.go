@@ -35,13 +35,15 @@ type Fetcher interface {
 	Get(ctx context.Context, url string) ([]byte, error)
 }
 
-// Config is what sign-in needs. All of it.
+// Config is what sign-in needs. All of it but Trouble.
 type Config struct {
 	Key       seal.Key // seals contexts and tokens, and seeds the key that signs id tokens
 	Account   string   // of the identity centre
 	Directory Directory
 	Fetch     Fetcher
 	Now       func() time.Time
+	// Trouble hears why an issuer's keys could not be read; may be nil.
+	Trouble func(error)
 }
 
 // A Service is sign-in.
@@ -55,6 +57,9 @@ type Service struct {
 func New(cfg Config) (*Service, error) {
 	if cfg.Directory == nil || cfg.Fetch == nil || cfg.Now == nil || cfg.Account == "" || cfg.Key == (seal.Key{}) {
 		return nil, errors.New("signin: key, account, directory, fetcher and clock are all needed")
+	}
+	if cfg.Trouble == nil {
+		cfg.Trouble = func(error) {}
 	}
 	seed, err := hkdf.Expand(sha256.New, cfg.Key[:], "bawn signin id token signing key v1", ed25519.SeedSize)
 	if err != nil {

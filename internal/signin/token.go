@@ -65,7 +65,8 @@ func (s *Service) verify(ctx context.Context, raw string, issuers []api.TrustedI
 		return nil, nil, bad("is signed with a key that its issuer does not publish")
 	}
 	if err != nil {
-		return nil, nil, refused("InvalidGrantException", "The issuer's keys could not be read: "+err.Error())
+		s.Trouble(fmt.Errorf("the keys of %s: %w", issuer.URL, err)) // what the network answered is not for the bearer
+		return nil, nil, refused("InvalidGrantException", "The issuer's keys could not be read. The server's log says why.")
 	}
 	if waited {
 		return nil, nil, api.ErrAgain

@@ -30,6 +30,7 @@ type event struct {
 	RequestID            string         `json:"requestID"`
 	ParentRequestID      string         `json:"parentRequestID,omitzero"`
 	EventID              string         `json:"eventID"`
+	SharedEventID        string         `json:"sharedEventID,omitzero"`
 	ReadOnly             bool           `json:"readOnly"`
 	Resources            []resource     `json:"resources,omitempty"`
 	EventType            string         `json:"eventType"`
@@ -102,7 +103,7 @@ func (r *Record) MarshalEvent() ([]byte, error) {
 		ErrorCode: r.ErrorCode, ErrorMessage: r.ErrorMessage,
 		RequestParameters: r.RequestParameters, ResponseElements: r.ResponseElements,
 		AdditionalEventData: r.AdditionalEventData,
-		RequestID:           r.RequestID, ParentRequestID: r.ParentRequestID, EventID: r.EventID,
+		RequestID:           r.RequestID, ParentRequestID: r.ParentRequestID, EventID: r.EventID, SharedEventID: r.SharedEventID,
 		ReadOnly: r.ReadOnly, EventType: r.EventType, ManagementEvent: r.ManagementEvent,
 		Account: r.Account, VpcEndpointID: r.VpcEndpointID, VpcEndpointAccountID: r.VpcEndpointAccountID,
 		EventCategory: r.EventCategory, TLS: tlsDetails(r.TLS),
@@ -131,7 +132,7 @@ func UnmarshalEvent(data []byte) (*Record, error) {
 	}
 	u := e.UserIdentity
 	r := &Record{
-		EventID: e.EventID, RequestID: e.RequestID, ParentRequestID: e.ParentRequestID,
+		EventID: e.EventID, SharedEventID: e.SharedEventID, RequestID: e.RequestID, ParentRequestID: e.ParentRequestID,
 		EventSource: e.EventSource, EventName: e.EventName, Region: e.Region, Account: e.Account,
 		UserIdentity: UserIdentity{Type: u.Type, PrincipalID: u.PrincipalID, ARN: u.ARN, AccountID: u.AccountID,
 			AccessKeyID: u.AccessKeyID, UserName: u.UserName, InvokedBy: u.InvokedBy},

@@ -31,10 +31,13 @@ type Record struct {
 	ErrorMessage        string
 	ReadOnly            bool
 	Resources           []Resource
-	EventType           string // "AwsApiCall" when empty
-	EventCategory       string // "Management" when empty
-	ManagementEvent     bool
-	TLS                 TLS
+	// SharedEventID is the same in the records that one call left in several
+	// accounts' trails: the caller's, and those that own what it was about.
+	SharedEventID   string
+	EventType       string // "AwsApiCall" when empty
+	EventCategory   string // "Management" when empty
+	ManagementEvent bool
+	TLS             TLS
 }
 
 // UserIdentity is who acted.

@@ -13,6 +13,7 @@ import (
 	"bawn.dev/internal/fabric"
 	"bawn.dev/internal/host"
 	"bawn.dev/internal/metadata"
+	"bawn.dev/internal/netlimit"
 	"bawn.dev/internal/netmodel"
 	"bawn.dev/internal/spec"
 )
@@ -88,7 +89,7 @@ func TestJobInAVPC(t *testing.T) {
 		t.Fatal(err)
 	}
 	server := metadata.Server(h)
-	go server.Serve(metadata.Bounded(l))
+	go server.Serve(netlimit.Listen(l, metadata.Connections))
 	defer server.Close()
 
 	m.kill()

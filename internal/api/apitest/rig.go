@@ -208,10 +208,10 @@ func (r *Rig) Account(_ context.Context, _ *store.Snapshot, id string) (*api.Acc
 }
 
 // Present implements authz.Directory.
-func (r *Rig) Present(_ context.Context, _ *store.Snapshot, userID string, _ time.Time) error {
+func (r *Rig) Present(_ context.Context, _ *store.Snapshot, p *api.Person) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.gone[userID] {
+	if r.gone[p.UserID] {
 		return api.ErrGone
 	}
 	return nil
