@@ -4,6 +4,7 @@
 package oidctest
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -67,3 +68,6 @@ func (i *Issuer) Sign(claims map[string]any) (string, error) {
 	}
 	return jws.CompactSerialize()
 }
+
+// Public is the key that it publishes.
+func (i *Issuer) Public() crypto.PublicKey { return i.key.Public() }
