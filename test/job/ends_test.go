@@ -65,7 +65,7 @@ func outOfTime(t *testing.T, h *house) {
 }
 
 func outOfMemory(t *testing.T, h *house) {
-	name := h.start(t, order{command: []string{"python3", "-c", "b=[b'x'*(1<<26) for _ in iter(int,1)]"}, instance: "ml.c6i.large"})
+	name := h.start(t, order{command: []string{"python3", "-c", "b=[b'x'*(1<<26) for _ in iter(int,1)]"}, instance: "ml.t3.medium"})
 	expect(t, h.end(t, name), "Failed", "Failed", "memory")
 }
 

@@ -119,7 +119,9 @@ func (h *house) newNetwork(t testing.TB, subnet string) (n network) {
 	var sub struct{ Subnet struct{ SubnetId string } }
 	ec2("create_subnet", args{"VpcId": n.vpc, "CidrBlock": subnet}, &sub)
 	n.subnet = sub.Subnet.SubnetId
-	var tables struct{ RouteTables []struct{ RouteTableId string } }
+	var tables struct {
+		RouteTables []struct{ RouteTableId string }
+	}
 	ec2("describe_route_tables", args{"Filters": []args{{"Name": "vpc-id", "Values": []string{n.vpc}}}}, &tables)
 	group := func(name string) string {
 		var made struct{ GroupId string }
@@ -135,7 +137,9 @@ func (h *house) newNetwork(t testing.TB, subnet string) (n network) {
 	admit(ends, n.jobs, 443)
 	admit(ends, n.open, 443)
 	admit(n.open, n.jobs, openPort)
-	var end struct{ VpcEndpoint struct{ VpcEndpointId string } }
+	var end struct {
+		VpcEndpoint struct{ VpcEndpointId string }
+	}
 	ec2("create_vpc_endpoint", args{"VpcEndpointType": "Gateway", "VpcId": n.vpc, "ServiceName": "com.amazonaws." + region + ".s3",
 		"RouteTableIds": []string{tables.RouteTables[0].RouteTableId}}, &end)
 	n.s3 = end.VpcEndpoint.VpcEndpointId

@@ -160,7 +160,9 @@ type line struct {
 func (h *house) events(t testing.TB, name string) (all []line) {
 	t.Helper()
 	const group = "/aws/sagemaker/TrainingJobs"
-	var streams struct{ LogStreams []struct{ LogStreamName string } }
+	var streams struct {
+		LogStreams []struct{ LogStreamName string }
+	}
 	r := h.call(t, "admin", "logs", "describe_log_streams", args{"logGroupName": group, "logStreamNamePrefix": name + "/"}, &streams)
 	if r != nil || len(streams.LogStreams) == 0 {
 		return nil

@@ -1,0 +1,167 @@
+package job
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"bawn.dev/internal/api/apitest"
+	"bawn.dev/internal/host"
+)
+
+// sample runs the sample as `make run` does.
+func (h *house) sample(t *testing.T, data string) string {
+	t.Helper()
+	cmd := exec.Command(python(), h.repo("sample", "sample.py"), h.data, h.url, h.issuerURL, h.issuerSocket, imageName, data)
+	cmd.Env = h.env()
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("the sample: %v\n%s", err, out)
+	}
+	return string(out)
+}
+
+// has fails unless a text has all of these in this order.
+func has(t *testing.T, text string, parts ...string) {
+	t.Helper()
+	rest := text
+	for _, p := range parts {
+		_, after, ok := strings.Cut(rest, p)
+		if !ok {
+			t.Fatalf("no %q (any more) in:\n%s", p, text)
+		}
+		rest = after
+	}
+}
+
+// The main job, twice: a person trains a model on real data, is refused what is
+// not hers, and all of it is on the record.
+func TestMainJob(t *testing.T) {
+	h := open(t)
+	t.Parallel()
+	out, err := exec.Command(h.binary(), "image", "path", "--data", h.data, imageName, "usr/lib/python3/dist-packages/sklearn/datasets/data/breast_cancer.csv").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := strings.TrimSpace(string(out))
+	for range 2 {
+		has(t, h.sample(t, data), "ada is", "sealed under it by default", "no way out",
+			"started cancer-", "[Training]", "rows=569 features=30 test_accuracy=0.9", "running as "+sessionARN("sample-execution"),
+			"outside 203.0.113.10:443: refused (", "[Completed]", "fetched s3://bawn-sample/", "TEST ACCURACY 0.9",
+			"mallory, in the same role, reads ada's model:", "AccessDenied",
+			"ada asks for a key to the data without S3:", "AccessDenied",
+			"ada makes herself an administrator:", "AccessDenied",
+			"ada reads her model after the key was disabled:", "is disabled",
+			"203.0.113.10", "443 6", "REJECT")
+	}
+	h.fsck(t)
+	t.Run("record", func(t *testing.T) { ownCalls(t, h) })
+
+	f, err := os.Open(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	rows, err := csv.NewReader(f).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.noPlaintext(t, strings.Join(rows[100], ","), "rows=569 features=30", "running as "+sessionARN("sample-execution"))
+}
+
+// ownCalls are all that the job did itself: each on her behalf, and through one of
+// its network's endpoints.
+func ownCalls(t *testing.T, h *house) {
+	seen := map[string]int{}
+	for _, e := range h.audit(t) {
+		if e.UserIdentity.ARN != sessionARN("sample-execution") {
+			continue
+		}
+		if e.UserIdentity.OnBehalfOf.UserID != h.ada {
+			t.Errorf("%s of %s is not on her behalf", e.EventName, e.EventSource)
+		}
+		if e.UserIdentity.InvokedBy != "" || e.EventType != "AwsApiCall" {
+			continue // done for it
+		}
+		if e.VPCEndpointID == "" {
+			t.Errorf("%s of %s did not come through an endpoint", e.EventName, e.EventSource)
+		}
+		seen[e.EventName]++
+	}
+	if seen["GetCallerIdentity"] != 2 || seen["PutObject"] != 2 {
+		t.Errorf("its own calls are %v", seen)
+	}
+}
+
+// noPlaintext looks for markers in everything below the data directory that is
+// Bawn's own: not the unpacked images, and not the view that an open volume gives
+// to root, but the file that it lies in.
+func (h *house) noPlaintext(t *testing.T, markers ...string) {
+	t.Helper()
+	var grep []string
+	for _, m := range markers {
+		for _, form := range apitest.Forms(m) {
+			grep = append(grep, "-e", form)
+		}
+	}
+	files := 0
+	var within []string
+	list, err := exec.Command("find", h.data, "-xdev", "-path", filepath.Join(h.data, "images"), "-prune", "-o", "-type", "f", "-print0").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file := range strings.SplitSeq(strings.Trim(string(list), "\x00"), "\x00") {
+		if files++; exec.Command("grep", append(append([]string{"-qaF"}, grep...), "--", file)...).Run() == nil {
+			within = append(within, file)
+		}
+	}
+	if len(within) > 0 {
+		t.Errorf("plaintext of %q is in %q", markers, within)
+	}
+	if files < 10 {
+		t.Errorf("only %d files were searched", files)
+	}
+}
+
+// Markers in everything that a job is given and makes, looked for while it runs and
+// after it.
+func TestNoPlaintext(t *testing.T) {
+	h := open(t)
+	t.Parallel()
+	markers := []string{"MARKER-data-set-row-7c1", "MARKER-hyperparameter-9e2", "MARKER-environment-4d3", "MARKER-printed-line-5b4", "MARKER-in-the-model-8a5", "MARKER-output-data-6f6", "MARKER-failure-text-3d7"}
+	h.put(t, "code/marked/rows.csv", strings.Repeat(markers[0]+",1,2,3\n", 1000))
+	o := order{program: "marked", hyper: map[string]string{"secret": markers[1]}, env: map[string]string{"SECRET": markers[2]}}
+	in := h.request("marked", o)
+	in["AlgorithmSpecification"].(args)["ContainerEntrypoint"] = []string{"sh", "-c",
+		`trap "exit 4" TERM; mkdir -p /opt/ml/output/data; cd /opt/ml; m=MARKER-; echo ${m}in-the-model-8a5 >model/w; echo ${m}output-data-6f6 >output/data/d; echo ${m}failure-text-3d7 >output/failure; echo ${m}printed-line-5b4; sync; echo ready; while :; do sleep 0.1; done`}
+	h.must(t, "ada", "sagemaker", "create_training_job", in, nil)
+	h.says(t, "marked", "ready")
+	if path, open := h.sealedFile(t, "w"); !open || strings.TrimSpace(read(t, path)) != markers[4] {
+		t.Fatalf("the volume is not where this test looks: %q", path)
+	}
+	h.noPlaintext(t, markers...)
+	h.must(t, "ada", "sagemaker", "stop_training_job", args{"TrainingJobName": "marked"}, nil)
+	expect(t, h.end(t, "marked"), "Stopped", "Stopped")
+	if lines := strings.Join(h.lines(t, "marked"), "\n"); !strings.Contains(lines, markers[3]) {
+		t.Errorf("it said %q", lines)
+	}
+	h.noPlaintext(t, markers...)
+	for _, name := range []string{"serve.log", "host.log"} {
+		if text := read(t, filepath.Join(h.dir, name)); strings.Contains(text, "MARKER") {
+			t.Errorf("plaintext is in %s", name)
+		}
+	}
+	eventually(t, "the host forgets it", func() bool {
+		states, err := h.host.States(context.Background())
+		if errors.Is(err, host.ErrUnavailable) {
+			t.Fatal(err)
+		}
+		_, open := h.sealedFile(t, "w")
+		return err == nil && !open && len(states) >= 0
+	})
+}
