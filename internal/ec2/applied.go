@@ -72,7 +72,7 @@ func (a *applied) unreachable(err error) {
 	a.down = err
 }
 
-func (a *applied) ready(id string, version int64) (done bool, why error, changed <-chan struct{}) {
+func (a *applied) ready(id string, version int64) (done bool, changed <-chan struct{}, why error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := a.vpcs[id]
@@ -80,7 +80,7 @@ func (a *applied) ready(id string, version int64) (done bool, why error, changed
 	if a.down != nil {
 		why = a.down
 	}
-	return now.version >= version && now.version != 0, why, a.changed
+	return now.version >= version && now.version != 0, a.changed, why
 }
 
 func (a *applied) announce() {

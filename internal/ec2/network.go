@@ -126,15 +126,6 @@ func where[T any](list []T, keep func(T) bool) []T {
 	return out
 }
 
-// ids are the ids of a list.
-func ids[T object](list []T) []string {
-	var out []string
-	for _, o := range list {
-		out = append(out, o.head().ID)
-	}
-	return out
-}
-
 // main is the route table of subnets that chose none.
 func (n *network) main() *association {
 	i := slices.IndexFunc(n.associations, func(a *association) bool { return a.Subnet == "" })

@@ -136,7 +136,7 @@ func (s *Service) Version(q store.Querier, vpcID string) (int64, error) {
 func (s *Service) Ready(ctx context.Context, vpcID string, version int64) error {
 	s.notify()
 	for {
-		done, why, changed := s.applied.ready(vpcID, version)
+		done, changed, why := s.applied.ready(vpcID, version)
 		if done {
 			return nil
 		}

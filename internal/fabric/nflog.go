@@ -15,7 +15,7 @@ import (
 // Numbers of the kernel's packet log interface (linux/netfilter/nfnetlink_log.h).
 const (
 	logMessages      = 4 << 8 // NFNL_SUBSYS_ULOG as a message type's high byte
-	logPacket        = logMessages | 0
+	logPacket        = logMessages
 	logConfig        = logMessages | 1
 	logConfigCommand = 1
 	logConfigMode    = 2

@@ -78,8 +78,8 @@ func compileTemplate(s string, globs, variables bool) (t template, problem strin
 	}
 	if first := t.pieces[0]; first.key == "" {
 		t.prefix = string(first.glob)
-		if i := strings.IndexAny(t.prefix, arn.Any+arn.One); i >= 0 {
-			t.prefix = t.prefix[:i]
+		for _, wildcard := range []string{arn.Any, arn.One} {
+			t.prefix, _, _ = strings.Cut(t.prefix, wildcard)
 		}
 	}
 	return t, ""

@@ -153,7 +153,7 @@ func TestKeyHidesItself(t *testing.T) {
 	if k != (Key{}) {
 		t.Error("Zero left material")
 	}
-	if NewKey() == NewKey() {
+	if one, other := NewKey(), NewKey(); one == other {
 		t.Error("two new keys are equal")
 	}
 }

@@ -19,7 +19,7 @@ import (
 
 const (
 	sealing seal.Purpose = "sts session token"
-	prefix               = "ASIA"
+	prefix  string       = "ASIA"
 
 	maxToken = 12 << 10 // characters; what AssumeRole makes is smaller
 )
