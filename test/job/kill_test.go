@@ -2,10 +2,12 @@ package job
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // restart kills what of the two is named and starts it again.
@@ -101,6 +103,30 @@ func TestKilledAtOnce(t *testing.T) {
 		o := h.survivor(0, "0")
 		name := h.start(t, o)
 		h.restart(t, which.server, which.worker)
+		h.ranOnce(t, name, o)
+	}
+	h.fsck(t)
+}
+
+// One or the other killed again and again, at moments that nobody chose, until the
+// job is over.
+func TestKilledAgainAndAgain(t *testing.T) {
+	h := open(t)
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	chance := rand.New(rand.NewPCG(seed, 0))
+	for range 4 {
+		o := h.survivor(0, "0.5")
+		name := h.start(t, o)
+		for n := 0; n < 12; n++ {
+			// Not a wait for anything: the moment is the input.
+			time.Sleep(time.Duration(chance.IntN(500)) * time.Millisecond)
+			if s := h.describe(t, name); s != nil && s.over() {
+				break
+			}
+			which := chance.IntN(3)
+			h.restart(t, which != 1, which != 0)
+		}
 		h.ranOnce(t, name, o)
 	}
 	h.fsck(t)
