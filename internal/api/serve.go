@@ -93,58 +93,50 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, origin *Origin) {
 func (d *Door) run(ctx context.Context, c *Call) (any, error) {
 	var finish commit
 	for range attempts {
-		resource, err := d.authorize(ctx, c)
-		if errors.Is(err, ErrAgain) {
-			if err := c.renew(ctx); err != nil {
-				return nil, d.refuse(ctx, c, err)
+		out, err := d.attempt(ctx, c, &finish)
+		if errors.Is(err, ErrAgain) || errors.Is(err, store.ErrChanged) {
+			if err = c.renew(ctx); err == nil {
+				continue
 			}
-			continue
 		}
 		if err != nil {
 			return nil, d.refuse(ctx, c, err)
 		}
-		if c.op.ReadOnly() {
-			out, err := c.op.read(ctx, c, c.in, resource)
-			if errors.Is(err, ErrAgain) {
-				if err := c.renew(ctx); err != nil {
-					return nil, d.refuse(ctx, c, err)
-				}
-				continue
-			}
-			if err != nil {
-				return nil, d.refuse(ctx, c, err)
-			}
-			if err := d.record(ctx, c, nil); err != nil {
-				discard(out)
-				return nil, d.hide(c, err)
-			}
-			return out, nil
-		}
-		if finish == nil || !c.op.streams {
-			finish, err = c.op.prepare(ctx, c, c.in, resource)
-			if errors.Is(err, ErrAgain) && !c.op.streams {
-				if err := c.renew(ctx); err != nil {
-					return nil, d.refuse(ctx, c, err)
-				}
-				continue
-			}
-			if err != nil {
-				return nil, d.refuse(ctx, c, err)
-			}
-		}
-		out, err := d.commit(ctx, c, finish)
-		if err == nil {
-			return out, nil
-		}
-		if !errors.Is(err, store.ErrChanged) {
-			return nil, d.refuse(ctx, c, err)
-		}
-		if err := c.renew(ctx); err != nil {
-			return nil, d.refuse(ctx, c, err)
-		}
+		return out, nil
 	}
 	return nil, d.refuse(ctx, c, &Error{Code: "ServiceUnavailable", Status: http.StatusServiceUnavailable,
 		Message: "The resource is being changed by others. Please try again."})
+}
+
+// attempt decides a call on its snapshot and does it. finish is what an earlier
+// attempt prepared; a stream can be read once, so that is what its later attempts
+// commit.
+func (d *Door) attempt(ctx context.Context, c *Call, finish *commit) (any, error) {
+	resource, err := d.authorize(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if c.op.ReadOnly() {
+		out, err := c.op.read(ctx, c, c.in, resource)
+		if err != nil {
+			return nil, err
+		}
+		if err := d.record(ctx, c, nil); err != nil {
+			discard(out)
+			return nil, err
+		}
+		return out, nil
+	}
+	if *finish == nil || !c.op.streams {
+		*finish, err = c.op.prepare(ctx, c, c.in, resource)
+		if errors.Is(err, ErrAgain) && c.op.streams {
+			return nil, fmt.Errorf("api: %s cannot read its stream again", c)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return d.commit(ctx, c, *finish)
 }
 
 // commit makes the change and its record one transaction, if what the decision
