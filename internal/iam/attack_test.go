@@ -240,35 +240,6 @@ func TestNewRefusesAZeroKey(t *testing.T) {
 	}
 }
 
-func FuzzRewritePrincipals(f *testing.F) {
-	f.Add(trustAccount)
-	f.Add(`{"Statement":{"Effect":"Deny","NotPrincipal":{"AWS":["arn:aws:iam::123456789012:user/a","123456789012"],"Service":"x.amazonaws.com"},"Action":"sts:*"}}`)
-	f.Add(`{"Statement":[{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}]}`)
-	f.Fuzz(func(t *testing.T, text string) {
-		before, err := policy.Parse([]byte(text), policy.Trust)
-		if err != nil {
-			return
-		}
-		same, err := rewritePrincipals(text, func(p string) string { return p })
-		if err != nil || same != text {
-			t.Fatalf("%q became %q: %v", text, same, err)
-		}
-		bound, err := rewritePrincipals(text, func(string) string { return "AIDAABCDEFGHIJKLMNOPQ" })
-		if err != nil {
-			t.Fatalf("%q: %v", text, err)
-		}
-		after, err := policy.Parse([]byte(bound), policy.Trust)
-		if err != nil || after.Len() != before.Len() {
-			t.Fatalf("%q became %q: %v", text, bound, err)
-		}
-		for _, p := range after.Principals() {
-			if p != "AIDAABCDEFGHIJKLMNOPQ" && p != "*" {
-				t.Fatalf("%q still names %s", bound, p)
-			}
-		}
-	})
-}
-
 // BenchmarkPrincipal is what every call of a user with ten policies costs, the
 // snapshot left out.
 func BenchmarkPrincipal(b *testing.B) {

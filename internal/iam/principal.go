@@ -80,15 +80,11 @@ func (s *Service) load(sn *store.Snapshot, row *entity) (*api.Entity, error) {
 
 // trust parses a role's trust policy as it is meant today: see binding.go.
 func (s *Service) trust(sn *store.Snapshot, row *entity) (*policy.Doc, error) {
-	bound, err := bindings(sn, row.id)
+	meant, _, err := bindings(sn, row.id)
 	if err != nil {
 		return nil, err
 	}
-	text, err := rewritePrincipals(row.trust, bound.meaning)
-	if err != nil {
-		return nil, err
-	}
-	parsed, err := policy.Parse([]byte(text), policy.Trust)
+	parsed, err := meant.Parse(row.trust, policy.Trust)
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,9 @@ import (
 // which it is passed; it does not stand in Resource.Policy, since it has no say
 // in who may read or pass the role. The Detail of a managed policy is its
 // *shape.Policy.
+//
+// Sessions tell the name of their role and not its path. So a role is also found
+// as arn:aws:iam::ACCOUNT:assumed-role/NAME, which is no ARN that AWS knows.
 func (s *Service) resolve(ctx context.Context, sn *store.Snapshot, name string) (*api.Foreign, error) {
 	if _, _, ok := cutPolicyARN(name); ok {
 		return s.foreignPolicy(sn, name)
@@ -27,7 +30,7 @@ func (s *Service) resolve(ctx context.Context, sn *store.Snapshot, name string) 
 	if err != nil {
 		return nil, err
 	}
-	if row == nil || row.arn() != name {
+	if row == nil || row.arn() != name && !strings.Contains(name, ":assumed-role/") {
 		return &api.Foreign{Resource: api.Resource{
 			ARN: name, Account: account, Type: "AWS::IAM::" + string(k), Missing: noSuch(k, last),
 		}}, nil

@@ -16,11 +16,7 @@ const defaultMaxSession = time.Hour
 // toRole is a role as the API describes it. Its trust policy names principals
 // that are gone by their ids.
 func toRole(q querier, e *entity) (*shape.Role, error) {
-	bound, err := bindings(q, e.id)
-	if err != nil {
-		return nil, err
-	}
-	trust, err := rewritePrincipals(e.trust, bound.shown)
+	trust, err := shownTrust(q, e)
 	if err != nil {
 		return nil, err
 	}

@@ -53,7 +53,7 @@ type principals struct {
 	everyone  bool
 	accounts  []string
 	arns      []string
-	ids       []string // AIDA…, AROA…: what names become when their bearers are deleted
+	ids       []string // AIDA…, AROA…, AROA…:session-name: what names become when they are bound
 	services  []string
 	federated []string
 	canonical []string
@@ -137,17 +137,30 @@ func (p *principals) addAWS(v string) (problem string) {
 
 func accountID(s string) bool { return len(s) == 12 && strings.Trim(s, "0123456789") == "" }
 
-// uniqueID says whether s looks like an IAM unique id.
+// uniqueID says whether s looks like an IAM unique id, or like the aws:userid of a
+// role's session.
 func uniqueID(s string) bool {
-	if len(s) < 16 || len(s) > 128 || !(strings.HasPrefix(s, "AIDA") || strings.HasPrefix(s, "AROA")) {
+	id, session, ofSession := strings.Cut(s, ":")
+	role := strings.HasPrefix(id, "AROA")
+	if len(id) < 16 || len(id) > 128 || !role && !strings.HasPrefix(id, "AIDA") || ofSession && !(role && sessionName(session)) {
 		return false
 	}
-	for _, c := range []byte(s) {
+	for _, c := range []byte(id) {
 		if !('A' <= c && c <= 'Z' || '0' <= c && c <= '9') {
 			return false
 		}
 	}
 	return true
+}
+
+// sessionName says whether AssumeRole takes s for a RoleSessionName.
+func sessionName(s string) bool {
+	for _, c := range []byte(s) {
+		if !('A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || strings.IndexByte("_+=,.@-", c) >= 0) {
+			return false
+		}
+	}
+	return 2 <= len(s) && len(s) <= 64
 }
 
 func hostName(s string) bool {
@@ -184,7 +197,7 @@ func (p *principals) standing(who *Principal) standing {
 	case Session, Federated:
 		role, _, _ := strings.Cut(who.ID, ":")
 		switch {
-		case p.named(who.ARN):
+		case p.named(who.ARN), p.identified(who.ID):
 			return direct
 		case p.named(who.RoleARN), p.identified(role), p.federatedBy(who.Federated):
 			return byOrigin
@@ -216,7 +229,7 @@ func (p *principals) excepts(who *Principal, bounded bool) bool {
 		return p.account(who) && (p.named(who.ARN) || p.identified(who.ID))
 	case Session, Federated:
 		origin, _, _ := strings.Cut(who.ID, ":")
-		return p.account(who) && p.named(who.ARN) && (p.named(who.RoleARN) || p.identified(origin))
+		return p.account(who) && (p.named(who.ARN) || p.identified(who.ID)) && (p.named(who.RoleARN) || p.identified(origin))
 	case WebIdentity, Service:
 		return p.standing(who) == direct
 	}
