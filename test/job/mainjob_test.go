@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"bawn.dev/internal/api/apitest"
 )
 
 // sample runs the sample as `make run` does.
@@ -94,36 +92,6 @@ func ownCalls(t *testing.T, h *house) {
 	}
 	if seen["GetCallerIdentity"] != 2 || seen["PutObject"] != 2 {
 		t.Errorf("its own calls are %v", seen)
-	}
-}
-
-// noPlaintext looks for markers in everything below the data directory that is
-// Bawn's own: not the unpacked images, and not the view that an open volume gives
-// to root, but the file that it lies in.
-func (h *house) noPlaintext(t *testing.T, markers ...string) {
-	t.Helper()
-	var grep []string
-	for _, m := range markers {
-		for _, form := range apitest.Forms(m) {
-			grep = append(grep, "-e", form)
-		}
-	}
-	files := 0
-	var within []string
-	list, err := exec.Command("find", h.data, "-xdev", "-path", filepath.Join(h.data, "images"), "-prune", "-o", "-type", "f", "-print0").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for file := range strings.SplitSeq(strings.Trim(string(list), "\x00"), "\x00") {
-		if files++; exec.Command("grep", append(append([]string{"-qaF"}, grep...), "--", file)...).Run() == nil {
-			within = append(within, file)
-		}
-	}
-	if len(within) > 0 {
-		t.Errorf("plaintext of %q is in %q", markers, within)
-	}
-	if files < 10 {
-		t.Errorf("only %d files were searched", files)
 	}
 }
 
