@@ -224,6 +224,15 @@ func TestResolver(t *testing.T) {
 	if f, err := h.iam.resolve(t.Context(), later, at+":role"+strange+"s"); err != nil || f.Missing != nil || f.Detail == nil {
 		t.Errorf("%+v %v", f, err)
 	}
+	// By what its sessions tell.
+	if f, err := h.iam.resolve(t.Context(), later, at+":assumed-role/r"); err != nil || f.Missing != nil || f.ARN != at+":role/p/r" || f.Detail == nil {
+		t.Errorf("%+v %v", f, err)
+	}
+	for _, name := range []string{at + ":assumed-role/R", at + ":assumed-role/none", "arn:aws:iam::" + apitest.Other + ":assumed-role/r"} {
+		if f, err := h.iam.resolve(t.Context(), later, name); err != nil || f.Missing == nil || f.Detail != nil {
+			t.Errorf("%s: %+v %v", name, f, err)
+		}
+	}
 	for _, name := range []string{at + ":root", at + ":group/x", "arn:aws:sts::" + apitest.Account + ":assumed-role/r/s"} {
 		if f, err := h.iam.resolve(t.Context(), sn, name); f != nil || err != nil {
 			t.Errorf("%s: %+v %v", name, f, err)

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -39,6 +40,7 @@ type Rig struct {
 
 	mu       sync.Mutex
 	entities map[string]*api.Entity
+	next     int // of the ids
 	keys     map[string]key
 	gone     map[string]bool // people
 	services map[string][]policy.Doc
@@ -106,6 +108,8 @@ func Over(t testing.TB, st *store.Store, dir string, opt Options, services ...*a
 	sources := authz.Sources{Principals: r, Organization: r, Directory: r, ServicePolicies: r}
 	if opt.Principals != nil {
 		sources.Principals = opt.Principals
+	} else {
+		services = append(slices.Clone(services), r.principals())
 	}
 	if opt.Contribute != nil {
 		opt.Contribute(&sources)
@@ -153,7 +157,8 @@ func (r *Rig) User(t testing.TB, account, name string, policies ...string) *Call
 	t.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n := len(r.entities)
+	r.next++
+	n := r.next
 	e := &api.Entity{
 		Kind: api.KindUser, ID: fmt.Sprintf("AIDATEST%012d", n), Name: name, Account: account,
 		ARN: "arn:aws:iam::" + account + ":user/" + name, Created: time.Now(),
