@@ -28,6 +28,8 @@ type bucket struct {
 	public  bool        // that policy lets everyone in
 	kmsKey  string      // default key as it was put; empty: the managed one
 	block   block
+
+	bindings policy.Bindings // of the policy
 }
 
 func versionKey(name string) string { return "s3:bucket/" + name }
@@ -51,7 +53,7 @@ func (s *Service) get(sn *store.Snapshot, name string) (*bucket, error) {
 		return nil, err
 	}
 	if b.text != "" {
-		p, err := policy.Parse([]byte(b.text), policy.Resource)
+		p, err := b.bindings.Parse(b.text, policy.Resource)
 		if err != nil {
 			return nil, fmt.Errorf("s3: the stored policy of %s: %w", name, err)
 		}

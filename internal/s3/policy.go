@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"bawn.dev/internal/api"
+	"bawn.dev/internal/api/bearer"
 	"bawn.dev/internal/policy"
 	"bawn.dev/internal/shape/s3"
 	"bawn.dev/internal/store"
@@ -20,27 +21,37 @@ const maxPolicy = 20 << 10
 
 func malformed(message string) *api.Error { return fail(400, "MalformedPolicy", message) }
 
-// parsePolicy reads a policy for a bucket and applies S3's own rules to it.
-func (s *Service) parsePolicy(text, bucket string) (*policy.Doc, error) {
+// checkPolicy applies the language's rules and S3's own to a policy for a bucket.
+func (s *Service) checkPolicy(text, bucket string) error {
 	if len(text) > maxPolicy {
-		return nil, malformed("Policy is larger than 20 KB")
+		return malformed("Policy is larger than 20 KB")
 	}
 	p, err := policy.Parse([]byte(text), policy.Resource)
 	if err != nil {
 		if e, ok := errors.AsType[*policy.Error](err); ok {
-			return nil, malformed(e.Error())
+			return malformed(e.Error())
 		}
-		return nil, err
+		return err
 	}
 	if s.Catalogue != nil {
 		if found := policy.Validate(p, s.Catalogue); len(found) > 0 {
-			return nil, malformed(found[0].Message)
+			return malformed(found[0].Message)
 		}
 	}
-	if err := checkScope(text, bucket); err != nil {
-		return nil, err
+	return checkScope(text, bucket)
+}
+
+// bind answers a policy that checkPolicy accepts, as it is meant.
+func bind(ctx context.Context, c *api.Call, text, bucket string) (*policy.Doc, policy.Bindings, error) {
+	bindings, err := policy.Bind(text, bearer.In(ctx, c))
+	if e, ok := errors.AsType[*policy.Error](err); ok {
+		return nil, nil, malformed(e.Message)
 	}
-	return &policy.Doc{Name: "bucket policy of " + bucket, Policy: p}, nil
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := bindings.Parse(text, policy.Resource)
+	return &policy.Doc{Name: "bucket policy of " + bucket, Policy: p}, bindings, err
 }
 
 // A scoped statement is what S3 checks beyond the language.
@@ -116,13 +127,14 @@ func (s *Service) readPolicy(_ context.Context, c *api.Call, in *s3.GetBucketPol
 	return s.on(c, "GetBucketPolicy", in.Bucket, in.ExpectedBucketOwner)
 }
 
-func (s *Service) getBucketPolicy(_ context.Context, _ *api.Call, in *s3.GetBucketPolicyInput, f *found) (*s3.GetBucketPolicyOutput, error) {
+func (s *Service) getBucketPolicy(ctx context.Context, c *api.Call, in *s3.GetBucketPolicyInput, f *found) (*s3.GetBucketPolicyOutput, error) {
 	if f.text == "" {
 		e := fail(404, "NoSuchBucketPolicy", "The bucket policy does not exist")
 		e.Fields = map[string]string{"BucketName": in.Bucket}
 		return nil, e
 	}
-	return &s3.GetBucketPolicyOutput{Policy: f.text}, nil
+	shown, err := f.bindings.Shown(f.text, bearer.In(ctx, c))
+	return &s3.GetBucketPolicyOutput{Policy: shown}, err
 }
 
 func (s *Service) replacedPolicy(_ context.Context, c *api.Call, in *s3.PutBucketPolicyInput) (*found, []api.Demand, error) {
@@ -130,7 +142,10 @@ func (s *Service) replacedPolicy(_ context.Context, c *api.Call, in *s3.PutBucke
 }
 
 func (s *Service) putBucketPolicy(ctx context.Context, c *api.Call, in *s3.PutBucketPolicyInput, f *found) (api.Commit[s3.PutBucketPolicyOutput], error) {
-	doc, err := s.parsePolicy(in.Policy, in.Bucket)
+	if err := s.checkPolicy(in.Policy, in.Bucket); err != nil {
+		return nil, err
+	}
+	doc, bindings, err := bind(ctx, c, in.Policy, in.Bucket)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +165,7 @@ func (s *Service) putBucketPolicy(ctx context.Context, c *api.Call, in *s3.PutBu
 		}
 	}
 	return func(tx *store.Tx) (*s3.PutBucketPolicyOutput, error) {
-		return &s3.PutBucketPolicyOutput{}, setBucket(tx, in.Bucket, "policy", in.Policy)
+		return &s3.PutBucketPolicyOutput{}, setPolicy(tx, in.Bucket, in.Policy, bindings)
 	}, nil
 }
 
@@ -160,6 +175,6 @@ func (s *Service) droppedPolicy(_ context.Context, c *api.Call, in *s3.DeleteBuc
 
 func (s *Service) deleteBucketPolicy(_ context.Context, _ *api.Call, in *s3.DeleteBucketPolicyInput, _ *found) (api.Commit[s3.DeleteBucketPolicyOutput], error) {
 	return func(tx *store.Tx) (*s3.DeleteBucketPolicyOutput, error) {
-		return &s3.DeleteBucketPolicyOutput{}, setBucket(tx, in.Bucket, "policy", "")
+		return &s3.DeleteBucketPolicyOutput{}, setPolicy(tx, in.Bucket, "", nil)
 	}, nil
 }

@@ -179,3 +179,67 @@ func TestEncryptionConditions(t *testing.T) {
 	refused[s3.PutObjectOutput](t, b.admin, "s3:PutObject", with(bad.Arn), "AccessDenied")
 	refused[s3.PutObjectOutput](t, b.admin, "s3:PutObject", with(""), "AccessDenied")
 }
+
+// Who takes the name of somebody deleted takes nothing that a bucket gave the other.
+func TestNamesThatWereUsedAgain(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bench) {
+		b.bucket(t, "data")
+		b.put(t, "data", "k", "content")
+		get := &s3.GetObjectInput{Bucket: "data", Key: "k"}
+		names := func() (user, role, session *apitest.Caller) {
+			return b.User(t, apitest.Account, "alice"), b.Role(t, apitest.Account, "train"), b.Role(t, apitest.Account, "guest")
+		}
+		user, role, session := names()
+		text := document(allow(user.Entity.ARN, "s3:GetObject", "data/*"), allow(role.Entity.ARN, "s3:GetObject", "data/*"),
+			allow(session.SessionARN(), "s3:GetObject", "data/*"), allow(apitest.Account, "s3:ListBucket", "data"))
+		apitest.Must[s3.PutBucketPolicyOutput](t, b.admin, "s3:PutBucketPolicy", &s3.PutBucketPolicyInput{Bucket: "data", Policy: text})
+		shown := func() string {
+			t.Helper()
+			return apitest.Must[s3.GetBucketPolicyOutput](t, b.admin, "s3:GetBucketPolicy", &s3.GetBucketPolicyInput{Bucket: "data"}).Policy
+		}
+		if got := shown(); got != text {
+			t.Errorf("%s\nis not what was put:\n%s", got, text)
+		}
+		for _, c := range []*apitest.Caller{user, role, session} {
+			if body, err := read(t, c, get); err != nil || body != "content" {
+				t.Fatalf("%s: %q, %v", c.Entity.ARN, body, err)
+			}
+			b.Remove(c)
+		}
+		user2, role2, session2 := names()
+		for _, c := range []*apitest.Caller{user2, role2, session2} {
+			refused[s3.GetObjectOutput](t, c, "s3:GetObject", get, "AccessDenied")
+		}
+		got := shown()
+		for _, id := range []string{`"` + user.Entity.ID + `"`, `"` + role.Entity.ID + `"`, session.Entity.ID + ":session", `"` + apitest.Account + `"`} {
+			if !strings.Contains(got, id) {
+				t.Errorf("%s is not in %s", id, got)
+			}
+		}
+		if strings.Contains(got, "arn:aws:iam") || strings.Contains(got, "arn:aws:sts") {
+			t.Errorf("names somebody else: %s", got)
+		}
+		// Putting back what is shown gives the new bearers nothing; putting the names again does.
+		apitest.Must[s3.PutBucketPolicyOutput](t, b.admin, "s3:PutBucketPolicy", &s3.PutBucketPolicyInput{Bucket: "data", Policy: got})
+		refused[s3.GetObjectOutput](t, role2, "s3:GetObject", get, "AccessDenied")
+		apitest.Must[s3.PutBucketPolicyOutput](t, b.admin, "s3:PutBucketPolicy", &s3.PutBucketPolicyInput{Bucket: "data", Policy: text})
+		if body, err := read(t, role2, get); err != nil || body != "content" {
+			t.Errorf("%q, %v", body, err)
+		}
+	})
+}
+
+func TestPrincipalsMustExist(t *testing.T) {
+	b := newBench(t)
+	b.bucket(t, "data")
+	for _, principal := range []string{
+		"arn:aws:iam::" + apitest.Account + ":role/none", "arn:aws:iam::" + apitest.Other + ":user/admin",
+		"arn:aws:sts::" + apitest.Account + ":assumed-role/none/session", "arn:aws-cn:iam::" + apitest.Account + ":user/admin",
+	} {
+		e := refused[s3.PutBucketPolicyOutput](t, b.admin, "s3:PutBucketPolicy", &s3.PutBucketPolicyInput{Bucket: "data",
+			Policy: document(allow(principal, "s3:GetObject", "data/*"))}, "MalformedPolicy")
+		if !strings.HasPrefix(e.Message, "Invalid principal in policy") {
+			t.Errorf("%s: %s", principal, e.Message)
+		}
+	}
+}

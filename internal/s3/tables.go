@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"bawn.dev/internal/blob"
+	"bawn.dev/internal/policy"
 	"bawn.dev/internal/store"
 )
 
@@ -22,6 +23,9 @@ func Migrations() []store.Migration {
 			ref TEXT NOT NULL, kms_key TEXT NOT NULL, data_key BLOB NOT NULL, algorithm TEXT NOT NULL,
 			details TEXT NOT NULL, proof BLOB NOT NULL,
 			PRIMARY KEY (bucket, key)) WITHOUT ROWID`,
+	}}, {Room: "s3", Version: 2, SQL: []string{
+		// Whom a bucket's policy means: see policy.Bindings.
+		`ALTER TABLE s3_buckets ADD COLUMN bindings TEXT NOT NULL DEFAULT ''`,
 	}}}
 }
 
@@ -35,12 +39,17 @@ type querier interface {
 func bucketRow(q querier, name string) (*bucket, error) {
 	b := &bucket{name: name}
 	var created int64
-	err := q.QueryRow("SELECT id, account, created, policy, kms_key, block FROM s3_buckets WHERE name = ?", name).
-		Scan(&b.id, &b.account, &created, &b.text, &b.kmsKey, &b.block)
+	var bindings string
+	err := q.QueryRow("SELECT id, account, created, policy, bindings, kms_key, block FROM s3_buckets WHERE name = ?", name).
+		Scan(&b.id, &b.account, &created, &b.text, &bindings, &b.kmsKey, &b.block)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
+	if err != nil {
+		return nil, err
+	}
 	b.created = time.UnixMicro(created)
+	b.bindings, err = policy.ReadBindings(bindings)
 	return b, err
 }
 
@@ -50,6 +59,14 @@ func setBucket(tx *store.Tx, name, column string, value any) error {
 		return err
 	}
 	return tx.Touch(versionKey(name))
+}
+
+// setPolicy changes a bucket's policy; an empty one is none.
+func setPolicy(tx *store.Tx, name, text string, bindings policy.Bindings) error {
+	if err := setBucket(tx, name, "bindings", bindings.Text()); err != nil {
+		return err
+	}
+	return setBucket(tx, name, "policy", text)
 }
 
 // objectRow reads an object's row, or answers nil.
