@@ -20,7 +20,8 @@ type key struct {
 	description      string
 	managed          bool // by AWS, for one of its services
 	enabled          bool
-	text             string // of the policy, as it was put
+	text             string          // of the policy, as it was put
+	bindings         policy.Bindings // of the policy
 	policy           *policy.Doc
 	version          int64 // of the material that encrypts
 	created          time.Time
@@ -49,7 +50,7 @@ func (s *Service) get(sn *store.Snapshot, id string) (*key, error) {
 		return nil, err
 	}
 	k.arn = s.arn(k.account, "key/"+id)
-	p, err := policy.Parse([]byte(k.text), policy.Resource)
+	p, err := k.bindings.Parse(k.text, policy.Resource)
 	if err != nil {
 		return nil, fmt.Errorf("kms: the stored policy of %s: %w", k.arn, err)
 	}

@@ -10,26 +10,28 @@ import (
 )
 
 // newKey checks what kind of key is asked for.
-func (s *Service) newKey(_ context.Context, c *api.Call, in *kms.CreateKeyInput) (*policy.Doc, []api.Demand, error) {
+func (s *Service) newKey(_ context.Context, c *api.Call, in *kms.CreateKeyInput) (text string, _ []api.Demand, _ error) {
 	if in.KeySpec != "" && in.CustomerMasterKeySpec != "" {
-		return nil, nil, invalid("You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.")
+		return "", nil, invalid("You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.")
 	}
 	spec := in.KeySpec
 	if spec == "" {
 		spec = kms.KeySpec(in.CustomerMasterKeySpec)
 	}
 	if spec != "" && spec != kms.KeySpecSymmetricDefault {
-		return nil, nil, fail("UnsupportedOperationException", "KeySpec %s is not supported.", spec)
+		return "", nil, fail("UnsupportedOperationException", "KeySpec %s is not supported.", spec)
 	}
 	if in.KeyUsage != "" && in.KeyUsage != kms.KeyUsageTypeEncryptDecrypt {
-		return nil, nil, invalid("The operation failed because the KeyUsage value of the KMS key is %s. SYMMETRIC_DEFAULT keys take ENCRYPT_DECRYPT.", in.KeyUsage)
+		return "", nil, invalid("The operation failed because the KeyUsage value of the KMS key is %s. SYMMETRIC_DEFAULT keys take ENCRYPT_DECRYPT.", in.KeyUsage)
 	}
 	if in.Origin != "" && in.Origin != kms.OriginTypeAwsKms {
-		return nil, nil, fail("UnsupportedOperationException", "Origin %s is not supported.", in.Origin)
+		return "", nil, fail("UnsupportedOperationException", "Origin %s is not supported.", in.Origin)
 	}
-	doc, err := s.checked(in.Policy, c.Account)
-	if err != nil {
-		return nil, nil, err
+	if text = in.Policy; text == "" {
+		text = defaultPolicy(c.Account)
+	}
+	if err := s.check(text); err != nil {
+		return "", nil, err
 	}
 	keys := policy.Context{}
 	keys.Set("kms:CallerAccount", c.Account)
@@ -39,7 +41,7 @@ func (s *Service) newKey(_ context.Context, c *api.Call, in *kms.CreateKeyInput)
 	keys.Set("kms:MultiRegion", "false")
 	keys.Set("kms:BypassPolicyLockoutSafetyCheck", boolean(in.BypassPolicyLockoutSafetyCheck))
 	if err := setTags(keys, in.Tags); err != nil {
-		return nil, nil, err
+		return "", nil, err
 	}
 	demands := []api.Demand{{Action: "kms:CreateKey", Resource: api.Any, Keys: keys}}
 	if len(in.Tags) > 0 {
@@ -47,7 +49,7 @@ func (s *Service) newKey(_ context.Context, c *api.Call, in *kms.CreateKeyInput)
 		made := api.Resource{ARN: s.arn(c.Account, "key/*"), Account: c.Account, Type: "AWS::KMS::Key"}
 		demands = append(demands, api.Demand{Action: "kms:TagResource", Resource: made, Keys: keys})
 	}
-	return doc, demands, nil
+	return text, demands, nil
 }
 
 func boolean(b *bool) string {
@@ -57,13 +59,13 @@ func boolean(b *bool) string {
 	return "false"
 }
 
-func (s *Service) createKey(ctx context.Context, c *api.Call, in *kms.CreateKeyInput, doc *policy.Doc) (api.Commit[kms.CreateKeyOutput], error) {
-	text := in.Policy
-	if text == "" {
-		text = defaultPolicy(c.Account)
+func (s *Service) createKey(ctx context.Context, c *api.Call, in *kms.CreateKeyInput, text string) (api.Commit[kms.CreateKeyOutput], error) {
+	doc, bindings, err := bind(ctx, c, text)
+	if err != nil {
+		return nil, err
 	}
 	k := s.make(c.Account, text, tagMap(in.Tags), c.Now)
-	k.description, k.policy = in.Description, doc
+	k.description, k.policy, k.bindings = in.Description, doc, bindings
 	if err := s.lockout(ctx, c, k.named(), in.BypassPolicyLockoutSafetyCheck); err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"bawn.dev/internal/api"
+	"bawn.dev/internal/api/bearer"
 	"bawn.dev/internal/policy"
 	"bawn.dev/internal/shape/kms"
 	"bawn.dev/internal/store"
@@ -33,37 +34,41 @@ func defaultPolicy(account string) string {
 }`
 }
 
-// checked is parsePolicy for what a customer puts.
-func (s *Service) checked(text, account string) (*policy.Doc, error) {
-	doc, err := parsePolicy(text, account)
-	if err != nil || s.Catalogue == nil {
-		return doc, err
+// check judges what a customer puts.
+func (s *Service) check(text string) error {
+	p, err := policy.Parse([]byte(text), policy.Resource)
+	if err != nil {
+		return malformed(err)
 	}
-	if found := policy.Validate(doc.Policy, s.Catalogue); len(found) > 0 {
-		return nil, fail("MalformedPolicyDocumentException", "%s", found[0].Message)
+	if s.Catalogue == nil {
+		return nil
 	}
-	return doc, nil
+	if found := policy.Validate(p, s.Catalogue); len(found) > 0 {
+		return fail("MalformedPolicyDocumentException", "%s", found[0].Message)
+	}
+	return nil
+}
+
+// bind answers a policy that check accepts, as it is meant.
+func bind(ctx context.Context, c *api.Call, text string) (*policy.Doc, policy.Bindings, error) {
+	bindings, err := policy.Bind(text, bearer.In(ctx, c))
+	if e, ok := errors.AsType[*policy.Error](err); ok {
+		return nil, nil, fail("MalformedPolicyDocumentException", "%s", e.Message)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := bindings.Parse(text, policy.Resource)
+	return &policy.Doc{Name: "key policy", Policy: p}, bindings, err
 }
 
 // delegation stands in for the policy of a key that does not exist.
 func delegation(account string) *policy.Doc {
-	doc, err := parsePolicy("", account)
+	p, err := policy.Parse([]byte(defaultPolicy(account)), policy.Resource)
 	if err != nil {
 		return nil // and so nobody may know
 	}
-	return doc
-}
-
-// parsePolicy reads a key policy, or the default one where there is none.
-func parsePolicy(text, account string) (*policy.Doc, error) {
-	if text == "" {
-		text = defaultPolicy(account)
-	}
-	p, err := policy.Parse([]byte(text), policy.Resource)
-	if err != nil {
-		return nil, malformed(err)
-	}
-	return &policy.Doc{Name: "key policy", Policy: p}, nil
+	return &policy.Doc{Name: "key policy", Policy: p}
 }
 
 func malformed(err error) error {
@@ -104,7 +109,10 @@ func (s *Service) putKeyPolicy(ctx context.Context, c *api.Call, in *kms.PutKeyP
 	if in.Policy == "" {
 		return nil, invalid("Policy must not be empty.")
 	}
-	doc, err := s.checked(in.Policy, c.Account)
+	if err := s.check(in.Policy); err != nil {
+		return nil, err
+	}
+	doc, bindings, err := bind(ctx, c, in.Policy)
 	if err != nil {
 		return nil, err
 	}
@@ -114,6 +122,9 @@ func (s *Service) putKeyPolicy(ctx context.Context, c *api.Call, in *kms.PutKeyP
 		return nil, err
 	}
 	return func(tx *store.Tx) (*kms.PutKeyPolicyOutput, error) {
+		if err := n.set(tx, "bindings", bindings.Text()); err != nil {
+			return nil, err
+		}
 		return &kms.PutKeyPolicyOutput{}, n.set(tx, "policy", in.Policy)
 	}, nil
 }
@@ -132,8 +143,9 @@ func onlyDefault(name string) error {
 	return nil
 }
 
-func (s *Service) getKeyPolicy(_ context.Context, _ *api.Call, _ *kms.GetKeyPolicyInput, n *named) (*kms.GetKeyPolicyOutput, error) {
-	return &kms.GetKeyPolicyOutput{Policy: n.text, PolicyName: policyName}, nil
+func (s *Service) getKeyPolicy(ctx context.Context, c *api.Call, _ *kms.GetKeyPolicyInput, n *named) (*kms.GetKeyPolicyOutput, error) {
+	shown, err := n.bindings.Shown(n.text, bearer.In(ctx, c))
+	return &kms.GetKeyPolicyOutput{Policy: shown, PolicyName: policyName}, err
 }
 
 func (s *Service) listedPolicies(ctx context.Context, c *api.Call, in *kms.ListKeyPoliciesInput) (*named, []api.Demand, error) {

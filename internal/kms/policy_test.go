@@ -258,3 +258,65 @@ func TestUnknownNamesAreRefused(t *testing.T) {
 		refused[kms.CreateKeyOutput](t, admin, "kms:CreateKey", &kms.CreateKeyInput{Policy: document(statement)}, "MalformedPolicyDocumentException")
 	}
 }
+
+// Who takes the name of somebody deleted takes nothing that a key gave the other.
+func TestNamesThatWereUsedAgain(t *testing.T) {
+	onBoth(t, func(t *testing.T, rig *apitest.Rig) {
+		admin := rig.User(t, apitest.Account, "admin", apitest.Admin)
+		names := func() (user, role, session *apitest.Caller) {
+			return rig.User(t, apitest.Account, "alice"), rig.Role(t, apitest.Account, "train"), rig.Role(t, apitest.Other, "guest", apitest.Admin)
+		}
+		user, role, session := names()
+		text := document(allow(rootARN, `["kms:PutKeyPolicy","kms:GetKeyPolicy"]`, ""),
+			allow(user.Entity.ARN, `"kms:Encrypt"`, ""), allow(role.Entity.ARN, `"kms:Encrypt"`, ""), allow(session.SessionARN(), `"kms:Encrypt"`, ""))
+		made := newTestKey(t, admin, &kms.CreateKeyInput{Policy: text})
+		put := newTestKey(t, admin, nil)
+		apitest.Must[kms.PutKeyPolicyOutput](t, admin, "kms:PutKeyPolicy", &kms.PutKeyPolicyInput{KeyId: put.KeyId, Policy: text})
+		keys := []*kms.KeyMetadata{made, put}
+		for _, k := range keys {
+			if got := apitest.Must[kms.GetKeyPolicyOutput](t, admin, "kms:GetKeyPolicy", &kms.GetKeyPolicyInput{KeyId: k.KeyId}).Policy; got != text {
+				t.Errorf("%s\nis not what was put:\n%s", got, text)
+			}
+			for _, c := range []*apitest.Caller{user, role, session} {
+				apitest.Must[kms.EncryptOutput](t, c, "kms:Encrypt", encryptWith(k.Arn, nil))
+			}
+		}
+		for _, c := range []*apitest.Caller{user, role, session} {
+			rig.Remove(c)
+		}
+		user2, role2, session2 := names()
+		for _, k := range keys {
+			for _, c := range []*apitest.Caller{user2, role2, session2} {
+				refused[kms.EncryptOutput](t, c, "kms:Encrypt", encryptWith(k.Arn, nil), "AccessDenied")
+			}
+			got := apitest.Must[kms.GetKeyPolicyOutput](t, admin, "kms:GetKeyPolicy", &kms.GetKeyPolicyInput{KeyId: k.KeyId}).Policy
+			for _, id := range []string{`"` + user.Entity.ID + `"`, `"` + role.Entity.ID + `"`, session.Entity.ID + ":session", rootARN} {
+				if !strings.Contains(got, id) {
+					t.Errorf("%s is not in %s", id, got)
+				}
+			}
+		}
+		apitest.Must[kms.PutKeyPolicyOutput](t, admin, "kms:PutKeyPolicy", &kms.PutKeyPolicyInput{KeyId: put.KeyId, Policy: text})
+		apitest.Must[kms.EncryptOutput](t, role2, "kms:Encrypt", encryptWith(put.Arn, nil))
+	})
+}
+
+func TestPrincipalsMustExist(t *testing.T) {
+	rig := newRig(t)
+	admin := rig.User(t, apitest.Account, "admin", apitest.Admin)
+	nobody := rig.User(t, apitest.Account, "nobody")
+	k := newTestKey(t, admin, nil)
+	for _, principal := range []string{
+		"arn:aws:iam::" + apitest.Account + ":role/none", "arn:aws:iam::" + apitest.Other + ":user/admin",
+		"arn:aws:sts::" + apitest.Account + ":assumed-role/none/session",
+	} {
+		text := document(allow(rootARN, `"kms:*"`, ""), allow(principal, `"kms:Encrypt"`, ""))
+		refused[kms.PutKeyPolicyOutput](t, admin, "kms:PutKeyPolicy", &kms.PutKeyPolicyInput{KeyId: k.KeyId, Policy: text}, "MalformedPolicyDocumentException")
+		e := refused[kms.CreateKeyOutput](t, admin, "kms:CreateKey", &kms.CreateKeyInput{Policy: text}, "MalformedPolicyDocumentException")
+		if !strings.HasPrefix(e.Message, "Invalid principal in policy") {
+			t.Errorf("%s: %s", principal, e.Message)
+		}
+		// Who may make no keys learns nothing of who exists.
+		refused[kms.CreateKeyOutput](t, nobody, "kms:CreateKey", &kms.CreateKeyInput{Policy: text}, "AccessDenied")
+	}
+}

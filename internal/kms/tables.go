@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"bawn.dev/internal/policy"
 	"bawn.dev/internal/store"
 )
 
@@ -24,6 +25,9 @@ func Migrations() []store.Migration {
 			account TEXT NOT NULL, name TEXT NOT NULL, key TEXT NOT NULL, created INTEGER NOT NULL, updated INTEGER NOT NULL,
 			PRIMARY KEY (account, name)) WITHOUT ROWID`,
 		`CREATE INDEX kms_aliases_key ON kms_aliases (key, name)`,
+	}}, {Room: "kms", Version: 2, SQL: []string{
+		// Whom a key's policy means: see policy.Bindings.
+		`ALTER TABLE kms_keys ADD COLUMN bindings TEXT NOT NULL DEFAULT ''`,
 	}}}
 }
 
@@ -37,19 +41,24 @@ type querier interface {
 func row(q querier, id string) (*key, error) {
 	k := &key{id: id}
 	var created int64
-	err := q.QueryRow("SELECT account, description, managed, enabled, policy, material, created FROM kms_keys WHERE id = ?", id).
-		Scan(&k.account, &k.description, &k.managed, &k.enabled, &k.text, &k.version, &created)
+	var bindings string
+	err := q.QueryRow("SELECT account, description, managed, enabled, policy, bindings, material, created FROM kms_keys WHERE id = ?", id).
+		Scan(&k.account, &k.description, &k.managed, &k.enabled, &k.text, &bindings, &k.version, &created)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
+	if err != nil {
+		return nil, err
+	}
 	k.created = time.UnixMicro(created)
+	k.bindings, err = policy.ReadBindings(bindings)
 	return k, err
 }
 
 func insertKey(tx *store.Tx, k *key, wrapped []byte) error {
-	if _, err := tx.Exec(`INSERT INTO kms_keys (id, account, description, managed, enabled, policy, material, created)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		k.id, k.account, k.description, k.managed, k.enabled, k.text, k.version, k.created.UnixMicro()); err != nil {
+	if _, err := tx.Exec(`INSERT INTO kms_keys (id, account, description, managed, enabled, policy, bindings, material, created)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		k.id, k.account, k.description, k.managed, k.enabled, k.text, k.bindings.Text(), k.version, k.created.UnixMicro()); err != nil {
 		return err
 	}
 	if _, err := tx.Exec("INSERT INTO kms_materials (key, version, wrapped, created) VALUES (?, ?, ?, ?)",
