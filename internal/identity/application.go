@@ -13,6 +13,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"bawn.dev/internal/api"
+	"bawn.dev/internal/api/bearer"
 	"bawn.dev/internal/policy"
 	shape "bawn.dev/internal/shape/ssoadmin"
 	"bawn.dev/internal/store"
@@ -34,6 +35,7 @@ type application struct {
 	Grants             map[shape.GrantType]*shape.Grant
 	Scopes             []string
 	ActorPolicy        string
+	ActorBindings      policy.Bindings // whom the actor policy means
 	AssignmentRequired bool
 }
 
@@ -86,7 +88,7 @@ func (s *Service) resource(arn string, a *application) (api.Resource, error) {
 		return r, nil
 	}
 	if a.ActorPolicy != "" {
-		p, err := policy.Parse([]byte(a.ActorPolicy), policy.Resource)
+		p, err := a.ActorBindings.Parse(a.ActorPolicy, policy.Resource)
 		if err != nil {
 			return r, err
 		}
@@ -270,7 +272,7 @@ func (s *Service) putScope(_ context.Context, _ *api.Call, in *shape.PutApplicat
 	}, nil
 }
 
-func (s *Service) putMethod(_ context.Context, _ *api.Call, in *shape.PutApplicationAuthenticationMethodInput, _ *application) (api.Commit[shape.PutApplicationAuthenticationMethodOutput], error) {
+func (s *Service) putMethod(ctx context.Context, c *api.Call, in *shape.PutApplicationAuthenticationMethodInput, _ *application) (api.Commit[shape.PutApplicationAuthenticationMethodOutput], error) {
 	if in.AuthenticationMethod == nil || in.AuthenticationMethod.Iam == nil {
 		return nil, invalid("AuthenticationMethod must hold Iam.")
 	}
@@ -278,21 +280,29 @@ func (s *Service) putMethod(_ context.Context, _ *api.Call, in *shape.PutApplica
 	if _, err := policy.Parse([]byte(text), policy.Resource); err != nil {
 		return nil, invalid("ActorPolicy: %v", err)
 	}
+	bindings, err := policy.Bind(text, bearer.In(ctx, c))
+	if e, ok := errors.AsType[*policy.Error](err); ok {
+		return nil, invalid("ActorPolicy: %s", e.Message)
+	}
+	if err != nil {
+		return nil, err
+	}
 	return func(tx *store.Tx) (*shape.PutApplicationAuthenticationMethodOutput, error) {
 		return &shape.PutApplicationAuthenticationMethodOutput{}, s.change(tx, in.ApplicationArn, func(a *application) error {
-			a.ActorPolicy = text
+			a.ActorPolicy, a.ActorBindings = text, bindings
 			return nil
 		})
 	}, nil
 }
 
-func (s *Service) getMethod(_ context.Context, _ *api.Call, _ *shape.GetApplicationAuthenticationMethodInput, a *application) (*shape.GetApplicationAuthenticationMethodOutput, error) {
+func (s *Service) getMethod(ctx context.Context, c *api.Call, _ *shape.GetApplicationAuthenticationMethodInput, a *application) (*shape.GetApplicationAuthenticationMethodOutput, error) {
 	if a.ActorPolicy == "" {
 		return nil, notFound("The application has no authentication method.")
 	}
+	shown, err := a.ActorBindings.Shown(a.ActorPolicy, bearer.In(ctx, c))
 	return &shape.GetApplicationAuthenticationMethodOutput{AuthenticationMethod: &shape.AuthenticationMethod{
-		Iam: &shape.IamAuthenticationMethod{ActorPolicy: []byte(a.ActorPolicy)},
-	}}, nil
+		Iam: &shape.IamAuthenticationMethod{ActorPolicy: []byte(shown)},
+	}}, err
 }
 
 // resolveApplication lets sign-in see an application and the issuers that it
