@@ -125,17 +125,23 @@ func freePort() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-// importImage brings the sample image, of the layout that was built before if
-// there is one.
+// importImage brings the sample image. The layout that is built for it the first
+// time, in about two minutes, is kept where builds are, for the next.
 func (h *house) importImage() error {
+	layout := h.repo(".build", "sample-layout")
+	known := exists(filepath.Join(layout, "index.json"))
 	verb := []string{"image", "build", "--data", h.data, "--name", imageName}
-	if layout := h.repo(".build", "sample-layout"); exists(filepath.Join(layout, "index.json")) {
+	if known {
 		verb = []string{"image", "import", "--data", h.data, "--name", imageName, layout}
 	}
 	if out, err := exec.Command(h.binary(), verb...).CombinedOutput(); err != nil {
 		return fmt.Errorf("bawn %s: %w: %s", strings.Join(verb, " "), err, out)
 	}
-	return nil
+	if known {
+		return nil
+	}
+	half := layout + ".half"
+	return errors.Join(os.RemoveAll(half), os.CopyFS(half, os.DirFS(filepath.Join(h.data, "images", ".layouts", imageName))), os.Rename(half, layout))
 }
 
 func exists(path string) bool {

@@ -35,7 +35,7 @@ func (h *house) remove() error {
 		h.worker.stopIfAny(syscall.SIGTERM)
 		errs = append(errs, h.leftovers(ids)...)
 	}
-	if h.dir != "" && os.Getenv("BAWN_KEEP") == "" {
+	if h.dir != "" && os.Getenv("BAWN_KEEP") == "" { // set by who wants to read the logs
 		errs = append(errs, os.RemoveAll(h.dir))
 	}
 	return errors.Join(errs...)

@@ -205,6 +205,11 @@ func checkNetwork(t *testing.T, lines []string, open, closed, far string) {
 		t.Errorf("instance metadata: %v", metadata)
 	}
 	silent(t, "router", found[map[string]string](t, lines, "router"), "169.254.169.253:53", "10.60.0.2:53", "169.254.170.2:80")
+	ends := found[struct {
+		Addresses []string
+		Results   map[string]string
+	}](t, lines, "endpoints")
+	silent(t, "endpoint", ends.Results, ends.Addresses[0]+":443", ends.Addresses[1]+":443")
 	for _, what := range []string{"outside", "machine"} {
 		got := found[struct {
 			Silence int
