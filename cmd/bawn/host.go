@@ -30,7 +30,9 @@ type hostCmd struct {
 	Data     string `required:"" type:"path" help:"Directory that bawn init made."`
 	User     string `help:"User, by name or id, that bawn serve runs as. Default: bawn if there is one, else root."`
 	StateDir string `type:"path" help:"Directory for what a reboot clears. Default: /run/bawn/ and a hash of the data directory."`
-	Runsc    string `help:"gVisor's runsc. Default: the one beside this program, else that on the PATH."`
+	// RemoveAll is how an installation ends: nothing of it may stay behind.
+	RemoveAll bool   `help:"Remove every workload and network of this data directory from the machine, and end."`
+	Runsc     string `help:"gVisor's runsc. Default: the one beside this program, else that on the PATH."`
 }
 
 // shimVerb, as the only argument, makes the program the keeper of one workload.
@@ -58,6 +60,9 @@ func (c *hostCmd) Run(ctx context.Context) error {
 	if w, ok := machine.(*worker.Worker); ok {
 		defer w.Close()
 	}
+	if c.RemoveAll {
+		return removeAll(ctx, machine)
+	}
 	server, err := host.Listen(host.ServerConfig{Data: c.Data, User: uid, Machine: machine, Log: log})
 	if err != nil {
 		return err
@@ -70,6 +75,21 @@ func (c *hostCmd) Run(ctx context.Context) error {
 	}
 	log.Info("host ready", "data", c.Data, "user", uid, "isolated", able.Isolated, "version", version())
 	return server.Serve(ctx)
+}
+
+// removeAll ends every workload and takes every network away.
+func removeAll(ctx context.Context, machine host.Machine) error {
+	states, err := machine.States()
+	errs := []error{err}
+	for _, s := range states {
+		errs = append(errs, machine.Remove(ctx, s.ID))
+	}
+	vpcs, err := machine.VPCs()
+	errs = append(errs, err)
+	for _, id := range vpcs {
+		errs = append(errs, machine.RemoveVPC(ctx, id))
+	}
+	return errors.Join(errs...)
 }
 
 // open builds the machine out of its parts. What is missing is said, and refused;

@@ -53,18 +53,13 @@ func makeDataDirs(cfg config.Config) error {
 			return err
 		}
 	}
-	info, err := os.Stat(cfg.Data)
-	if err != nil {
-		return err
-	}
-	if st, ok := info.Sys().(*syscall.Stat_t); !ok || int(st.Uid) != os.Geteuid() {
-		return fmt.Errorf("%s belongs to another user, who could put keys of his own there", cfg.Data)
-	}
-	return nil
+	return checkDirectories(cfg)
 }
 
 // checkDirectories refuses a data directory where others may put things: whoever
-// can exchange a file there owns all of it.
+// can exchange a file there owns all of it. The directory itself may be root's, with
+// the sticky bit and our group's right to add to it: that is how one shares it with
+// `bawn host`. What lies in it must be ours.
 func checkDirectories(cfg config.Config) error {
 	for _, dir := range []string{"", "keys", "blobs", "aws", "run"} {
 		path := cfg.Path(dir)
@@ -78,7 +73,16 @@ func checkDirectories(cfg config.Config) error {
 		if !info.IsDir() {
 			return fmt.Errorf("%s is not a directory", path)
 		}
-		if info.Mode().Perm()&0o022 != 0 {
+		st, ok := info.Sys().(*syscall.Stat_t)
+		if !ok {
+			return fmt.Errorf("%s: this system does not say whose it is", path)
+		}
+		ours := int(st.Uid) == os.Geteuid() || os.Geteuid() == 0
+		shared := dir == "" && st.Uid == 0 && info.Mode()&os.ModeSticky != 0 && info.Mode().Perm()&0o002 == 0
+		if !ours && !shared {
+			return fmt.Errorf("%s belongs to another user (%d), who could put keys of his own there", path, st.Uid)
+		}
+		if info.Mode().Perm()&0o022 != 0 && !shared {
 			return fmt.Errorf("others may write to %s (mode %04o): chmod go-w it, and consider whether they did", path, info.Mode().Perm())
 		}
 	}
