@@ -17,17 +17,16 @@ import (
 
 // An Issuer signs tokens.
 type Issuer struct {
-	URL string // set before it serves
-	key *ecdsa.PrivateKey
+	URL   string // set before it serves
+	KeyID string
+	key   *ecdsa.PrivateKey
 }
 
 // New makes an issuer with a fresh key.
 func New() (*Issuer, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	return &Issuer{key: key}, err
+	return &Issuer{KeyID: rand.Text(), key: key}, err
 }
-
-const keyID = "sample"
 
 // ServeHTTP answers discovery and keys.
 func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -36,7 +35,7 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/.well-known/openid-configuration":
 		json.NewEncoder(w).Encode(map[string]any{"issuer": i.URL, "jwks_uri": i.URL + "/keys"})
 	case "/keys":
-		public := jose.JSONWebKey{Key: i.key.Public(), KeyID: keyID, Algorithm: string(jose.ES256), Use: "sig"}
+		public := jose.JSONWebKey{Key: i.key.Public(), KeyID: i.KeyID, Algorithm: string(jose.ES256), Use: "sig"}
 		json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{public}})
 	default:
 		http.NotFound(w, r)
@@ -54,7 +53,7 @@ func (i *Issuer) Claims(audience, subject, email string) map[string]any {
 
 // Sign makes a token of claims.
 func (i *Issuer) Sign(claims map[string]any) (string, error) {
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: i.key, KeyID: keyID}}, (&jose.SignerOptions{}).WithType("JWT"))
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: i.key, KeyID: i.KeyID}}, (&jose.SignerOptions{}).WithType("JWT"))
 	if err != nil {
 		return "", err
 	}

@@ -9,6 +9,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"bawn.dev/internal/oidctest"
@@ -23,6 +24,7 @@ func main() {
 		log.Fatal(err)
 	}
 	issuer.URL = "http://" + *listen
+	os.Remove(*socket) // of one that was killed
 	tokens, err := net.Listen("unix", *socket)
 	if err != nil {
 		log.Fatal(err)
