@@ -1,5 +1,5 @@
 # The commands that always work on a fresh Debian 12 or Ubuntu machine, as root, with Go installed.
-#   make run        install what is missing, build, start, and run the main job
+#   make run        install what is missing, build, start, and run the main job (IMAGE=name trains in another image)
 #   make test       install what the tests need and run them all
 #   make bench      benchmarks, written to docs/performance.md
 #   make clean-run  remove everything that make run made
@@ -34,7 +34,7 @@ bench:
 	@scripts/bench
 
 run:
-	@scripts/run
+	@scripts/run $(if $(IMAGE),--image $(IMAGE))
 
 clean-run:
 	@scripts/clean-run
