@@ -6,6 +6,7 @@ import (
 
 	"bawn.dev/internal/store"
 	"bawn.dev/internal/trail"
+	"bawn.dev/internal/uuid"
 )
 
 // Invoke calls an operation of any service from inside a call, as its caller: the
@@ -37,7 +38,7 @@ func (d *Door) invoke(ctx context.Context, outer *Call, action string, in any) (
 		return nil, fmt.Errorf("api: nothing serves %s", action)
 	}
 	c := &Call{
-		RequestID: newID(),
+		RequestID: uuid.New(),
 		Now:       d.Now(),
 		Region:    outer.Region,
 		Account:   outer.Account,
@@ -97,7 +98,7 @@ func (d *Door) BeginAt(ctx context.Context, claim Claim, via string, origin *Ori
 		return nil, err
 	}
 	defer sn.Close()
-	c := &Call{RequestID: newID(), Now: d.Now(), Region: d.Region, Account: claim.Account, door: d, origin: origin}
+	c := &Call{RequestID: uuid.New(), Now: d.Now(), Region: d.Region, Account: claim.Account, door: d, origin: origin}
 	if claim.Issued.IsZero() {
 		claim.Issued = c.Now
 	}
@@ -124,7 +125,7 @@ type Event struct {
 // happened cannot be refused.
 func (d *Door) Happened(ctx context.Context, e Event, change func(*store.Tx) error) error {
 	record := &trail.Record{
-		EventID:         newID(),
+		EventID:         uuid.New(),
 		EventTime:       d.Now(),
 		EventSource:     e.Service + ".amazonaws.com",
 		EventName:       e.Name,

@@ -12,6 +12,7 @@ import (
 
 	"bawn.dev/internal/store"
 	"bawn.dev/internal/trail"
+	"bawn.dev/internal/uuid"
 	"bawn.dev/internal/wire"
 )
 
@@ -75,10 +76,10 @@ func (c *Call) shared(r *trail.Record) []*trail.Record {
 			continue
 		}
 		if r.SharedEventID == "" {
-			r.SharedEventID = newID()
+			r.SharedEventID = uuid.New()
 		}
 		other := *r
-		other.EventID, other.Account = newID(), t.Account
+		other.EventID, other.Account = uuid.New(), t.Account
 		all = append(all, &other)
 	}
 	return all
@@ -93,7 +94,7 @@ func (c *Call) flushed() {
 // event is the record of a call as it ends.
 func (c *Call) event(failure *Error, out any) *trail.Record {
 	r := &trail.Record{
-		EventID:         newID(),
+		EventID:         uuid.New(),
 		RequestID:       c.RequestID,
 		ParentRequestID: c.parent,
 		EventTime:       c.Now,

@@ -7,6 +7,7 @@ import (
 	"reflect"
 
 	"bawn.dev/internal/store"
+	"bawn.dev/internal/uuid"
 )
 
 // longStream is the size in bytes from which a stream's end is worth a record of
@@ -32,7 +33,7 @@ func (d *Door) send(ctx context.Context, w http.ResponseWriter, c *Call, out any
 		return
 	}
 	end := c.event(nil, nil)
-	end.EventID, end.EventTime = newID(), d.Now()
+	end.EventID, end.EventTime = uuid.New(), d.Now()
 	end.AdditionalEventData = object(map[string]any{"stream": "end", "bytesTransferredOut": count.n})
 	if count.err != nil { // what was stored is not what is there now
 		end.ErrorCode, end.ErrorMessage = "IntegrityFailure", "the stored bytes failed their check"

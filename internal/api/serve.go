@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 	"bawn.dev/internal/sigv4"
 	"bawn.dev/internal/store"
 	"bawn.dev/internal/trail"
+	"bawn.dev/internal/uuid"
 	"bawn.dev/internal/wire"
 )
 
@@ -164,7 +164,7 @@ func (d *Door) commit(ctx context.Context, c *Call, finish commit) (any, error) 
 // receive begins a call.
 func (d *Door) receive(r *http.Request, origin *Origin) *Call {
 	c := &Call{
-		RequestID: newID(),
+		RequestID: uuid.New(),
 		Now:       d.Now(),
 		Region:    d.Region,
 		door:      d,
@@ -246,14 +246,6 @@ func first(errs ...error) error {
 		}
 	}
 	return nil
-}
-
-// newID is a request or event id.
-func newID() string {
-	var b [16]byte
-	rand.Read(b[:])
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
 // answer tells the world of a failure.

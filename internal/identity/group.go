@@ -10,13 +10,14 @@ import (
 	"bawn.dev/internal/api"
 	shape "bawn.dev/internal/shape/identitystore"
 	"bawn.dev/internal/store"
+	"bawn.dev/internal/uuid"
 )
 
 func (s *Service) createGroup(_ context.Context, c *api.Call, in *shape.CreateGroupInput, i instance) (api.Commit[shape.CreateGroupOutput], error) {
 	if in.DisplayName == "" {
 		return nil, invalid("DisplayName is required.")
 	}
-	id := newID()
+	id := uuid.New()
 	return func(tx *store.Tx) (*shape.CreateGroupOutput, error) {
 		var taken int
 		if err := tx.QueryRow(`SELECT count(*) FROM identity_groups WHERE name = ?`, in.DisplayName).Scan(&taken); err != nil {
@@ -125,7 +126,7 @@ func (s *Service) joinedGroup(_ context.Context, c *api.Call, in *shape.CreateGr
 }
 
 func (s *Service) createMembership(_ context.Context, _ *api.Call, in *shape.CreateGroupMembershipInput, i instance) (api.Commit[shape.CreateGroupMembershipOutput], error) {
-	id := newID()
+	id := uuid.New()
 	return func(tx *store.Tx) (*shape.CreateGroupMembershipOutput, error) {
 		there, err := groupExists(tx, in.GroupId)
 		if err != nil {

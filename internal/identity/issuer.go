@@ -15,6 +15,7 @@ import (
 	"bawn.dev/internal/api"
 	shape "bawn.dev/internal/shape/ssoadmin"
 	"bawn.dev/internal/store"
+	"bawn.dev/internal/uuid"
 )
 
 // claimPath is what is taken of JMESPath: names with dots between them, which
@@ -60,9 +61,9 @@ func (s *Service) createIssuer(_ context.Context, _ *api.Call, in *shape.CreateT
 	default:
 		return nil, invalid("IdentityStoreAttributePath: userName and emails.value are served.")
 	}
-	suffix := newID()
+	suffix := uuid.New()
 	if in.ClientToken != "" {
-		suffix = tokenUUID(i.id, in.ClientToken)
+		suffix = uuid.Of(i.id + "\x00" + in.ClientToken)
 	}
 	arn := fmt.Sprintf("arn:aws:sso::%s:trustedTokenIssuer/%s/tti-%s", s.account, i.id, suffix)
 	doc, err := json.Marshal(shape.DescribeTrustedTokenIssuerOutput{
@@ -94,13 +95,6 @@ func (s *Service) createIssuer(_ context.Context, _ *api.Call, in *shape.CreateT
 		}
 		return out, tx.Touch(issuerKey(arn))
 	}, nil
-}
-
-// tokenUUID is tokenID in the form of newID.
-func tokenUUID(instance, token string) string {
-	sum := sha256.Sum256([]byte(instance + "\x00" + token))
-	b := sum[:16]
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
 // tokenID is what an idempotency token always names in an instance.

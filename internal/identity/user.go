@@ -2,10 +2,8 @@ package identity
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -13,14 +11,8 @@ import (
 	"bawn.dev/internal/api"
 	shape "bawn.dev/internal/shape/identitystore"
 	"bawn.dev/internal/store"
+	"bawn.dev/internal/uuid"
 )
-
-// newID makes the id of a user or group, in the form of AWS's.
-func newID() string {
-	var b [16]byte
-	rand.Read(b[:])
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
-}
 
 // storeNamed is what every identitystore input can say.
 type storeNamed interface {
@@ -111,7 +103,7 @@ func (s *Service) createUser(_ context.Context, c *api.Call, in *shape.CreateUse
 		Addresses: in.Addresses, DisplayName: in.DisplayName, Emails: in.Emails, IdentityStoreId: i.store, Locale: in.Locale, Name: in.Name,
 		NickName: in.NickName, PhoneNumbers: in.PhoneNumbers, PreferredLanguage: in.PreferredLanguage, ProfileUrl: in.ProfileUrl,
 		Timezone: in.Timezone, Title: in.Title, UserName: in.UserName, UserType: in.UserType,
-		UserId: newID(), UserStatus: shape.UserStatusEnabled, CreatedAt: c.Now.UTC(), CreatedBy: c.Caller().ARN,
+		UserId: uuid.New(), UserStatus: shape.UserStatusEnabled, CreatedAt: c.Now.UTC(), CreatedBy: c.Caller().ARN,
 	}
 	doc, err := json.Marshal(u)
 	if err != nil {

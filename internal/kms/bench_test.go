@@ -7,6 +7,7 @@ import (
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/api/apitest"
 	"bawn.dev/internal/shape/kms"
+	"bawn.dev/internal/uuid"
 )
 
 // caller opens the door once; each call below is a whole one, with its decision
@@ -52,7 +53,7 @@ func BenchmarkDecrypt(b *testing.B) {
 
 // BenchmarkSeal and BenchmarkOpen are the cryptography alone.
 func BenchmarkSeal(b *testing.B) {
-	k := &key{id: newID(), version: 1}
+	k := &key{id: uuid.New(), version: 1}
 	context, material, plaintext := map[string]string{"purpose": "bench"}, make([]byte, 32), make([]byte, 256)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -63,7 +64,7 @@ func BenchmarkSeal(b *testing.B) {
 }
 
 func BenchmarkOpen(b *testing.B) {
-	k := &key{id: newID(), version: 1}
+	k := &key{id: uuid.New(), version: 1}
 	context, material := map[string]string{"purpose": "bench"}, make([]byte, 32)
 	blob, err := sealUnder(k, material, make([]byte, 256), context)
 	if err != nil {

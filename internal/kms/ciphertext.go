@@ -9,6 +9,7 @@ import (
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/policy"
 	"bawn.dev/internal/seal"
+	"bawn.dev/internal/uuid"
 )
 
 // The form of a ciphertext: see docs/formats/kms.md.
@@ -39,7 +40,7 @@ func parseCiphertext(blob []byte) (ciphertext, bool) {
 		return ciphertext{}, false
 	}
 	return ciphertext{
-		key:     formatID(blob[1:17]),
+		key:     uuid.Format([16]byte(blob[1:17])),
 		version: int64(binary.BigEndian.Uint32(blob[17:])),
 		header:  blob[:ciphertextHeader],
 		sealed:  blob[ciphertextHeader:],

@@ -8,6 +8,7 @@ import (
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/store"
+	"bawn.dev/internal/uuid"
 )
 
 const managedPrefix = "alias/aws/"
@@ -53,7 +54,7 @@ func (s *Service) managedPolicy(account, service string) string {
 
 // make is a key that is not stored yet.
 func (s *Service) make(account, policyText string, tags map[string]string, now time.Time) *key {
-	id := newID()
+	id := uuid.New()
 	return &key{
 		id: id, account: account, arn: s.arn(account, "key/"+id),
 		enabled: true, text: policyText, version: 1, created: now, tags: tags,

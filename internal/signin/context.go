@@ -2,9 +2,7 @@ package signin
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/base64"
-	"fmt"
 	"strings"
 	"time"
 
@@ -91,11 +89,4 @@ func (s *Service) Open(_ context.Context, _ *store.Snapshot, assertion string, n
 		return nil, &api.Error{Code: "ExpiredTokenException", Status: 400, Message: "The context assertion has expired."}
 	}
 	return &c.Person, nil
-}
-
-// newID makes a credential id.
-func newID() string {
-	var b [16]byte
-	rand.Read(b[:])
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }

@@ -13,6 +13,7 @@ import (
 	"bawn.dev/internal/api"
 	oidc "bawn.dev/internal/shape/ssooidc"
 	"bawn.dev/internal/store"
+	"bawn.dev/internal/uuid"
 )
 
 const (
@@ -84,7 +85,7 @@ func (s *Service) exchange(ctx context.Context, c *api.Call, in *oidc.CreateToke
 	}
 	person := &api.Person{
 		UserID: userID, IdentityStoreARN: app.IdentityStoreARN, InstanceARN: app.InstanceARN, ApplicationARN: app.ARN,
-		CredentialID: newID(), SignedIn: c.Now,
+		CredentialID: uuid.New(), SignedIn: c.Now,
 	}
 	c.Note("userId", userID)
 	out, err := s.tokens(person, issuer, in.Scope, c.Now)

@@ -1,8 +1,6 @@
 package trail
 
 import (
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"bawn.dev/internal/uuid"
 )
 
 // Limits on what one record holds. CloudTrail cuts long fields too; a call is
@@ -26,7 +26,7 @@ const (
 // complete fills in what a record may leave out and bounds every field.
 func (r *Record) complete() error {
 	if r.EventID == "" {
-		r.EventID = newID()
+		r.EventID = uuid.At(time.Now())
 	}
 	if r.EventTime.IsZero() {
 		r.EventTime = time.Now().UTC()
@@ -107,17 +107,4 @@ func boundJSON(v *jsontext.Value) error {
 		*v = jsontext.Value(fmt.Sprintf(`{"omitted":true,"originalSize":%d,"reason":"too long"}`, len(*v)))
 	}
 	return nil
-}
-
-// newID is a UUID, version 7 (RFC 9562): its time first, so that new ids stand
-// together in the index, and 74 random bits.
-func newID() string {
-	var b [16]byte
-	rand.Read(b[6:])
-	now := time.Now().UnixMilli()
-	binary.BigEndian.PutUint16(b[0:], uint16(now>>32))
-	binary.BigEndian.PutUint32(b[2:], uint32(now))
-	b[6] = b[6]&0x0f | 0x70
-	b[8] = b[8]&0x3f | 0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
