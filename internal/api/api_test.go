@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"bawn.dev/internal/api"
@@ -23,7 +24,7 @@ import (
 // are described from inside.
 type things struct {
 	prepared  int
-	between   func() // runs between prepare and commit
+	between   atomic.Pointer[func()] // runs between prepare and commit
 	committed error  // what the commit answers
 }
 
@@ -40,6 +41,9 @@ func (s *things) api() *api.Service {
 	}}
 }
 
+// intervene sets what happens between the next prepares and their commits.
+func (s *things) intervene(f func()) { s.between.Store(&f) }
+
 var migrations = [][]store.Migration{{{Room: "things", Version: 1, SQL: []string{`CREATE TABLE things (name TEXT PRIMARY KEY)`}}}}
 
 func (s *things) newAlias(_ context.Context, c *api.Call, in *kms.CreateAliasInput) (string, []api.Demand, error) {
@@ -49,8 +53,8 @@ func (s *things) newAlias(_ context.Context, c *api.Call, in *kms.CreateAliasInp
 
 func (s *things) createAlias(_ context.Context, _ *api.Call, in *kms.CreateAliasInput, name string) (api.Commit[kms.CreateAliasOutput], error) {
 	s.prepared++
-	if s.between != nil {
-		s.between()
+	if between := s.between.Load(); between != nil {
+		(*between)()
 	}
 	return func(tx *store.Tx) (*kms.CreateAliasOutput, error) {
 		if _, err := tx.Exec(`INSERT INTO things (name) VALUES (?)`, name); err != nil {
@@ -195,21 +199,21 @@ func TestDecidedAgain(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	s.between = func() {
+	s.intervene(func() {
 		if s.prepared == 1 {
 			touch()
 		}
-	}
+	})
 	apitest.Must[kms.CreateAliasOutput](t, ann, "kms:CreateAlias", &kms.CreateAliasInput{AliasName: "alias/a", TargetKeyId: "k"})
 	if s.prepared != 2 {
 		t.Errorf("prepared %d times, want twice", s.prepared)
 	}
 
 	s.prepared = 0
-	s.between = func() { // now her permission is taken away in between
+	s.intervene(func() { // now her permission is taken away in between
 		touch()
 		ann.Entity.Policies = nil
-	}
+	})
 	_, err := apitest.Call[kms.CreateAliasOutput](t, ann, "kms:CreateAlias", &kms.CreateAliasInput{AliasName: "alias/a", TargetKeyId: "k"})
 	if err == nil || err.Code != "AccessDenied" {
 		t.Errorf("a permission that was taken away still served: %v", err)
@@ -301,12 +305,12 @@ func TestServicePrincipal(t *testing.T) {
 func TestKeyTakenAwayInBetween(t *testing.T) {
 	s, r := rig(t)
 	ann := r.User(t, apitest.Account, "ann", apitest.Admin)
-	s.between = func() {
+	s.intervene(func() {
 		r.RemoveKey(ann.AccessKeyID)
 		if err := r.Store.Update(context.Background(), func(tx *store.Tx) error { return tx.Touch("things:alias/a") }); err != nil {
 			t.Error(err)
 		}
-	}
+	})
 	r.Python(t, ann, `refused(client("kms").create_alias, "UnrecognizedClientException", AliasName="alias/a", TargetKeyId="k")`)
 	sn, err := r.Store.Snapshot(context.Background())
 	if err != nil {
