@@ -25,7 +25,7 @@ import (
 type things struct {
 	prepared  int
 	between   atomic.Pointer[func()] // runs between prepare and commit
-	committed error  // what the commit answers
+	committed error                  // what the commit answers
 }
 
 func (s *things) api() *api.Service {
