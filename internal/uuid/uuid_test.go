@@ -12,8 +12,11 @@ func TestForm(t *testing.T) {
 			t.Errorf("version %s: %s", version, id)
 		}
 	}
-	if New() == New() || Of("a") == Of("b") || Of("a") != Of("a") {
-		t.Error("random ones repeat, or those of a text do not")
+	if one, other := New(), New(); one == other {
+		t.Error("random ones repeat")
+	}
+	if first, again := Of("a"), Of("a"); first != again || first == Of("b") {
+		t.Error("a text does not always give the same, or two give one")
 	}
 	now := time.Now()
 	if first, later := At(now), At(now.Add(time.Millisecond)); first >= later {
