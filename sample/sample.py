@@ -267,6 +267,32 @@ def table():
     return out.getvalue().encode()
 
 
+GROUP = "/aws/sagemaker/TrainingJobs"
+
+
+def log_stream(logs, job):
+    """The name of the job's log stream, once there is one."""
+    try:
+        streams = logs.describe_log_streams(logGroupName=GROUP, logStreamNamePrefix=job + "/")["logStreams"]
+    except ClientError as e:
+        if e.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+        return None
+    return streams[0]["logStreamName"] if streams else None
+
+
+def follow(logs, stream, after):
+    """Prints the lines that came since a token, and says where the next ones begin."""
+    while True:
+        kw = {"nextToken": after} if after else {}
+        page = logs.get_log_events(logGroupName=GROUP, logStreamName=stream, startFromHead=True, **kw)
+        for e in page["events"]:
+            print("      |", e["message"], flush=True)
+        if page["nextForwardToken"] == after:
+            return after
+        after = page["nextForwardToken"]
+
+
 def train(state, keys):
     s3, sm, logs = client("s3", keys), client("sagemaker", keys), client("logs", keys)
     mine = state["ada"]
@@ -288,28 +314,17 @@ def train(state, keys):
         VpcConfig={"Subnets": [state["subnet"]], "SecurityGroupIds": [state["group"]]},
         StoppingCondition={"MaxRuntimeInSeconds": 600})
     note(f"started {job}")
-    status, next_token, stream, last = "", None, None, ""
+    stream, after, last = None, None, ""
     while True:
         d = sm.describe_training_job(TrainingJobName=job)
+        stream = stream or log_stream(logs, job)
+        if stream:
+            after = follow(logs, stream, after)  # the job's lines are there before it is said to have ended
         if d["SecondaryStatus"] != last:
             last = d["SecondaryStatus"]
             note(f"[{last}]")
         status = d["TrainingJobStatus"]
-        done = status in ("Completed", "Failed", "Stopped")
-        try:
-            if stream is None:
-                streams = logs.describe_log_streams(logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=job + "/")["logStreams"]
-                stream = streams[0]["logStreamName"] if streams else None
-            if stream:
-                kw = {"nextToken": next_token} if next_token else {}
-                page = logs.get_log_events(logGroupName="/aws/sagemaker/TrainingJobs", logStreamName=stream, startFromHead=True, **kw)
-                next_token = page["nextForwardToken"]
-                for e in page["events"]:
-                    print("      |", e["message"], flush=True)
-        except ClientError as e:
-            if e.response["Error"]["Code"] != "ResourceNotFoundException":
-                raise
-        if done:
+        if status in ("Completed", "Failed", "Stopped"):
             break
         time.sleep(0.5)
     if status != "Completed":

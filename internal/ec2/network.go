@@ -75,14 +75,14 @@ func (s *Service) network(q store.Querier, vpcID string) (*network, error) {
 	if err != nil || version == 0 {
 		return nil, err
 	}
-	if n, ok := s.networks.get(vpcID, version); ok {
+	if n, ok := s.networks.Get(vpcID, version); ok {
 		return n, nil
 	}
 	n, err := load(q, vpcID)
 	if err != nil || n == nil {
 		return nil, err
 	}
-	s.networks.put(vpcID, version, n)
+	s.networks.Put(vpcID, version, n)
 	return n, nil
 }
 

@@ -116,7 +116,7 @@ func (s *Service) EndpointPolicy(_ context.Context, sn *store.Snapshot, id strin
 	if err != nil {
 		return nil, err
 	}
-	if docs, ok := s.policies.get(id, version); ok && version != 0 {
+	if docs, ok := s.policies.Get(id, version); ok && version != 0 {
 		return docs, nil
 	}
 	o, err := row(sn, id)
@@ -136,6 +136,6 @@ func (s *Service) EndpointPolicy(_ context.Context, sn *store.Snapshot, id strin
 		return nil, fmt.Errorf("ec2: what %s serves: %w", id, err)
 	}
 	docs := []policy.Doc{{Name: "policy of VPC endpoint " + id, Policy: p}, {Name: "service of VPC endpoint " + id, Policy: only}}
-	s.policies.put(id, version, docs)
+	s.policies.Put(id, version, docs)
 	return docs, nil
 }

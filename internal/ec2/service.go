@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"bawn.dev/internal/api"
+	"bawn.dev/internal/cache"
 	"bawn.dev/internal/policy"
 	"bawn.dev/internal/shape/ec2"
 )
@@ -39,8 +40,8 @@ type Config struct {
 // Service is the VPC part of EC2. It implements authz.Endpoints.
 type Service struct {
 	Config
-	networks *cache[*network]     // by VPC id
-	policies *cache[[]policy.Doc] // by endpoint id
+	networks *cache.Cache[string, *network]     // by VPC id
+	policies *cache.Cache[string, []policy.Doc] // by endpoint id
 	applied  *applied
 	wake     chan struct{}
 
@@ -64,8 +65,8 @@ func New(cfg Config) (*Service, error) {
 	}
 	return &Service{
 		Config:   cfg,
-		networks: newCache[*network](cachedNetworks),
-		policies: newCache[[]policy.Doc](cachedPolicies),
+		networks: cache.New[string, *network](cachedNetworks, nil),
+		policies: cache.New[string, []policy.Doc](cachedPolicies, nil),
 		applied:  newApplied(),
 		wake:     make(chan struct{}, 1),
 		failed:   map[string]string{},
