@@ -32,6 +32,26 @@ func InvokeAny(ctx context.Context, c *Call, action string, in any) (any, error)
 	return c.door.invoke(ctx, c, action, in)
 }
 
+// Demands is what a call would have to be allowed, as the pipeline would resolve it
+// now. Nothing is decided, done or recorded: it is for explaining, and only for who
+// may see everything.
+func (d *Door) Demands(ctx context.Context, outer *Call, action string, in any) ([]Demand, error) {
+	e := d.byAction[action]
+	if e == nil {
+		return nil, fmt.Errorf("api: nothing serves %s", action)
+	}
+	sn, err := d.Store.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer sn.Close()
+	_, demands, err := e.op.resolve(ctx, &Call{
+		RequestID: uuid.New(), Now: d.Now(), Region: d.Region, Account: outer.Account, Snapshot: sn,
+		door: d, service: e.service, op: e.op, model: e.model, subject: outer.subject, in: in,
+	}, in)
+	return demands, err
+}
+
 func (d *Door) invoke(ctx context.Context, outer *Call, action string, in any) (any, error) {
 	e := d.byAction[action]
 	if e == nil {

@@ -12,7 +12,10 @@ import (
 
 // OperationsManual is docs/operations.md: every operation that a door serves, what
 // it demands, and which members of AWS's input it refuses by name.
-func OperationsManual(entries []api.Entry) string {
+//
+// demands are what each operation demanded in an example: the kinds of resources and
+// the condition keys of its own that it sets.
+func OperationsManual(entries []api.Entry, demands map[string][]api.Demand) string {
 	var out strings.Builder
 	out.WriteString(operationsPreface)
 	entries = slices.Clone(entries)
@@ -22,9 +25,10 @@ func OperationsManual(entries []api.Entry) string {
 	for i, e := range entries {
 		if s := e.Service; i == 0 || entries[i-1].Service != s {
 			fmt.Fprintf(&out, "\n## %s\n\nActions begin with `%s:`; requests are signed for `%s` and written in %s.\n\n"+
-				"| Operation | Demands | | Refused members | Notes |\n|---|---|---|---|---|\n", s.Model.ID, s.Prefix, s.Model.SigningName, s.Model.Protocol)
+				"| Operation | Demands | | On | Keys | Refused members | Notes |\n|---|---|---|---|---|---|---|\n", s.Model.ID, s.Prefix, s.Model.SigningName, s.Model.Protocol)
 		}
-		fmt.Fprintf(&out, "| %s | %s | %s | %s | %s |\n", e.Model.Name, quoted(e.Actions), access(e), quoted(refused(e.Model.Input)), strings.Join(remarks(e), " "))
+		fmt.Fprintf(&out, "| %s | %s | %s | %s | %s | %s | %s |\n", e.Model.Name, quoted(e.Actions), access(e),
+			strings.Join(kinds(demands[e.Name]), ", "), quoted(keys(demands[e.Name])), quoted(refused(e.Model.Input)), strings.Join(remarks(e), " "))
 	}
 	return out.String()
 }
@@ -34,10 +38,39 @@ const operationsPreface = `# Operations
 Generated from the running registry by ` + "`go test ./internal/server -run TestOperationsManual -update`" + `; do not edit.
 
 This is all that is served. An operation that is not listed is answered with AWS's error for unknown operations. A call must be
-allowed every action that it comes to demand; where several are listed, the input decides which. A **refused** member exists at AWS
+allowed every action that it comes to demand; where several are listed, the input decides which. **On** says which kinds of resources
+are decided on (` + "`*`" + `: the action knows none), **Keys** which condition keys an example of the operation set beside the global ones, in
+lower case; names that a request chooses (tags, encryption contexts) come with the request. A **refused** member exists at AWS
 and not here: a request that sets it is refused by its name, never answered as if it had been heeded. A dot goes into a structure,
 ` + "`[]`" + ` into the members of a list, ` + "`{}`" + ` into the values of a map.
 `
+
+// kinds are the kinds of resources that demands are about.
+func kinds(demands []api.Demand) []string {
+	var list []string
+	for _, d := range demands {
+		kind := d.Resource.Type
+		if d.Resource.ARN == "*" {
+			kind = "`*`"
+		}
+		if kind != "" && !slices.Contains(list, kind) {
+			list = append(list, kind)
+		}
+	}
+	return list
+}
+
+// keys are the condition keys that demands set.
+func keys(demands []api.Demand) []string {
+	var list []string
+	for _, d := range demands {
+		for key := range d.Keys {
+			list = append(list, key)
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
 
 func access(e api.Entry) string {
 	if e.ReadOnly {

@@ -1,22 +1,41 @@
 package server_test
 
 import (
+	"context"
 	"flag"
 	"os"
 	"strings"
 	"testing"
 
+	"bawn.dev/internal/api"
 	"bawn.dev/internal/server"
 	"bawn.dev/internal/server/servertest"
 )
 
 var update = flag.Bool("update", false, "write docs/operations.md anew")
 
+// demands are those of an example of each operation.
+func demands(t *testing.T, b *servertest.Bawn) map[string][]api.Demand {
+	t.Helper()
+	ctx := context.Background()
+	call, err := b.Door().Begin(ctx, nobody(t, b), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string][]api.Demand{}
+	for _, e := range b.Door().Entries() {
+		if all[e.Name], err = b.Door().Demands(ctx, call, e.Name, example(t, e)); err != nil {
+			t.Errorf("%s: %v", e.Name, err)
+		}
+	}
+	return all
+}
+
 // The manual is what the registry says today.
 func TestOperationsManual(t *testing.T) {
 	const path = "../../docs/operations.md"
 	b := servertest.Start(t)
-	want := server.OperationsManual(b.Door().Entries())
+	want := server.OperationsManual(b.Door().Entries(), demands(t, b))
 	if *update {
 		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
