@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -82,14 +83,14 @@ func table(to io.Writer, lines []server.AuditLine) error {
 		if len(e.Resources) > 0 {
 			resource = e.Resources[0].ARN
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s:%s\t%s\t%s\n", e.EventTime.Local().Format(time.DateTime), visible(or(lines[i].Person, "-")), visible(principal(e)),
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s:%s\t%s\t%s\n", e.EventTime.Local().Format(time.DateTime), visible(cmp.Or(lines[i].Person, "-")), visible(principal(e)),
 			visible(strings.TrimSuffix(e.EventSource, ".amazonaws.com")), visible(e.EventName), visible(resource), visible(result))
 	}
 	return w.Flush()
 }
 
 func principal(e event) string {
-	who := or(e.UserIdentity.ARN, or(e.UserIdentity.UserName, e.UserIdentity.Type))
+	who := cmp.Or(e.UserIdentity.ARN, cmp.Or(e.UserIdentity.UserName, e.UserIdentity.Type))
 	if i := strings.LastIndex(who, ":"); i >= 0 {
 		who = who[i+1:]
 	}
@@ -97,13 +98,6 @@ func principal(e event) string {
 		who += " via " + via
 	}
 	return who
-}
-
-func or(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 type fsckCmd struct {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -131,7 +132,7 @@ func (c *Call) event(failure *Error, out any) *trail.Record {
 		r.ErrorCode, r.ErrorMessage = failure.Code, failure.Message
 	}
 	if c.subject == nil {
-		r.Account = or(c.suspect.Account, c.door.Config.Account)
+		r.Account = cmp.Or(c.suspect.Account, c.door.Config.Account)
 	}
 	r.UserIdentity = c.identity()
 	r.Resources = recordResources(c.touched, c.Account)
@@ -200,13 +201,6 @@ func (c *Call) identity() trail.UserIdentity {
 		SourceIdentity: s.Claim.SourceIdentity,
 	}
 	return u
-}
-
-func or(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 func onBehalfOf(p *Person) *trail.OnBehalfOf {

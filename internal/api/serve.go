@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -47,7 +48,7 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, origin *Origin) {
 	match, err := d.router.Match(r, scope(sig))
 	if err != nil {
 		c.match = match
-		d.reject(ctx, w, c, first(sigErr, err)) // who shows no credentials learns of no routes
+		d.reject(ctx, w, c, cmp.Or(sigErr, err)) // who shows no credentials learns of no routes
 		return
 	}
 	e := d.byModel[match.Service.Package+"."+match.Operation.Name]
@@ -238,15 +239,6 @@ func (c *Call) dependencies() store.Dependencies {
 }
 
 func (c *Call) close() { c.release() }
-
-func first(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // answer tells the world of a failure.
 func (d *Door) answer(w http.ResponseWriter, c *Call, err error) {

@@ -129,9 +129,6 @@ func (s *Server) Serve(ctx context.Context) error {
 	return err
 }
 
-// Close closes the sockets of a Server that does not serve.
-func (s *Server) Close() error { return errors.Join(s.requests.Close(), s.descriptors.Close()) }
-
 // allowed reports whether the peer is root or the server's user.
 func allowed(peer, user int) bool {
 	return peer == 0 || peer == user

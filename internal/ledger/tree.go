@@ -11,9 +11,6 @@ import (
 // Hashes reads stored nodes of a tree by their index (tlog.StoredHashIndex).
 type Hashes = tlog.HashReader
 
-// LeafIndex is the index under which the hash of a leaf is stored.
-func LeafIndex(leaf int64) int64 { return tlog.StoredHashIndex(0, leaf) }
-
 // LeafOf is the first leaf under the node of this index.
 func LeafOf(index int64) int64 {
 	level, n := tlog.SplitStoredHashIndex(index)
