@@ -40,9 +40,12 @@ type (
 
 // The kinds of claim.
 const (
-	KindUser    = authz.User
-	KindRole    = authz.Role
-	KindService = authz.Service
+	KindUser        = authz.User
+	KindRole        = authz.Role
+	KindFederated   = authz.Federated
+	KindWebIdentity = authz.WebIdentity
+	KindSAML        = authz.SAML
+	KindService     = authz.Service
 )
 
 // ErrGone says that a principal, account or person is no longer there. Sources
@@ -76,6 +79,8 @@ type Demand struct {
 	Resource Resource
 	// Keys are the condition keys of this request: "s3:prefix", "aws:RequestTag/x".
 	Keys policy.Context
+	// MFA says that this very call brought a good one-time code of its caller's.
+	MFA bool
 	// Granted says that something other than a policy allows it: a grant of the
 	// key. An explicit deny still wins.
 	Granted bool

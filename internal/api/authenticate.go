@@ -43,6 +43,9 @@ func (d *Door) authenticate(ctx context.Context, c *Call, r *http.Request, sig *
 		return nil, err
 	}
 	c.Account = c.subject.Principal.Account
+	if d.Used != nil {
+		d.Used(claim, c.service.Prefix, c.Now)
+	}
 	if doc != nil {
 		return bytes.NewReader(doc.text), nil
 	}

@@ -21,6 +21,9 @@ func (d *Door) authorize(ctx context.Context, c *Call) (any, error) {
 	if c.op.undeniable != "" {
 		return resource, nil
 	}
+	if c.subject == nil {
+		return nil, fmt.Errorf("api: %s has not proved its caller", c)
+	}
 	if len(demands) == 0 {
 		return nil, fmt.Errorf("api: %s demands nothing", c)
 	}
@@ -62,6 +65,7 @@ func (d *Door) decide(ctx context.Context, c *Call, demand Demand) error {
 		},
 		Keys:      demand.Keys,
 		Granted:   demand.Granted,
+		MFA:       demand.MFA,
 		Aside:     !strings.HasPrefix(demand.Action, c.service.Prefix+":"),
 		Origin:    c.origin,
 		Via:       c.via,

@@ -75,6 +75,33 @@ func (c *Call) Organization() *Account { return c.subject.Account }
 // Person is the human behind the call, or nil.
 func (c *Call) Person() *Person { return c.subject.Claim.Person }
 
+// Prove says who the caller of an open operation turned out to be. Only the resolve
+// step of such an operation may call it, and must before it states demands.
+func (c *Call) Prove(ctx context.Context, claim Claim) error {
+	if c.op == nil || c.op.credential.kind != open || c.parent != "" {
+		return fmt.Errorf("api: %s is not open", c)
+	}
+	var err error
+	if c.subject, err = c.door.Authorizer.Subject(ctx, c.Snapshot, claim); err != nil {
+		return err
+	}
+	c.Account = claim.Account
+	return nil
+}
+
+// Trusts says whether a role lets a service of Bawn assume it for a resource.
+func (c *Call) Trusts(ctx context.Context, role *Entity, service, sourceARN string) (bool, error) {
+	sn := c.Snapshot
+	if sn == nil {
+		var err error
+		if sn, err = c.door.Store.Snapshot(ctx); err != nil {
+			return false, err
+		}
+		defer sn.Close()
+	}
+	return c.door.Authorizer.Trusts(ctx, sn, role, service, sourceARN, c.door.Now())
+}
+
 // Via lists the services that forwarded the call, the first caller first.
 func (c *Call) Via() []string { return c.via }
 

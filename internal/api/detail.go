@@ -23,3 +23,20 @@ type TrustedIssuer struct {
 	ClaimPath         string // in the token: "email"
 	IdentityStorePath string // in the identity store: "emails.value"
 }
+
+// An OIDCProvider is an OpenID Connect provider that an account registered.
+type OIDCProvider struct {
+	ARN       string   // arn:aws:iam::ACCOUNT:oidc-provider/HOST/PATH
+	URL       string   // https://HOST/PATH, no slash at the end
+	ClientIDs []string // audiences
+	// Thumbprints of the certificates of the host's chain, SHA-1 in hexadecimal. Keys
+	// are fetched over TLS that must verify; a thumbprint that fits stands in for an
+	// authority that the machine does not know.
+	Thumbprints []string
+}
+
+// A SAMLProvider is a SAML 2.0 identity provider that an account registered.
+type SAMLProvider struct {
+	ARN      string // arn:aws:iam::ACCOUNT:saml-provider/NAME
+	Metadata string // the provider's, as it was uploaded
+}

@@ -175,7 +175,12 @@ func (c *Call) identity() trail.UserIdentity {
 		}
 		return trail.UserIdentity{Type: "Unknown", AccountID: c.suspect.Account, AccessKeyID: c.suspect.AccessKeyID, PrincipalID: c.suspect.ID}
 	}
-	if s.Entity == nil {
+	switch {
+	case s.Claim.Kind == KindWebIdentity:
+		return trail.UserIdentity{Type: "WebIdentityUser", PrincipalID: s.Principal.ID, UserName: s.Claim.ID, IdentityProvider: s.Claim.Provider}
+	case s.Claim.Kind == KindSAML:
+		return trail.UserIdentity{Type: "SAMLUser", PrincipalID: s.Principal.ID, UserName: s.Claim.ID, IdentityProvider: s.Claim.Provider}
+	case s.Entity == nil:
 		return serviceIdentity(s.Claim.ID, s.Claim)
 	}
 	u := trail.UserIdentity{
@@ -188,17 +193,25 @@ func (c *Call) identity() trail.UserIdentity {
 	if len(c.via) > 0 {
 		u.InvokedBy = c.via[len(c.via)-1]
 	}
-	if s.Claim.Kind == KindUser {
-		u.Type, u.UserName = "IAMUser", s.Entity.Name
-		return u
+	if s.Claim.Temporary() {
+		u.SessionContext = &trail.SessionContext{
+			CreationDate:   s.Claim.Issued.UTC().Truncate(time.Second),
+			MFA:            !s.Claim.MFA.IsZero(),
+			SourceIdentity: s.Claim.SourceIdentity,
+		}
 	}
-	u.Type = "AssumedRole"
-	u.SessionContext = &trail.SessionContext{
-		SessionIssuer: trail.SessionIssuer{
-			Type: "Role", PrincipalID: s.Entity.ID, ARN: s.Entity.ARN, AccountID: s.Entity.Account, UserName: s.Entity.Name,
-		},
-		CreationDate:   s.Claim.Issued.UTC().Truncate(time.Second),
-		SourceIdentity: s.Claim.SourceIdentity,
+	issuer := trail.SessionIssuer{
+		PrincipalID: s.Entity.ID, ARN: s.Entity.ARN, AccountID: s.Entity.Account, UserName: s.Entity.Name,
+	}
+	switch s.Claim.Kind {
+	case KindUser:
+		u.Type, u.UserName = "IAMUser", s.Entity.Name
+	case KindFederated:
+		u.Type, issuer.Type = "FederatedUser", "IAMUser"
+		u.SessionContext.SessionIssuer = issuer
+	default:
+		u.Type, issuer.Type = "AssumedRole", "Role"
+		u.SessionContext.SessionIssuer = issuer
 	}
 	return u
 }

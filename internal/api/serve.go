@@ -27,6 +27,7 @@ func (d *Door) Handler(via Origin) http.Handler {
 		origin := via
 		origin.SourceIP, _, _ = net.SplitHostPort(r.RemoteAddr)
 		origin.TLS = r.TLS != nil
+		origin.Referer = r.Referer()
 		d.serve(w, r, &origin)
 	})
 }
@@ -52,7 +53,16 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, origin *Origin) {
 		return
 	}
 	e := d.byModel[match.Service.Package+"."+match.Operation.Name]
+	if e == nil {
+		d.reject(ctx, w, c, &Error{Code: "InvalidAction", Status: http.StatusBadRequest, Message: "not yet"})
+		return
+	}
 	c.service, c.op, c.model, c.match = e.service, e.op, e.model, match
+
+	if e.op.credential.kind == open && !d.limit.allow(origin.SourceIP, c.Now) {
+		d.answer(w, c, throttled())
+		return
+	}
 
 	// With what? It is read before anything is held for whoever sends it.
 	doc, err := c.document(r, from, sig, sigErr)
@@ -206,6 +216,10 @@ func (c *Call) renew(ctx context.Context) error {
 		return err
 	}
 	c.Snapshot, c.seen, c.borrowed = sn, nil, false
+	if c.op.credential.kind == open && c.parent == "" {
+		c.subject = nil // its resolve step proves the caller anew
+		return nil
+	}
 	claim := c.subject.Claim
 	if c.signature != nil {
 		if _, claim, err = c.door.credential(ctx, c, c.signature); err != nil {
@@ -246,10 +260,14 @@ func (d *Door) answer(w http.ResponseWriter, c *Call, err error) {
 	c.match.EncodeError(w, c.RequestID, asError(err))
 }
 
+func throttled() *Error {
+	return &Error{Code: wire.CodeThrottling, Status: http.StatusServiceUnavailable, Message: "Please reduce your request rate."}
+}
+
 // reject answers a request whose caller is not known.
 func (d *Door) reject(ctx context.Context, w http.ResponseWriter, c *Call, err error) {
 	if !d.limit.allow(c.origin.SourceIP, c.Now) {
-		err = &Error{Code: wire.CodeThrottling, Status: http.StatusServiceUnavailable, Message: "Please reduce your request rate."}
+		err = throttled()
 	} else {
 		err = d.refuse(ctx, c, err)
 	}

@@ -32,9 +32,12 @@ type Kind string
 
 // The kinds of claim.
 const (
-	User    Kind = "User"    // an IAM user, by long-term key
-	Role    Kind = "Role"    // an assumed role
-	Service Kind = "Service" // a service of Bawn acting on its own
+	User        Kind = "User"        // an IAM user, by long-term key or GetSessionToken
+	Role        Kind = "Role"        // an assumed role
+	Federated   Kind = "Federated"   // a session of GetFederationToken, made by a user
+	WebIdentity Kind = "WebIdentity" // who shows an OIDC token, before there is a role
+	SAML        Kind = "SAML"        // who shows a SAML assertion, likewise
+	Service     Kind = "Service"     // a service of Bawn acting on its own
 )
 
 // A Person is the human on whose behalf a call is made, as the identity centre
@@ -52,10 +55,10 @@ type Person struct {
 // permissions: those are read anew on each call.
 type Claim struct {
 	Kind        Kind
-	Account     string
-	ID          string // AIDA… or AROA…; for Service its principal name
+	Account     string // for WebIdentity and SAML that of the role asked for
+	ID          string // AIDA… or AROA…; for Service its principal name; for WebIdentity and SAML the subject
 	AccessKeyID string
-	SessionName string
+	SessionName string // of a role's session, or the name of a federated user
 	Issued      time.Time
 	Expires     time.Time // zero for long-term keys
 
@@ -65,10 +68,25 @@ type Claim struct {
 	TransitiveTags  []string
 	SourceIdentity  string
 	Chained         bool // made by a session
-	Person          *Person
+
+	// MFA is when a one-time code was given for the session; zero: none was.
+	MFA time.Time
+	// Provider is the identity provider that a session began with: the ARN of an
+	// OIDC or SAML provider; empty where there was none.
+	Provider string
+	// Vouched are the condition keys that the provider vouched for, as
+	// "token.example.com:sub" and "saml:aud". They stay with a role's session.
+	Vouched policy.Context
+	Person  *Person
 
 	// SourceARN and SourceAccount say for which resource a service acts.
 	SourceARN, SourceAccount string
+}
+
+// Temporary says whether the claim is of a session, not of a key that a user
+// keeps, a service or somebody without a role.
+func (c *Claim) Temporary() bool {
+	return c.Kind == Role || c.Kind == Federated || c.Kind == User && !c.Expires.IsZero()
 }
 
 // An Entity is what IAM holds of a user or role now.

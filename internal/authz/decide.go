@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"strings"
 	"time"
 
 	"bawn.dev/internal/policy"
@@ -20,6 +21,7 @@ type Origin struct {
 	EndpointID string // vpce-…, when an endpoint's listener accepted it
 	VPC        string
 	VPCAccount string
+	Referer    string // what the request says of itself; anybody can say anything
 }
 
 // Loopback says whether the peer is on this very machine.
@@ -46,6 +48,7 @@ type Question struct {
 	Origin  *Origin        // nil for a forwarded call: network keys and endpoint policies do not apply again
 	Via     []string       // services that forwarded the call, first caller first
 	Granted bool           // a grant of the resource allows it
+	MFA     bool           // the call itself brought a good one-time code of the caller's
 	// Aside marks a demand that is not for an action of the called service, such as
 	// iam:PassRole of CreateTrainingJob: an endpoint's policy is about the calls that
 	// come through it, and has no say.
@@ -57,6 +60,9 @@ type Question struct {
 
 // Decide gathers and decides. An error is a refusal whose cause is ours.
 func (a *Authorizer) Decide(ctx context.Context, sn *store.Snapshot, q *Question) (policy.Decision, error) {
+	if q.beyond() {
+		return policy.Decision{}, nil
+	}
 	in, err := a.Gather(ctx, sn, q)
 	if err != nil {
 		return policy.Decision{}, err
@@ -89,7 +95,6 @@ func (a *Authorizer) Gather(ctx context.Context, sn *store.Snapshot, q *Question
 		Resource:        q.Target.ARN,
 		Principal:       s.Principal,
 		ResourceAccount: owner,
-		Context:         requestKeys(q, resourceSide),
 		ResourcePolicy:  q.Target.Policy,
 		RootOfTrust:     q.Target.RootOfTrust,
 		Granted:         q.Granted,
@@ -97,18 +102,21 @@ func (a *Authorizer) Gather(ctx context.Context, sn *store.Snapshot, q *Question
 		HasSession:      s.Claim.HasSession,
 		Catalogue:       a.src.Catalogue,
 	}
-	if s.Entity != nil {
+	var err error
+	if in.Context, err = a.requestKeys(ctx, sn, q, resourceSide); err != nil {
+		return nil, err
+	}
+	switch {
+	case s.Entity != nil:
 		in.Identity, in.Boundary = s.Entity.Policies, s.Entity.Boundary
-	} else {
+	case s.Claim.Kind == Service:
 		in.Identity = a.src.ServicePolicies.ServicePolicy(s.Claim.ID)
 	}
-	if s.Entity != nil && !s.serviceLinked() {
-		if !s.Account.Management {
-			in.SCPs = s.Account.SCPs
-		}
-		if !resourceSide.Management {
-			in.RCPs = resourceSide.RCPs
-		}
+	if s.Entity != nil && !s.Account.Management && !s.serviceLinked() {
+		in.SCPs = s.Account.SCPs
+	}
+	if !resourceSide.Management && !s.serviceLinked() && controlled(q.Action) {
+		in.RCPs = resourceSide.RCPs
 	}
 	if q.Origin != nil && q.Origin.EndpointID != "" && !q.Aside {
 		if a.src.Endpoints == nil {
@@ -123,12 +131,50 @@ func (a *Authorizer) Gather(ctx context.Context, sn *store.Snapshot, q *Question
 	return in, nil
 }
 
+// controlled says whether resource control policies speak of an action. AWS
+// supports these services (Organizations user guide, "Resource control policies");
+// RetireGrant passes them by.
+func controlled(action string) bool {
+	service, name, _ := strings.Cut(action, ":")
+	switch service {
+	case "s3", "sts", "sqs", "secretsmanager", "dynamodb", "logs", "ecr", "cognito-idp", "aoss":
+		return true
+	case "kms":
+		return name != "RetireGrant"
+	}
+	return false
+}
+
+// beyond says that a session of a user asks for what its kind never may: without a
+// one-time code no session of a user calls iam, a federated user never does, and of
+// sts they may ask who they are and, unless federated, for a role (IAM user guide,
+// "Compare AWS STS credentials").
+func (q *Question) beyond() bool {
+	c := &q.Subject.Claim
+	if q.Aside || len(q.Via) > 0 || !c.Temporary() || c.Kind == Role {
+		return false
+	}
+	switch service, name, _ := strings.Cut(q.Action, ":"); service {
+	case "iam":
+		return c.Kind == Federated || c.MFA.IsZero()
+	case "sts":
+		return c.Kind == Federated || name != "AssumeRole" && name != "TagSession" && name != "SetSourceIdentity" && name != "SetContext"
+	}
+	return false
+}
+
 // requestKeys adds to the identity's keys those of the request, the resource and
 // the network.
-func requestKeys(q *Question, owner *Account) policy.Context {
+func (a *Authorizer) requestKeys(ctx context.Context, sn *store.Snapshot, q *Question, owner *Account) (policy.Context, error) {
 	k := make(policy.Context, len(q.Subject.Keys)+len(q.Keys)+12)
 	maps.Copy(k, q.Keys)
 	maps.Copy(k, q.Subject.Keys) // after the request's, so that none of those can pose as identity
+	if c := &q.Subject.Claim; q.MFA {
+		k.Set("aws:MultiFactorAuthPresent", "true")
+		k.Set("aws:MultiFactorAuthAge", "0")
+	} else if c.Temporary() && !c.MFA.IsZero() {
+		k.Set("aws:MultiFactorAuthAge", fmt.Sprint(max(0, int64(q.Now.Sub(c.MFA).Seconds()))))
+	}
 	k.Set("aws:CurrentTime", q.Now.UTC().Format(time.RFC3339))
 	k.Set("aws:EpochTime", fmt.Sprint(q.Now.Unix()))
 	k.Set("aws:RequestedRegion", q.Region)
@@ -156,11 +202,23 @@ func requestKeys(q *Question, owner *Account) policy.Context {
 		if o.EndpointID != "" {
 			k.Set("aws:SourceVpce", o.EndpointID)
 			k.Set("aws:SourceVpc", o.VPC)
+			k.Set("aws:SourceVpcArn", "arn:aws:ec2:"+q.Region+":"+o.VPCAccount+":vpc/"+o.VPC)
 			k.Set("aws:VpcSourceIp", o.SourceIP)
 			k.Set("aws:VpceAccount", o.VPCAccount)
+			home, err := a.src.Organization.Account(ctx, sn, o.VPCAccount)
+			if err != nil && !errors.Is(err, ErrGone) {
+				return nil, err
+			}
+			if err == nil && home.OrgID != "" {
+				k.Set("aws:VpceOrgID", home.OrgID)
+				k.Set("aws:VpceOrgPaths", home.OrgPath)
+			}
 		} else {
 			k.Set("aws:SourceIp", o.SourceIP)
 		}
+		if o.Referer != "" {
+			k.Set("aws:Referer", o.Referer)
+		}
 	}
-	return k
+	return k, nil
 }

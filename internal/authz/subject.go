@@ -35,7 +35,12 @@ func (a *Authorizer) Subject(ctx context.Context, sn *store.Snapshot, claim Clai
 	switch claim.Kind {
 	case Service:
 		s.Principal = policy.Principal{Kind: policy.Service, Account: claim.Account, Service: claim.ID, ARN: claim.ID}
-	case User, Role:
+	case WebIdentity, SAML:
+		if claim.Provider == "" {
+			return nil, fmt.Errorf("authz: a bearer without a provider")
+		}
+		s.Principal = policy.Principal{Kind: policy.WebIdentity, Federated: claim.Provider, ARN: claim.Provider, ID: claim.Provider + ":" + claim.ID}
+	case User, Role, Federated:
 		if err := a.bind(ctx, sn, s); err != nil {
 			return nil, err
 		}
@@ -57,16 +62,30 @@ func (a *Authorizer) bind(ctx context.Context, sn *store.Snapshot, s *Subject) e
 	if err != nil {
 		return err
 	}
-	if e.Kind != s.Claim.Kind || e.Account != s.Claim.Account {
+	kind := s.Claim.Kind
+	if kind == Federated {
+		kind = User
+	}
+	if e.Kind != kind || e.Account != s.Claim.Account {
 		return ErrGone
 	}
 	s.Entity = e
-	if s.Claim.Kind == User {
+	if s.Claim.Temporary() && s.Claim.Issued.Before(e.NotBefore) {
+		return ErrGone
+	}
+	switch s.Claim.Kind {
+	case User:
 		s.Principal = policy.Principal{Kind: policy.User, Account: e.Account, ARN: e.ARN, ID: e.ID}
 		return nil
-	}
-	if s.Claim.Issued.Before(e.NotBefore) {
-		return ErrGone
+	case Federated:
+		s.Principal = policy.Principal{
+			Kind:    policy.Federated,
+			Account: e.Account,
+			ARN:     "arn:aws:sts::" + e.Account + ":federated-user/" + s.Claim.SessionName,
+			RoleARN: e.ARN,
+			ID:      e.Account + ":" + s.Claim.SessionName,
+		}
+		return nil
 	}
 	s.Principal = policy.Principal{
 		Kind:    policy.Session,
@@ -82,14 +101,29 @@ func (a *Authorizer) bind(ctx context.Context, sn *store.Snapshot, s *Subject) e
 // forward access; the network's keys do not.
 func identityKeys(s *Subject) policy.Context {
 	k := policy.Context{}
+	for name, values := range s.Claim.Vouched {
+		if !strings.HasPrefix(name, "aws:") { // a provider vouches for nothing that is ours to say
+			k[name] = values
+		}
+	}
+	if s.Claim.Kind == WebIdentity || s.Claim.Kind == SAML {
+		k.Set("aws:PrincipalIsAWSService", "false")
+		k.Set("aws:FederatedProvider", s.Claim.Provider)
+		return k
+	}
 	if s.Claim.Kind == Service {
 		k.Set("aws:PrincipalIsAWSService", "true")
 		k.Set("aws:PrincipalServiceName", s.Claim.ID)
+		k.Set("aws:PrincipalServiceNamesList", s.Claim.ID)
 		if s.Claim.SourceARN != "" {
 			k.Set("aws:SourceArn", s.Claim.SourceARN)
 		}
 		if s.Claim.SourceAccount != "" {
 			k.Set("aws:SourceAccount", s.Claim.SourceAccount)
+			if s.Claim.SourceAccount == s.Account.ID && s.Account.OrgID != "" {
+				k.Set("aws:SourceOrgID", s.Account.OrgID)
+				k.Set("aws:SourceOrgPaths", s.Account.OrgPath)
+			}
 		}
 		return k
 	}
@@ -101,14 +135,23 @@ func identityKeys(s *Subject) policy.Context {
 		k.Set("aws:PrincipalOrgID", s.Account.OrgID)
 		k.Set("aws:PrincipalOrgPaths", s.Account.OrgPath)
 	}
-	if s.Claim.Kind == User {
+	switch s.Claim.Kind {
+	case User:
 		k.Set("aws:PrincipalType", "User")
 		k.Set("aws:username", s.Entity.Name)
-	} else {
+	case Federated:
+		k.Set("aws:PrincipalType", "FederatedUser")
+		k.Set("aws:PrincipalArn", s.Principal.ARN)
+	default:
 		k.Set("aws:PrincipalType", "AssumedRole")
+	}
+	if s.Claim.Temporary() {
 		k.Set("aws:TokenIssueTime", s.Claim.Issued.UTC().Format(time.RFC3339))
 		// AWS sets the key on temporary credentials only, and says false unless a code was given.
-		k.Set("aws:MultiFactorAuthPresent", "false")
+		k.Set("aws:MultiFactorAuthPresent", fmt.Sprint(!s.Claim.MFA.IsZero()))
+	}
+	if s.Claim.Provider != "" {
+		k.Set("aws:FederatedProvider", s.Claim.Provider)
 	}
 	for name, value := range s.Entity.Tags {
 		k.Set("aws:PrincipalTag/"+name, value)

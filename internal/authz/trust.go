@@ -1,35 +1,32 @@
 package authz
 
 import (
+	"context"
+	"errors"
 	"time"
 
-	"bawn.dev/internal/policy"
+	"bawn.dev/internal/store"
 )
 
 // Trusts says whether a role lets a service of Bawn ("sagemaker.amazonaws.com")
-// assume it for a resource. A user, and a role without a trust policy, trust
-// nobody.
-func (e *Entity) Trusts(service, sourceARN string, now time.Time) bool {
+// assume it for a resource: its trust policy and what controls its account's
+// resources must allow. A user, and a role without a trust policy, trust nobody.
+func (a *Authorizer) Trusts(ctx context.Context, sn *store.Snapshot, e *Entity, service, sourceARN string, now time.Time) (bool, error) {
 	if e == nil || e.Kind != Role || e.Trust == nil {
-		return false
+		return false, nil
 	}
-	keys := policy.Context{}
-	keys.Set("aws:PrincipalIsAWSService", "true")
-	keys.Set("aws:PrincipalServiceName", service)
-	keys.Set("aws:SourceArn", sourceARN)
-	keys.Set("aws:SourceAccount", e.Account)
-	keys.Set("aws:ResourceAccount", e.Account)
-	keys.Set("aws:CurrentTime", now.UTC().Format(time.RFC3339))
-	for name, value := range e.Tags {
-		keys.Set("aws:ResourceTag/"+name, value)
+	s, err := a.Subject(ctx, sn, Claim{Kind: Service, Account: e.Account, ID: service, Issued: now, SourceARN: sourceARN, SourceAccount: e.Account})
+	if errors.Is(err, ErrGone) {
+		return false, nil
 	}
-	return policy.Decide(&policy.Input{
-		Action:          "sts:AssumeRole",
-		Resource:        e.ARN,
-		Principal:       policy.Principal{Kind: policy.Service, Account: e.Account, Service: service, ARN: service},
-		ResourceAccount: e.Account,
-		Context:         keys,
-		ResourcePolicy:  e.Trust,
-		RootOfTrust:     true,
-	}).Allowed
+	if err != nil {
+		return false, err
+	}
+	d, err := a.Decide(ctx, sn, &Question{
+		Subject: s,
+		Action:  "sts:AssumeRole",
+		Target:  Target{ARN: e.ARN, Account: e.Account, Policy: e.Trust, RootOfTrust: true, Tags: e.Tags},
+		Now:     now,
+	})
+	return d.Allowed, err
 }

@@ -41,6 +41,16 @@ func (s *Service) Credential(_ context.Context, sn *store.Snapshot, accessKeyID,
 	return k.text, k.claim, nil
 }
 
+// KeyActive says whether a long-term access key exists and is active: what it made
+// ends with it.
+func (s *Service) KeyActive(ctx context.Context, sn *store.Snapshot, accessKeyID string) (bool, error) {
+	_, _, err := s.Credential(ctx, sn, accessKeyID, "", time.Time{})
+	if errors.Is(err, api.ErrGone) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 func (s *Service) openSecret(sn *store.Snapshot, id string) (*secret, error) {
 	if _, err := sn.Version(accessKeyKey(id)); err != nil {
 		return nil, err

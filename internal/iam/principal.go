@@ -75,7 +75,15 @@ func (s *Service) load(sn *store.Snapshot, row *entity) (*api.Entity, error) {
 		}
 		e.Policies = append(e.Policies, *doc)
 	}
-	return e, nil
+	if row.kind == user {
+		byGroup, err := s.groupPolicies(sn, row)
+		if err != nil {
+			return nil, err
+		}
+		e.Policies = append(e.Policies, byGroup...)
+	}
+	e.Boundary, err = s.boundary(sn, row)
+	return e, err
 }
 
 // trust parses a role's trust policy as it is meant today: see binding.go.

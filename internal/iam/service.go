@@ -14,6 +14,7 @@ package iam
 
 import (
 	"errors"
+	"slices"
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/policy"
@@ -70,6 +71,11 @@ func (s *Service) API() *api.Service {
 }
 
 func (s *Service) operations() []api.Operation {
+	return slices.Concat(s.basicOperations(), s.userOperations(), s.groupOperations(), s.lastUsedOperations(),
+		s.deviceOperations(), s.roleOperations(), s.versionOperations(), s.boundaryOperations(), s.providerOperations(), s.accountOperations(), s.simulatorOperations())
+}
+
+func (s *Service) basicOperations() []api.Operation {
 	return []api.Operation{
 		api.Write("CreateUser", s.newUser, s.createUser).Demands("iam:CreateUser", "iam:TagUser"),
 		api.Read("GetUser", s.gottenUser, s.getUser),

@@ -164,7 +164,11 @@ func (s *Service) mustBe(ctx context.Context, c *api.Call, name string) error {
 
 // createTrainingJob writes the job; Run does the rest.
 func (s *Service) createTrainingJob(ctx context.Context, c *api.Call, in *shape.CreateTrainingJobInput, r *request) (api.Commit[shape.CreateTrainingJobOutput], error) {
-	if !r.role.Trusts(principal, r.resource.ARN, c.Now) {
+	trusted, err := c.Trusts(ctx, r.role, principal, r.resource.ARN)
+	if err != nil {
+		return nil, err
+	}
+	if !trusted {
 		return nil, untrusted(in.RoleArn)
 	}
 	if err := s.able(ctx, in); err != nil {

@@ -29,7 +29,11 @@ func (s *Service) asRole(ctx context.Context, j *job, origin *api.Origin) (*api.
 	if err != nil {
 		return nil, err
 	}
-	if !c.Entity().Trusts(principal, j.arn, door.Now()) {
+	trusted, err := c.Trusts(ctx, c.Entity(), principal, j.arn)
+	if err != nil {
+		return nil, err
+	}
+	if !trusted {
 		return nil, clientError("The execution role %s does not allow principal '%s' to assume it.", j.role, principal)
 	}
 	return c, nil

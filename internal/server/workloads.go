@@ -97,7 +97,11 @@ func (f flowLogs) Put(ctx context.Context, to ec2.LogDestination, lines []ec2.Li
 	if err != nil {
 		return err
 	}
-	if !call.Entity().Trusts(flowLogService, "arn:aws:ec2:"+f.server.cfg.Region+":"+to.Account+":vpc-flow-log/*", f.server.now()) {
+	trusted, err := call.Trusts(ctx, call.Entity(), flowLogService, "arn:aws:ec2:"+f.server.cfg.Region+":"+to.Account+":vpc-flow-log/*")
+	if err != nil {
+		return err
+	}
+	if !trusted {
 		return fmt.Errorf("the role %s does not trust %s", to.Role, flowLogService)
 	}
 	lines = slices.SortedStableFunc(slices.Values(lines), func(a, b ec2.Line) int { return a.Time.Compare(b.Time) })

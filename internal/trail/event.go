@@ -43,15 +43,16 @@ type event struct {
 }
 
 type identity struct {
-	Type           string    `json:"type"`
-	PrincipalID    string    `json:"principalId,omitzero"`
-	ARN            string    `json:"arn,omitzero"`
-	AccountID      string    `json:"accountId,omitzero"`
-	AccessKeyID    string    `json:"accessKeyId,omitzero"`
-	UserName       string    `json:"userName,omitzero"`
-	SessionContext *session  `json:"sessionContext,omitzero"`
-	OnBehalfOf     *onBehalf `json:"onBehalfOf,omitzero"`
-	InvokedBy      string    `json:"invokedBy,omitzero"`
+	Type             string    `json:"type"`
+	PrincipalID      string    `json:"principalId,omitzero"`
+	ARN              string    `json:"arn,omitzero"`
+	AccountID        string    `json:"accountId,omitzero"`
+	AccessKeyID      string    `json:"accessKeyId,omitzero"`
+	UserName         string    `json:"userName,omitzero"`
+	SessionContext   *session  `json:"sessionContext,omitzero"`
+	OnBehalfOf       *onBehalf `json:"onBehalfOf,omitzero"`
+	InvokedBy        string    `json:"invokedBy,omitzero"`
+	IdentityProvider string    `json:"identityProvider,omitzero"`
 }
 
 type session struct {
@@ -96,7 +97,7 @@ func (r *Record) MarshalEvent() ([]byte, error) {
 	e := event{
 		EventVersion: eventVersion,
 		UserIdentity: identity{Type: u.Type, PrincipalID: u.PrincipalID, ARN: u.ARN, AccountID: u.AccountID,
-			AccessKeyID: u.AccessKeyID, UserName: u.UserName, InvokedBy: u.InvokedBy},
+			AccessKeyID: u.AccessKeyID, UserName: u.UserName, InvokedBy: u.InvokedBy, IdentityProvider: u.IdentityProvider},
 		EventTime:   stamp(r.EventTime),
 		EventSource: r.EventSource, EventName: r.EventName, Region: r.Region,
 		SourceIP: r.SourceIP, UserAgent: r.UserAgent,
@@ -135,7 +136,7 @@ func UnmarshalEvent(data []byte) (*Record, error) {
 		EventID: e.EventID, SharedEventID: e.SharedEventID, RequestID: e.RequestID, ParentRequestID: e.ParentRequestID,
 		EventSource: e.EventSource, EventName: e.EventName, Region: e.Region, Account: e.Account,
 		UserIdentity: UserIdentity{Type: u.Type, PrincipalID: u.PrincipalID, ARN: u.ARN, AccountID: u.AccountID,
-			AccessKeyID: u.AccessKeyID, UserName: u.UserName, InvokedBy: u.InvokedBy},
+			AccessKeyID: u.AccessKeyID, UserName: u.UserName, InvokedBy: u.InvokedBy, IdentityProvider: u.IdentityProvider},
 		SourceIP: e.SourceIP, UserAgent: e.UserAgent,
 		VpcEndpointID: e.VpcEndpointID, VpcEndpointAccountID: e.VpcEndpointAccountID,
 		RequestParameters: notNull(e.RequestParameters), ResponseElements: notNull(e.ResponseElements),

@@ -51,6 +51,9 @@ type UserIdentity struct {
 	SessionContext *SessionContext // nil without a session
 	OnBehalfOf     *OnBehalfOf     // nil when no person stands behind the call
 	InvokedBy      string          // the service that made the call
+	// IdentityProvider is the ARN of the provider that vouches for a WebIdentityUser
+	// or SAMLUser.
+	IdentityProvider string
 }
 
 // SessionContext is where a session came from.

@@ -8,15 +8,42 @@ import "bawn.dev/internal/shape"
 func Model() *shape.Service {
 	types := append(scalars(), []*shape.Type{
 		typeAccessKey(),
+		typeAccessKeyLastUsed(),
 		typeAccessKeyMetadata(),
+		typeAttachedPermissionsBoundary(),
 		typeAttachedPolicy(),
+		typeContextEntry(),
+		typeEvaluationResult(),
+		typeGroup(),
+		typeGroupDetail(),
 		typeInstanceProfile(),
+		typeLoginProfile(),
+		typeMFADevice(),
+		typeManagedPolicyDetail(),
+		typeOpenIDConnectProviderListEntry(),
+		typeOrganizationsDecisionDetail(),
+		typePermissionsBoundaryDecisionDetail(),
 		typePolicy(),
+		typePolicyDetail(),
+		typePolicyGroup(),
+		typePolicyRole(),
+		typePolicyUser(),
 		typePolicyVersion(),
+		typePosition(),
+		typeResourceSpecificResult(),
 		typeRole(),
+		typeRoleDetail(),
 		typeRoleLastUsed(),
+		typeSAMLPrivateKey(),
+		typeSAMLProviderListEntry(),
+		typeSSHPublicKeyMetadata(),
+		typeServiceSpecificCredentialMetadata(),
+		typeSigningCertificate(),
+		typeStatement(),
 		typeTag(),
 		typeUser(),
+		typeUserDetail(),
+		typeVirtualMFADevice(),
 	}...)
 	return shape.Link(&shape.Service{
 		Name: "iam", ID: "IAM", Package: "iam",
@@ -24,42 +51,115 @@ func Model() *shape.Service {
 		Protocol: "query", JSONVersion: "", TargetPrefix: "",
 		APIVersion: "2010-05-08", XMLNamespace: "https://iam.amazonaws.com/doc/2010-05-08/",
 		Operations: []*shape.Operation{
+			opAddClientIDToOpenIDConnectProvider(),
+			opAddUserToGroup(),
+			opAttachGroupPolicy(),
 			opAttachRolePolicy(),
 			opAttachUserPolicy(),
 			opCreateAccessKey(),
+			opCreateAccountAlias(),
+			opCreateGroup(),
+			opCreateOpenIDConnectProvider(),
 			opCreatePolicy(),
+			opCreatePolicyVersion(),
 			opCreateRole(),
+			opCreateSAMLProvider(),
 			opCreateUser(),
+			opCreateVirtualMFADevice(),
+			opDeactivateMFADevice(),
 			opDeleteAccessKey(),
+			opDeleteAccountAlias(),
+			opDeleteGroup(),
+			opDeleteGroupPolicy(),
+			opDeleteOpenIDConnectProvider(),
 			opDeletePolicy(),
+			opDeletePolicyVersion(),
 			opDeleteRole(),
+			opDeleteRolePermissionsBoundary(),
 			opDeleteRolePolicy(),
+			opDeleteSAMLProvider(),
 			opDeleteUser(),
+			opDeleteUserPermissionsBoundary(),
 			opDeleteUserPolicy(),
+			opDeleteVirtualMFADevice(),
+			opDetachGroupPolicy(),
 			opDetachRolePolicy(),
 			opDetachUserPolicy(),
+			opEnableMFADevice(),
+			opGetAccessKeyLastUsed(),
+			opGetAccountAuthorizationDetails(),
+			opGetAccountSummary(),
+			opGetContextKeysForCustomPolicy(),
+			opGetContextKeysForPrincipalPolicy(),
+			opGetGroup(),
+			opGetGroupPolicy(),
+			opGetLoginProfile(),
+			opGetMFADevice(),
+			opGetOpenIDConnectProvider(),
 			opGetPolicy(),
 			opGetPolicyVersion(),
 			opGetRole(),
 			opGetRolePolicy(),
+			opGetSAMLProvider(),
 			opGetUser(),
 			opGetUserPolicy(),
 			opListAccessKeys(),
+			opListAccountAliases(),
+			opListAttachedGroupPolicies(),
 			opListAttachedRolePolicies(),
 			opListAttachedUserPolicies(),
+			opListEntitiesForPolicy(),
+			opListGroupPolicies(),
+			opListGroups(),
+			opListGroupsForUser(),
 			opListInstanceProfilesForRole(),
+			opListMFADevices(),
+			opListOpenIDConnectProviderTags(),
+			opListOpenIDConnectProviders(),
 			opListPolicies(),
+			opListPolicyTags(),
+			opListPolicyVersions(),
 			opListRolePolicies(),
 			opListRoleTags(),
 			opListRoles(),
+			opListSAMLProviderTags(),
+			opListSAMLProviders(),
+			opListSSHPublicKeys(),
+			opListServiceSpecificCredentials(),
+			opListSigningCertificates(),
 			opListUserPolicies(),
+			opListUserTags(),
 			opListUsers(),
+			opListVirtualMFADevices(),
+			opPutGroupPolicy(),
+			opPutRolePermissionsBoundary(),
 			opPutRolePolicy(),
+			opPutUserPermissionsBoundary(),
 			opPutUserPolicy(),
+			opRemoveClientIDFromOpenIDConnectProvider(),
+			opRemoveUserFromGroup(),
+			opResyncMFADevice(),
+			opSetDefaultPolicyVersion(),
+			opSimulateCustomPolicy(),
+			opSimulatePrincipalPolicy(),
+			opTagOpenIDConnectProvider(),
+			opTagPolicy(),
 			opTagRole(),
+			opTagSAMLProvider(),
+			opTagUser(),
+			opUntagOpenIDConnectProvider(),
+			opUntagPolicy(),
 			opUntagRole(),
+			opUntagSAMLProvider(),
+			opUntagUser(),
 			opUpdateAccessKey(),
 			opUpdateAssumeRolePolicy(),
+			opUpdateGroup(),
+			opUpdateOpenIDConnectProviderThumbprint(),
+			opUpdateRole(),
+			opUpdateRoleDescription(),
+			opUpdateSAMLProvider(),
+			opUpdateUser(),
 		},
 		Errors: errors(),
 	}, types...)
@@ -67,59 +167,181 @@ func Model() *shape.Service {
 
 func errors() map[string]*shape.Error {
 	return map[string]*shape.Error{
-		"ConcurrentModificationException":  {Name: "ConcurrentModificationException", Code: "ConcurrentModification", Status: 409, Server: false, Message: "message"},
-		"DeleteConflictException":          {Name: "DeleteConflictException", Code: "DeleteConflict", Status: 409, Server: false, Message: "message"},
-		"EntityAlreadyExistsException":     {Name: "EntityAlreadyExistsException", Code: "EntityAlreadyExists", Status: 409, Server: false, Message: "message"},
-		"InvalidInputException":            {Name: "InvalidInputException", Code: "InvalidInput", Status: 400, Server: false, Message: "message"},
-		"LimitExceededException":           {Name: "LimitExceededException", Code: "LimitExceeded", Status: 409, Server: false, Message: "message"},
-		"MalformedPolicyDocumentException": {Name: "MalformedPolicyDocumentException", Code: "MalformedPolicyDocument", Status: 400, Server: false, Message: "message"},
-		"NoSuchEntityException":            {Name: "NoSuchEntityException", Code: "NoSuchEntity", Status: 404, Server: false, Message: "message"},
-		"PolicyNotAttachableException":     {Name: "PolicyNotAttachableException", Code: "PolicyNotAttachable", Status: 400, Server: false, Message: "message"},
-		"ServiceFailureException":          {Name: "ServiceFailureException", Code: "ServiceFailure", Status: 500, Server: true, Message: "message"},
-		"UnmodifiableEntityException":      {Name: "UnmodifiableEntityException", Code: "UnmodifiableEntity", Status: 400, Server: false, Message: "message"},
+		"ConcurrentModificationException":        {Name: "ConcurrentModificationException", Code: "ConcurrentModification", Status: 409, Server: false, Message: "message"},
+		"DeleteConflictException":                {Name: "DeleteConflictException", Code: "DeleteConflict", Status: 409, Server: false, Message: "message"},
+		"EntityAlreadyExistsException":           {Name: "EntityAlreadyExistsException", Code: "EntityAlreadyExists", Status: 409, Server: false, Message: "message"},
+		"EntityTemporarilyUnmodifiableException": {Name: "EntityTemporarilyUnmodifiableException", Code: "EntityTemporarilyUnmodifiable", Status: 409, Server: false, Message: "message"},
+		"InvalidAuthenticationCodeException":     {Name: "InvalidAuthenticationCodeException", Code: "InvalidAuthenticationCode", Status: 403, Server: false, Message: "message"},
+		"InvalidInputException":                  {Name: "InvalidInputException", Code: "InvalidInput", Status: 400, Server: false, Message: "message"},
+		"LimitExceededException":                 {Name: "LimitExceededException", Code: "LimitExceeded", Status: 409, Server: false, Message: "message"},
+		"MalformedPolicyDocumentException":       {Name: "MalformedPolicyDocumentException", Code: "MalformedPolicyDocument", Status: 400, Server: false, Message: "message"},
+		"NoSuchEntityException":                  {Name: "NoSuchEntityException", Code: "NoSuchEntity", Status: 404, Server: false, Message: "message"},
+		"OpenIdIdpCommunicationErrorException":   {Name: "OpenIdIdpCommunicationErrorException", Code: "OpenIdIdpCommunicationError", Status: 400, Server: false, Message: "message"},
+		"PolicyEvaluationException":              {Name: "PolicyEvaluationException", Code: "PolicyEvaluation", Status: 500, Server: true, Message: "message"},
+		"PolicyNotAttachableException":           {Name: "PolicyNotAttachableException", Code: "PolicyNotAttachable", Status: 400, Server: false, Message: "message"},
+		"ServiceFailureException":                {Name: "ServiceFailureException", Code: "ServiceFailure", Status: 500, Server: true, Message: "message"},
+		"ServiceNotSupportedException":           {Name: "ServiceNotSupportedException", Code: "NotSupportedService", Status: 404, Server: false, Message: "message"},
+		"UnmodifiableEntityException":            {Name: "UnmodifiableEntityException", Code: "UnmodifiableEntity", Status: 400, Server: false, Message: "message"},
 	}
 }
 
 func scalars() []*shape.Type {
 	return []*shape.Type{
+		{Name: "ActionNameListType", Kind: shape.List, ElemName: "ActionNameType"},
+		{Name: "ActionNameType", Kind: shape.String, Min: shape.Int(3), Max: shape.Int(128)},
+		{Name: "BootstrapDatum", Kind: shape.Blob, Sensitive: true},
+		{Name: "CertificationKeyType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(128), Pattern: "[\\x{0020}-\\x{00FF}]+"},
+		{Name: "CertificationMapType", Kind: shape.Map, ElemName: "CertificationValueType", KeyName: "CertificationKeyType"},
+		{Name: "CertificationValueType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(32), Pattern: "[\\x{0020}-\\x{00FF}]+"},
+		{Name: "ColumnNumber", Kind: shape.Integer},
+		{Name: "ContextEntryListType", Kind: shape.List, ElemName: "ContextEntry"},
+		{Name: "ContextKeyNameType", Kind: shape.String, Min: shape.Int(5), Max: shape.Int(256)},
+		{Name: "ContextKeyNamesResultListType", Kind: shape.List, ElemName: "ContextKeyNameType"},
+		{Name: "ContextKeyTypeEnum", Kind: shape.String, Enum: []string{"string", "stringList", "numeric", "numericList", "boolean", "booleanList", "ip", "ipList", "binary", "binaryList", "date", "dateList"}},
+		{Name: "ContextKeyValueListType", Kind: shape.List, ElemName: "ContextKeyValueType"},
+		{Name: "ContextKeyValueType", Kind: shape.String},
+		{Name: "EntityType", Kind: shape.String, Enum: []string{"User", "Role", "Group", "LocalManagedPolicy", "AWSManagedPolicy"}},
+		{Name: "EvalDecisionDetailsType", Kind: shape.Map, ElemName: "PolicyEvaluationDecisionType", KeyName: "EvalDecisionSourceType"},
+		{Name: "EvalDecisionSourceType", Kind: shape.String, Min: shape.Int(3), Max: shape.Int(256)},
+		{Name: "EvaluationResultsListType", Kind: shape.List, ElemName: "EvaluationResult"},
+		{Name: "LineNumber", Kind: shape.Integer},
+		{Name: "ManagedPolicyDetailListType", Kind: shape.List, ElemName: "ManagedPolicyDetail"},
+		{Name: "OpenIDConnectProviderListType", Kind: shape.List, ElemName: "OpenIDConnectProviderListEntry"},
+		{Name: "OpenIDConnectProviderUrlType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(255)},
+		{Name: "PermissionsBoundaryAttachmentType", Kind: shape.String, Enum: []string{"PermissionsBoundaryPolicy"}},
+		{Name: "PolicyEvaluationDecisionType", Kind: shape.String, Enum: []string{"allowed", "explicitDeny", "implicitDeny"}},
+		{Name: "PolicyGroupListType", Kind: shape.List, ElemName: "PolicyGroup"},
+		{Name: "PolicyIdentifierType", Kind: shape.String},
+		{Name: "PolicyRoleListType", Kind: shape.List, ElemName: "PolicyRole"},
+		{Name: "PolicySourceType", Kind: shape.String, Enum: []string{"user", "group", "role", "aws-managed", "user-managed", "resource", "none"}},
 		{Name: "PolicyUsageType", Kind: shape.String, Enum: []string{"PermissionsPolicy", "PermissionsBoundary"}},
+		{Name: "PolicyUserListType", Kind: shape.List, ElemName: "PolicyUser"},
+		{Name: "ResourceHandlingOptionType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(64)},
+		{Name: "ResourceNameListType", Kind: shape.List, ElemName: "ResourceNameType"},
+		{Name: "ResourceNameType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(2048)},
+		{Name: "ResourceSpecificResultListType", Kind: shape.List, ElemName: "ResourceSpecificResult"},
+		{Name: "SAMLMetadataDocumentType", Kind: shape.String, Min: shape.Int(1000), Max: shape.Int(10000000)},
+		{Name: "SAMLProviderListType", Kind: shape.List, ElemName: "SAMLProviderListEntry"},
+		{Name: "SAMLProviderNameType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(128), Pattern: "[\\w._-]+"},
+		{Name: "SSHPublicKeyListType", Kind: shape.List, ElemName: "SSHPublicKeyMetadata"},
+		{Name: "ServiceSpecificCredentialsListType", Kind: shape.List, ElemName: "ServiceSpecificCredentialMetadata"},
+		{Name: "SimulationPolicyListType", Kind: shape.List, ElemName: "policyDocumentType"},
+		{Name: "StatementListType", Kind: shape.List, ElemName: "Statement"},
 		{Name: "accessKeyIdType", Kind: shape.String, Min: shape.Int(16), Max: shape.Int(128), Pattern: "[\\w]+"},
 		{Name: "accessKeyMetadataListType", Kind: shape.List, ElemName: "AccessKeyMetadata"},
 		{Name: "accessKeySecretType", Kind: shape.String, Sensitive: true},
+		{Name: "accountAliasListType", Kind: shape.List, ElemName: "accountAliasType"},
+		{Name: "accountAliasType", Kind: shape.String, Min: shape.Int(3), Max: shape.Int(63), Pattern: "^[a-z0-9]+(-[a-z0-9]+)*$"},
+		{Name: "allUsers", Kind: shape.Boolean},
 		{Name: "arnType", Kind: shape.String, Min: shape.Int(20), Max: shape.Int(2048)},
+		{Name: "assertionEncryptionModeType", Kind: shape.String, Enum: []string{"Required", "Allowed"}},
+		{Name: "assignmentStatusType", Kind: shape.String, Enum: []string{"Assigned", "Unassigned", "Any"}},
 		{Name: "attachedPoliciesListType", Kind: shape.List, ElemName: "AttachedPolicy"},
 		{Name: "attachmentCountType", Kind: shape.Integer},
+		{Name: "authenticationCodeType", Kind: shape.String, Min: shape.Int(6), Max: shape.Int(6), Pattern: "[\\d]+", Sensitive: true},
 		{Name: "booleanType", Kind: shape.Boolean},
+		{Name: "certificateBodyType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(16384), Pattern: "[\\x{0009}\\x{000A}\\x{000D}\\x{0020}-\\x{00FF}]+"},
+		{Name: "certificateIdType", Kind: shape.String, Min: shape.Int(24), Max: shape.Int(128), Pattern: "[\\w]+"},
+		{Name: "certificateListType", Kind: shape.List, ElemName: "SigningCertificate"},
+		{Name: "clientIDListType", Kind: shape.List, ElemName: "clientIDType"},
+		{Name: "clientIDType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(255)},
 		{Name: "dateType", Kind: shape.Timestamp},
+		{Name: "entityListType", Kind: shape.List, ElemName: "EntityType"},
 		{Name: "existingUserNameType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(128), Pattern: "[\\w+=,.@-]+"},
+		{Name: "groupDetailListType", Kind: shape.List, ElemName: "GroupDetail"},
+		{Name: "groupListType", Kind: shape.List, ElemName: "Group"},
+		{Name: "groupNameListType", Kind: shape.List, ElemName: "groupNameType"},
+		{Name: "groupNameType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(128), Pattern: "[\\w+=,.@-]+"},
 		{Name: "idType", Kind: shape.String, Min: shape.Int(16), Max: shape.Int(128), Pattern: "[\\w]+"},
 		{Name: "instanceProfileListType", Kind: shape.List, ElemName: "InstanceProfile"},
 		{Name: "instanceProfileNameType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(128), Pattern: "[\\w+=,.@-]+"},
 		{Name: "markerType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(320), Pattern: "[\\x{0020}-\\x{00FF}]+"},
 		{Name: "maxItemsType", Kind: shape.Integer, Min: shape.Int(1), Max: shape.Int(1000)},
+		{Name: "mfaDeviceListType", Kind: shape.List, ElemName: "MFADevice"},
 		{Name: "pathPrefixType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(512), Pattern: "\\x{002F}[\\x{0021}-\\x{007F}]*"},
 		{Name: "pathType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(512), Pattern: "(\\x{002F})|(\\x{002F}[\\x{0021}-\\x{007E}]+\\x{002F})"},
 		{Name: "policyDescriptionType", Kind: shape.String, Max: shape.Int(1000)},
+		{Name: "policyDetailListType", Kind: shape.List, ElemName: "PolicyDetail"},
 		{Name: "policyDocumentType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(131072), Pattern: "[\\x{0009}\\x{000A}\\x{000D}\\x{0020}-\\x{00FF}]+"},
+		{Name: "policyDocumentVersionListType", Kind: shape.List, ElemName: "PolicyVersion"},
 		{Name: "policyListType", Kind: shape.List, ElemName: "Policy"},
 		{Name: "policyNameListType", Kind: shape.List, ElemName: "policyNameType"},
 		{Name: "policyNameType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(128), Pattern: "[\\w+=,.@-]+"},
 		{Name: "policyPathType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(512), Pattern: "((/[A-Za-z0-9\\.,\\+@=_-]+)*)/"},
 		{Name: "policyScopeType", Kind: shape.String, Enum: []string{"All", "AWS", "Local"}},
 		{Name: "policyVersionIdType", Kind: shape.String, Pattern: "v[1-9][0-9]*(\\.[A-Za-z0-9-]*)?"},
+		{Name: "privateKeyIdType", Kind: shape.String, Min: shape.Int(22), Max: shape.Int(64), Pattern: "[A-Z0-9]+"},
+		{Name: "privateKeyList", Kind: shape.List, Max: shape.Int(2), ElemName: "SAMLPrivateKey"},
+		{Name: "publicKeyIdType", Kind: shape.String, Min: shape.Int(20), Max: shape.Int(128), Pattern: "[\\w]+"},
 		{Name: "responseMarkerType", Kind: shape.String},
 		{Name: "roleDescriptionType", Kind: shape.String, Max: shape.Int(1000), Pattern: "[\\x{0009}\\x{000A}\\x{000D}\\x{0020}-\\x{007E}\\x{00A1}-\\x{00FF}]*"},
+		{Name: "roleDetailListType", Kind: shape.List, ElemName: "RoleDetail"},
 		{Name: "roleListType", Kind: shape.List, ElemName: "Role"},
 		{Name: "roleMaxSessionDurationType", Kind: shape.Integer, Min: shape.Int(3600), Max: shape.Int(43200)},
 		{Name: "roleNameType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(64), Pattern: "[\\w+=,.@-]+"},
+		{Name: "serialNumberType", Kind: shape.String, Min: shape.Int(9), Max: shape.Int(256), Pattern: "[\\w+=/:,.@-]+"},
+		{Name: "serviceCredentialAlias", Kind: shape.String, Min: shape.Int(0), Max: shape.Int(200), Pattern: "[\\w+=,.@-]+"},
+		{Name: "serviceName", Kind: shape.String},
+		{Name: "serviceSpecificCredentialId", Kind: shape.String, Min: shape.Int(20), Max: shape.Int(128), Pattern: "[\\w]+"},
+		{Name: "serviceUserName", Kind: shape.String, Min: shape.Int(0), Max: shape.Int(200), Pattern: "[\\w+=,.@-]*"},
 		{Name: "statusType", Kind: shape.String, Enum: []string{"Active", "Inactive", "Expired"}},
 		{Name: "stringType", Kind: shape.String},
+		{Name: "summaryKeyType", Kind: shape.String, Enum: []string{"Users", "UsersQuota", "Groups", "GroupsQuota", "ServerCertificates", "ServerCertificatesQuota", "UserPolicySizeQuota", "GroupPolicySizeQuota", "GroupsPerUserQuota", "SigningCertificatesPerUserQuota", "AccessKeysPerUserQuota", "MFADevices", "MFADevicesInUse", "AccountMFAEnabled", "AccountAccessKeysPresent", "AccountPasswordPresent", "AccountSigningCertificatesPresent", "AttachedPoliciesPerGroupQuota", "AttachedPoliciesPerRoleQuota", "AttachedPoliciesPerUserQuota", "Policies", "PoliciesQuota", "PolicySizeQuota", "PolicyVersionsInUse", "PolicyVersionsInUseQuota", "VersionsPerPolicyQuota", "GlobalEndpointTokenVersion", "AssumeRolePolicySizeQuota", "InstanceProfiles", "InstanceProfilesQuota", "Providers", "RolePolicySizeQuota", "Roles", "RolesQuota"}},
+		{Name: "summaryMapType", Kind: shape.Map, ElemName: "summaryValueType", KeyName: "summaryKeyType"},
+		{Name: "summaryValueType", Kind: shape.Integer},
 		{Name: "tagKeyListType", Kind: shape.List, Max: shape.Int(50), ElemName: "tagKeyType"},
 		{Name: "tagKeyType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(128), Pattern: "[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+"},
 		{Name: "tagListType", Kind: shape.List, Max: shape.Int(50), ElemName: "Tag"},
 		{Name: "tagValueType", Kind: shape.String, Min: shape.Int(0), Max: shape.Int(256), Pattern: "[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*"},
+		{Name: "thumbprintListType", Kind: shape.List, ElemName: "thumbprintType"},
+		{Name: "thumbprintType", Kind: shape.String, Min: shape.Int(40), Max: shape.Int(40)},
+		{Name: "userDetailListType", Kind: shape.List, ElemName: "UserDetail"},
 		{Name: "userListType", Kind: shape.List, ElemName: "User"},
 		{Name: "userNameType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(64), Pattern: "[\\w+=,.@-]+"},
+		{Name: "virtualMFADeviceListType", Kind: shape.List, ElemName: "VirtualMFADevice"},
+		{Name: "virtualMFADeviceName", Kind: shape.String, Min: shape.Int(1), Pattern: "[\\w+=,.@-]+"},
+	}
+}
+
+func opAddClientIDToOpenIDConnectProvider() *shape.Operation {
+	return &shape.Operation{
+		Name: "AddClientIDToOpenIDConnectProvider", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "AddClientIDToOpenIDConnectProviderInput", Fields: []shape.Field{
+			{Name: "ClientID", GoName: "ClientID", TypeName: "clientIDType", Location: shape.Body, Wire: "ClientID", Required: true},
+			{Name: "OpenIDConnectProviderArn", GoName: "OpenIDConnectProviderArn", TypeName: "arnType", Location: shape.Body, Wire: "OpenIDConnectProviderArn", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "AddClientIDToOpenIDConnectProviderOutput"},
+		Errors:    []string{"ConcurrentModificationException", "InvalidInputException", "NoSuchEntityException", "LimitExceededException", "ServiceFailureException"},
+		NewInput:  func() any { return new(AddClientIDToOpenIDConnectProviderInput) },
+		NewOutput: func() any { return new(AddClientIDToOpenIDConnectProviderOutput) },
+	}
+}
+
+func opAddUserToGroup() *shape.Operation {
+	return &shape.Operation{
+		Name: "AddUserToGroup", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "AddUserToGroupInput", Fields: []shape.Field{
+			{Name: "GroupName", GoName: "GroupName", TypeName: "groupNameType", Location: shape.Body, Wire: "GroupName", Required: true},
+			{Name: "UserName", GoName: "UserName", TypeName: "existingUserNameType", Location: shape.Body, Wire: "UserName", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "AddUserToGroupOutput"},
+		Errors:    []string{"NoSuchEntityException", "LimitExceededException", "ServiceFailureException"},
+		NewInput:  func() any { return new(AddUserToGroupInput) },
+		NewOutput: func() any { return new(AddUserToGroupOutput) },
+	}
+}
+
+func opAttachGroupPolicy() *shape.Operation {
+	return &shape.Operation{
+		Name: "AttachGroupPolicy", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "AttachGroupPolicyInput", Fields: []shape.Field{
+			{Name: "GroupName", GoName: "GroupName", TypeName: "groupNameType", Location: shape.Body, Wire: "GroupName", Required: true},
+			{Name: "PolicyArn", GoName: "PolicyArn", TypeName: "arnType", Location: shape.Body, Wire: "PolicyArn", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "AttachGroupPolicyOutput"},
+		Errors:    []string{"NoSuchEntityException", "LimitExceededException", "InvalidInputException", "PolicyNotAttachableException", "ServiceFailureException"},
+		NewInput:  func() any { return new(AttachGroupPolicyInput) },
+		NewOutput: func() any { return new(AttachGroupPolicyOutput) },
 	}
 }
 
@@ -166,6 +388,54 @@ func opCreateAccessKey() *shape.Operation {
 	}
 }
 
+func opCreateAccountAlias() *shape.Operation {
+	return &shape.Operation{
+		Name: "CreateAccountAlias", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "CreateAccountAliasInput", Fields: []shape.Field{
+			{Name: "AccountAlias", GoName: "AccountAlias", TypeName: "accountAliasType", Location: shape.Body, Wire: "AccountAlias", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "CreateAccountAliasOutput"},
+		Errors:    []string{"ConcurrentModificationException", "EntityAlreadyExistsException", "LimitExceededException", "ServiceFailureException"},
+		NewInput:  func() any { return new(CreateAccountAliasInput) },
+		NewOutput: func() any { return new(CreateAccountAliasOutput) },
+	}
+}
+
+func opCreateGroup() *shape.Operation {
+	return &shape.Operation{
+		Name: "CreateGroup", Method: "POST", URI: "/", ResultWrapper: "CreateGroupResult",
+		Input: &shape.Struct{Name: "CreateGroupInput", Fields: []shape.Field{
+			{Name: "GroupName", GoName: "GroupName", TypeName: "groupNameType", Location: shape.Body, Wire: "GroupName", Required: true},
+			{Name: "Path", GoName: "Path", TypeName: "pathType", Location: shape.Body, Wire: "Path"},
+		}},
+		Output: &shape.Struct{Name: "CreateGroupOutput", Fields: []shape.Field{
+			{Name: "Group", GoName: "Group", TypeName: "Group", Location: shape.Body, Wire: "Group", Required: true},
+		}},
+		Errors:    []string{"LimitExceededException", "EntityAlreadyExistsException", "NoSuchEntityException", "ServiceFailureException"},
+		NewInput:  func() any { return new(CreateGroupInput) },
+		NewOutput: func() any { return new(CreateGroupOutput) },
+	}
+}
+
+func opCreateOpenIDConnectProvider() *shape.Operation {
+	return &shape.Operation{
+		Name: "CreateOpenIDConnectProvider", Method: "POST", URI: "/", ResultWrapper: "CreateOpenIDConnectProviderResult",
+		Input: &shape.Struct{Name: "CreateOpenIDConnectProviderInput", Fields: []shape.Field{
+			{Name: "ClientIDList", GoName: "ClientIDList", TypeName: "clientIDListType", Location: shape.Body, Wire: "ClientIDList"},
+			{Name: "Tags", GoName: "Tags", TypeName: "tagListType", Location: shape.Body, Wire: "Tags"},
+			{Name: "ThumbprintList", GoName: "ThumbprintList", TypeName: "thumbprintListType", Location: shape.Body, Wire: "ThumbprintList"},
+			{Name: "Url", GoName: "Url", TypeName: "OpenIDConnectProviderUrlType", Location: shape.Body, Wire: "Url", Required: true},
+		}},
+		Output: &shape.Struct{Name: "CreateOpenIDConnectProviderOutput", Fields: []shape.Field{
+			{Name: "OpenIDConnectProviderArn", GoName: "OpenIDConnectProviderArn", TypeName: "arnType", Location: shape.Body, Wire: "OpenIDConnectProviderArn"},
+			{Name: "Tags", GoName: "Tags", TypeName: "tagListType", Location: shape.Body, Wire: "Tags"},
+		}},
+		Errors:    []string{"InvalidInputException", "EntityAlreadyExistsException", "LimitExceededException", "ConcurrentModificationException", "ServiceFailureException", "OpenIdIdpCommunicationErrorException"},
+		NewInput:  func() any { return new(CreateOpenIDConnectProviderInput) },
+		NewOutput: func() any { return new(CreateOpenIDConnectProviderOutput) },
+	}
+}
+
 func opCreatePolicy() *shape.Operation {
 	return &shape.Operation{
 		Name: "CreatePolicy", Method: "POST", URI: "/", ResultWrapper: "CreatePolicyResult",
@@ -185,6 +455,23 @@ func opCreatePolicy() *shape.Operation {
 	}
 }
 
+func opCreatePolicyVersion() *shape.Operation {
+	return &shape.Operation{
+		Name: "CreatePolicyVersion", Method: "POST", URI: "/", ResultWrapper: "CreatePolicyVersionResult",
+		Input: &shape.Struct{Name: "CreatePolicyVersionInput", Fields: []shape.Field{
+			{Name: "PolicyArn", GoName: "PolicyArn", TypeName: "arnType", Location: shape.Body, Wire: "PolicyArn", Required: true},
+			{Name: "PolicyDocument", GoName: "PolicyDocument", TypeName: "policyDocumentType", Location: shape.Body, Wire: "PolicyDocument", Required: true},
+			{Name: "SetAsDefault", GoName: "SetAsDefault", TypeName: "booleanType", Location: shape.Body, Wire: "SetAsDefault"},
+		}},
+		Output: &shape.Struct{Name: "CreatePolicyVersionOutput", Fields: []shape.Field{
+			{Name: "PolicyVersion", GoName: "PolicyVersion", TypeName: "PolicyVersion", Location: shape.Body, Wire: "PolicyVersion"},
+		}},
+		Errors:    []string{"NoSuchEntityException", "MalformedPolicyDocumentException", "InvalidInputException", "LimitExceededException", "ServiceFailureException"},
+		NewInput:  func() any { return new(CreatePolicyVersionInput) },
+		NewOutput: func() any { return new(CreatePolicyVersionOutput) },
+	}
+}
+
 func opCreateRole() *shape.Operation {
 	return &shape.Operation{
 		Name: "CreateRole", Method: "POST", URI: "/", ResultWrapper: "CreateRoleResult",
@@ -193,10 +480,9 @@ func opCreateRole() *shape.Operation {
 			{Name: "Description", GoName: "Description", TypeName: "roleDescriptionType", Location: shape.Body, Wire: "Description"},
 			{Name: "MaxSessionDuration", GoName: "MaxSessionDuration", TypeName: "roleMaxSessionDurationType", Location: shape.Body, Wire: "MaxSessionDuration"},
 			{Name: "Path", GoName: "Path", TypeName: "pathType", Location: shape.Body, Wire: "Path"},
+			{Name: "PermissionsBoundary", GoName: "PermissionsBoundary", TypeName: "arnType", Location: shape.Body, Wire: "PermissionsBoundary"},
 			{Name: "RoleName", GoName: "RoleName", TypeName: "roleNameType", Location: shape.Body, Wire: "RoleName", Required: true},
 			{Name: "Tags", GoName: "Tags", TypeName: "tagListType", Location: shape.Body, Wire: "Tags"},
-		}, Refused: []shape.Refused{
-			{Name: "PermissionsBoundary", Location: shape.Body, Wire: "PermissionsBoundary"},
 		}},
 		Output: &shape.Struct{Name: "CreateRoleOutput", Fields: []shape.Field{
 			{Name: "Role", GoName: "Role", TypeName: "Role", Location: shape.Body, Wire: "Role", Required: true},
@@ -207,15 +493,35 @@ func opCreateRole() *shape.Operation {
 	}
 }
 
+func opCreateSAMLProvider() *shape.Operation {
+	return &shape.Operation{
+		Name: "CreateSAMLProvider", Method: "POST", URI: "/", ResultWrapper: "CreateSAMLProviderResult",
+		Input: &shape.Struct{Name: "CreateSAMLProviderInput", Fields: []shape.Field{
+			{Name: "Name", GoName: "Name", TypeName: "SAMLProviderNameType", Location: shape.Body, Wire: "Name", Required: true},
+			{Name: "SAMLMetadataDocument", GoName: "SAMLMetadataDocument", TypeName: "SAMLMetadataDocumentType", Location: shape.Body, Wire: "SAMLMetadataDocument", Required: true},
+			{Name: "Tags", GoName: "Tags", TypeName: "tagListType", Location: shape.Body, Wire: "Tags"},
+		}, Refused: []shape.Refused{
+			{Name: "AddPrivateKey", Location: shape.Body, Wire: "AddPrivateKey"},
+			{Name: "AssertionEncryptionMode", Location: shape.Body, Wire: "AssertionEncryptionMode"},
+		}},
+		Output: &shape.Struct{Name: "CreateSAMLProviderOutput", Fields: []shape.Field{
+			{Name: "SAMLProviderArn", GoName: "SAMLProviderArn", TypeName: "arnType", Location: shape.Body, Wire: "SAMLProviderArn"},
+			{Name: "Tags", GoName: "Tags", TypeName: "tagListType", Location: shape.Body, Wire: "Tags"},
+		}},
+		Errors:    []string{"InvalidInputException", "EntityAlreadyExistsException", "LimitExceededException", "ConcurrentModificationException", "ServiceFailureException"},
+		NewInput:  func() any { return new(CreateSAMLProviderInput) },
+		NewOutput: func() any { return new(CreateSAMLProviderOutput) },
+	}
+}
+
 func opCreateUser() *shape.Operation {
 	return &shape.Operation{
 		Name: "CreateUser", Method: "POST", URI: "/", ResultWrapper: "CreateUserResult",
 		Input: &shape.Struct{Name: "CreateUserInput", Fields: []shape.Field{
 			{Name: "Path", GoName: "Path", TypeName: "pathType", Location: shape.Body, Wire: "Path"},
+			{Name: "PermissionsBoundary", GoName: "PermissionsBoundary", TypeName: "arnType", Location: shape.Body, Wire: "PermissionsBoundary"},
 			{Name: "Tags", GoName: "Tags", TypeName: "tagListType", Location: shape.Body, Wire: "Tags"},
 			{Name: "UserName", GoName: "UserName", TypeName: "userNameType", Location: shape.Body, Wire: "UserName", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "PermissionsBoundary", Location: shape.Body, Wire: "PermissionsBoundary"},
 		}},
 		Output: &shape.Struct{Name: "CreateUserOutput", Fields: []shape.Field{
 			{Name: "User", GoName: "User", TypeName: "User", Location: shape.Body, Wire: "User"},
@@ -223,6 +529,37 @@ func opCreateUser() *shape.Operation {
 		Errors:    []string{"LimitExceededException", "EntityAlreadyExistsException", "NoSuchEntityException", "InvalidInputException", "ConcurrentModificationException", "ServiceFailureException"},
 		NewInput:  func() any { return new(CreateUserInput) },
 		NewOutput: func() any { return new(CreateUserOutput) },
+	}
+}
+
+func opCreateVirtualMFADevice() *shape.Operation {
+	return &shape.Operation{
+		Name: "CreateVirtualMFADevice", Method: "POST", URI: "/", ResultWrapper: "CreateVirtualMFADeviceResult",
+		Input: &shape.Struct{Name: "CreateVirtualMFADeviceInput", Fields: []shape.Field{
+			{Name: "Path", GoName: "Path", TypeName: "pathType", Location: shape.Body, Wire: "Path"},
+			{Name: "Tags", GoName: "Tags", TypeName: "tagListType", Location: shape.Body, Wire: "Tags"},
+			{Name: "VirtualMFADeviceName", GoName: "VirtualMFADeviceName", TypeName: "virtualMFADeviceName", Location: shape.Body, Wire: "VirtualMFADeviceName", Required: true},
+		}},
+		Output: &shape.Struct{Name: "CreateVirtualMFADeviceOutput", Fields: []shape.Field{
+			{Name: "VirtualMFADevice", GoName: "VirtualMFADevice", TypeName: "VirtualMFADevice", Location: shape.Body, Wire: "VirtualMFADevice", Required: true},
+		}},
+		Errors:    []string{"LimitExceededException", "InvalidInputException", "EntityAlreadyExistsException", "ConcurrentModificationException", "ServiceFailureException"},
+		NewInput:  func() any { return new(CreateVirtualMFADeviceInput) },
+		NewOutput: func() any { return new(CreateVirtualMFADeviceOutput) },
+	}
+}
+
+func opDeactivateMFADevice() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeactivateMFADevice", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeactivateMFADeviceInput", Fields: []shape.Field{
+			{Name: "SerialNumber", GoName: "SerialNumber", TypeName: "serialNumberType", Location: shape.Body, Wire: "SerialNumber", Required: true},
+			{Name: "UserName", GoName: "UserName", TypeName: "existingUserNameType", Location: shape.Body, Wire: "UserName"},
+		}},
+		Output:    &shape.Struct{Name: "DeactivateMFADeviceOutput"},
+		Errors:    []string{"EntityTemporarilyUnmodifiableException", "NoSuchEntityException", "LimitExceededException", "ServiceFailureException", "ConcurrentModificationException"},
+		NewInput:  func() any { return new(DeactivateMFADeviceInput) },
+		NewOutput: func() any { return new(DeactivateMFADeviceOutput) },
 	}
 }
 
@@ -240,6 +577,59 @@ func opDeleteAccessKey() *shape.Operation {
 	}
 }
 
+func opDeleteAccountAlias() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteAccountAlias", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteAccountAliasInput", Fields: []shape.Field{
+			{Name: "AccountAlias", GoName: "AccountAlias", TypeName: "accountAliasType", Location: shape.Body, Wire: "AccountAlias", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "DeleteAccountAliasOutput"},
+		Errors:    []string{"ConcurrentModificationException", "NoSuchEntityException", "LimitExceededException", "ServiceFailureException"},
+		NewInput:  func() any { return new(DeleteAccountAliasInput) },
+		NewOutput: func() any { return new(DeleteAccountAliasOutput) },
+	}
+}
+
+func opDeleteGroup() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteGroup", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteGroupInput", Fields: []shape.Field{
+			{Name: "GroupName", GoName: "GroupName", TypeName: "groupNameType", Location: shape.Body, Wire: "GroupName", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "DeleteGroupOutput"},
+		Errors:    []string{"NoSuchEntityException", "DeleteConflictException", "LimitExceededException", "ServiceFailureException"},
+		NewInput:  func() any { return new(DeleteGroupInput) },
+		NewOutput: func() any { return new(DeleteGroupOutput) },
+	}
+}
+
+func opDeleteGroupPolicy() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteGroupPolicy", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteGroupPolicyInput", Fields: []shape.Field{
+			{Name: "GroupName", GoName: "GroupName", TypeName: "groupNameType", Location: shape.Body, Wire: "GroupName", Required: true},
+			{Name: "PolicyName", GoName: "PolicyName", TypeName: "policyNameType", Location: shape.Body, Wire: "PolicyName", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "DeleteGroupPolicyOutput"},
+		Errors:    []string{"NoSuchEntityException", "LimitExceededException", "ServiceFailureException"},
+		NewInput:  func() any { return new(DeleteGroupPolicyInput) },
+		NewOutput: func() any { return new(DeleteGroupPolicyOutput) },
+	}
+}
+
+func opDeleteOpenIDConnectProvider() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteOpenIDConnectProvider", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteOpenIDConnectProviderInput", Fields: []shape.Field{
+			{Name: "OpenIDConnectProviderArn", GoName: "OpenIDConnectProviderArn", TypeName: "arnType", Location: shape.Body, Wire: "OpenIDConnectProviderArn", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "DeleteOpenIDConnectProviderOutput"},
+		Errors:    []string{"InvalidInputException", "NoSuchEntityException", "ServiceFailureException"},
+		NewInput:  func() any { return new(DeleteOpenIDConnectProviderInput) },
+		NewOutput: func() any { return new(DeleteOpenIDConnectProviderOutput) },
+	}
+}
+
 func opDeletePolicy() *shape.Operation {
 	return &shape.Operation{
 		Name: "DeletePolicy", Method: "POST", URI: "/",
@@ -253,6 +643,20 @@ func opDeletePolicy() *shape.Operation {
 	}
 }
 
+func opDeletePolicyVersion() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeletePolicyVersion", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeletePolicyVersionInput", Fields: []shape.Field{
+			{Name: "PolicyArn", GoName: "PolicyArn", TypeName: "arnType", Location: shape.Body, Wire: "PolicyArn", Required: true},
+			{Name: "VersionId", GoName: "VersionId", TypeName: "policyVersionIdType", Location: shape.Body, Wire: "VersionId", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "DeletePolicyVersionOutput"},
+		Errors:    []string{"NoSuchEntityException", "LimitExceededException", "InvalidInputException", "DeleteConflictException", "ServiceFailureException"},
+		NewInput:  func() any { return new(DeletePolicyVersionInput) },
+		NewOutput: func() any { return new(DeletePolicyVersionOutput) },
+	}
+}
+
 func opDeleteRole() *shape.Operation {
 	return &shape.Operation{
 		Name: "DeleteRole", Method: "POST", URI: "/",
@@ -263,6 +667,19 @@ func opDeleteRole() *shape.Operation {
 		Errors:    []string{"NoSuchEntityException", "DeleteConflictException", "LimitExceededException", "UnmodifiableEntityException", "ConcurrentModificationException", "ServiceFailureException"},
 		NewInput:  func() any { return new(DeleteRoleInput) },
 		NewOutput: func() any { return new(DeleteRoleOutput) },
+	}
+}
+
+func opDeleteRolePermissionsBoundary() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteRolePermissionsBoundary", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteRolePermissionsBoundaryInput", Fields: []shape.Field{
+			{Name: "RoleName", GoName: "RoleName", TypeName: "roleNameType", Location: shape.Body, Wire: "RoleName", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "DeleteRolePermissionsBoundaryOutput"},
+		Errors:    []string{"NoSuchEntityException", "UnmodifiableEntityException", "ServiceFailureException"},
+		NewInput:  func() any { return new(DeleteRolePermissionsBoundaryInput) },
+		NewOutput: func() any { return new(DeleteRolePermissionsBoundaryOutput) },
 	}
 }
 
@@ -280,6 +697,19 @@ func opDeleteRolePolicy() *shape.Operation {
 	}
 }
 
+func opDeleteSAMLProvider() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteSAMLProvider", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteSAMLProviderInput", Fields: []shape.Field{
+			{Name: "SAMLProviderArn", GoName: "SAMLProviderArn", TypeName: "arnType", Location: shape.Body, Wire: "SAMLProviderArn", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "DeleteSAMLProviderOutput"},
+		Errors:    []string{"InvalidInputException", "LimitExceededException", "NoSuchEntityException", "ServiceFailureException"},
+		NewInput:  func() any { return new(DeleteSAMLProviderInput) },
+		NewOutput: func() any { return new(DeleteSAMLProviderOutput) },
+	}
+}
+
 func opDeleteUser() *shape.Operation {
 	return &shape.Operation{
 		Name: "DeleteUser", Method: "POST", URI: "/",
@@ -290,6 +720,19 @@ func opDeleteUser() *shape.Operation {
 		Errors:    []string{"LimitExceededException", "NoSuchEntityException", "DeleteConflictException", "ConcurrentModificationException", "ServiceFailureException"},
 		NewInput:  func() any { return new(DeleteUserInput) },
 		NewOutput: func() any { return new(DeleteUserOutput) },
+	}
+}
+
+func opDeleteUserPermissionsBoundary() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteUserPermissionsBoundary", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteUserPermissionsBoundaryInput", Fields: []shape.Field{
+			{Name: "UserName", GoName: "UserName", TypeName: "userNameType", Location: shape.Body, Wire: "UserName", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "DeleteUserPermissionsBoundaryOutput"},
+		Errors:    []string{"NoSuchEntityException", "ServiceFailureException"},
+		NewInput:  func() any { return new(DeleteUserPermissionsBoundaryInput) },
+		NewOutput: func() any { return new(DeleteUserPermissionsBoundaryOutput) },
 	}
 }
 
@@ -304,6 +747,33 @@ func opDeleteUserPolicy() *shape.Operation {
 		Errors:    []string{"NoSuchEntityException", "LimitExceededException", "ServiceFailureException"},
 		NewInput:  func() any { return new(DeleteUserPolicyInput) },
 		NewOutput: func() any { return new(DeleteUserPolicyOutput) },
+	}
+}
+
+func opDeleteVirtualMFADevice() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteVirtualMFADevice", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteVirtualMFADeviceInput", Fields: []shape.Field{
+			{Name: "SerialNumber", GoName: "SerialNumber", TypeName: "serialNumberType", Location: shape.Body, Wire: "SerialNumber", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "DeleteVirtualMFADeviceOutput"},
+		Errors:    []string{"NoSuchEntityException", "DeleteConflictException", "LimitExceededException", "ServiceFailureException", "ConcurrentModificationException"},
+		NewInput:  func() any { return new(DeleteVirtualMFADeviceInput) },
+		NewOutput: func() any { return new(DeleteVirtualMFADeviceOutput) },
+	}
+}
+
+func opDetachGroupPolicy() *shape.Operation {
+	return &shape.Operation{
+		Name: "DetachGroupPolicy", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DetachGroupPolicyInput", Fields: []shape.Field{
+			{Name: "GroupName", GoName: "GroupName", TypeName: "groupNameType", Location: shape.Body, Wire: "GroupName", Required: true},
+			{Name: "PolicyArn", GoName: "PolicyArn", TypeName: "arnType", Location: shape.Body, Wire: "PolicyArn", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "DetachGroupPolicyOutput"},
+		Errors:    []string{"NoSuchEntityException", "LimitExceededException", "InvalidInputException", "ServiceFailureException"},
+		NewInput:  func() any { return new(DetachGroupPolicyInput) },
+		NewOutput: func() any { return new(DetachGroupPolicyOutput) },
 	}
 }
 
@@ -335,490 +805,99 @@ func opDetachUserPolicy() *shape.Operation {
 	}
 }
 
-func opGetPolicy() *shape.Operation {
+func opEnableMFADevice() *shape.Operation {
 	return &shape.Operation{
-		Name: "GetPolicy", Method: "POST", URI: "/", ResultWrapper: "GetPolicyResult",
-		Input: &shape.Struct{Name: "GetPolicyInput", Fields: []shape.Field{
-			{Name: "PolicyArn", GoName: "PolicyArn", TypeName: "arnType", Location: shape.Body, Wire: "PolicyArn", Required: true},
-		}},
-		Output: &shape.Struct{Name: "GetPolicyOutput", Fields: []shape.Field{
-			{Name: "Policy", GoName: "Policy", TypeName: "Policy", Location: shape.Body, Wire: "Policy"},
-		}},
-		Errors:    []string{"NoSuchEntityException", "InvalidInputException", "ServiceFailureException"},
-		NewInput:  func() any { return new(GetPolicyInput) },
-		NewOutput: func() any { return new(GetPolicyOutput) },
-	}
-}
-
-func opGetPolicyVersion() *shape.Operation {
-	return &shape.Operation{
-		Name: "GetPolicyVersion", Method: "POST", URI: "/", ResultWrapper: "GetPolicyVersionResult",
-		Input: &shape.Struct{Name: "GetPolicyVersionInput", Fields: []shape.Field{
-			{Name: "PolicyArn", GoName: "PolicyArn", TypeName: "arnType", Location: shape.Body, Wire: "PolicyArn", Required: true},
-			{Name: "VersionId", GoName: "VersionId", TypeName: "policyVersionIdType", Location: shape.Body, Wire: "VersionId", Required: true},
-		}},
-		Output: &shape.Struct{Name: "GetPolicyVersionOutput", Fields: []shape.Field{
-			{Name: "PolicyVersion", GoName: "PolicyVersion", TypeName: "PolicyVersion", Location: shape.Body, Wire: "PolicyVersion"},
-		}},
-		Errors:    []string{"NoSuchEntityException", "InvalidInputException", "ServiceFailureException"},
-		NewInput:  func() any { return new(GetPolicyVersionInput) },
-		NewOutput: func() any { return new(GetPolicyVersionOutput) },
-	}
-}
-
-func opGetRole() *shape.Operation {
-	return &shape.Operation{
-		Name: "GetRole", Method: "POST", URI: "/", ResultWrapper: "GetRoleResult",
-		Input: &shape.Struct{Name: "GetRoleInput", Fields: []shape.Field{
-			{Name: "RoleName", GoName: "RoleName", TypeName: "roleNameType", Location: shape.Body, Wire: "RoleName", Required: true},
-		}},
-		Output: &shape.Struct{Name: "GetRoleOutput", Fields: []shape.Field{
-			{Name: "Role", GoName: "Role", TypeName: "Role", Location: shape.Body, Wire: "Role", Required: true},
-		}},
-		Errors:    []string{"NoSuchEntityException", "ServiceFailureException"},
-		NewInput:  func() any { return new(GetRoleInput) },
-		NewOutput: func() any { return new(GetRoleOutput) },
-	}
-}
-
-func opGetRolePolicy() *shape.Operation {
-	return &shape.Operation{
-		Name: "GetRolePolicy", Method: "POST", URI: "/", ResultWrapper: "GetRolePolicyResult",
-		Input: &shape.Struct{Name: "GetRolePolicyInput", Fields: []shape.Field{
-			{Name: "PolicyName", GoName: "PolicyName", TypeName: "policyNameType", Location: shape.Body, Wire: "PolicyName", Required: true},
-			{Name: "RoleName", GoName: "RoleName", TypeName: "roleNameType", Location: shape.Body, Wire: "RoleName", Required: true},
-		}},
-		Output: &shape.Struct{Name: "GetRolePolicyOutput", Fields: []shape.Field{
-			{Name: "PolicyDocument", GoName: "PolicyDocument", TypeName: "policyDocumentType", Location: shape.Body, Wire: "PolicyDocument", Required: true},
-			{Name: "PolicyName", GoName: "PolicyName", TypeName: "policyNameType", Location: shape.Body, Wire: "PolicyName", Required: true},
-			{Name: "RoleName", GoName: "RoleName", TypeName: "roleNameType", Location: shape.Body, Wire: "RoleName", Required: true},
-		}},
-		Errors:    []string{"NoSuchEntityException", "ServiceFailureException"},
-		NewInput:  func() any { return new(GetRolePolicyInput) },
-		NewOutput: func() any { return new(GetRolePolicyOutput) },
-	}
-}
-
-func opGetUser() *shape.Operation {
-	return &shape.Operation{
-		Name: "GetUser", Method: "POST", URI: "/", ResultWrapper: "GetUserResult",
-		Input: &shape.Struct{Name: "GetUserInput", Fields: []shape.Field{
-			{Name: "UserName", GoName: "UserName", TypeName: "existingUserNameType", Location: shape.Body, Wire: "UserName"},
-		}},
-		Output: &shape.Struct{Name: "GetUserOutput", Fields: []shape.Field{
-			{Name: "User", GoName: "User", TypeName: "User", Location: shape.Body, Wire: "User", Required: true},
-		}},
-		Errors:    []string{"NoSuchEntityException", "ServiceFailureException"},
-		NewInput:  func() any { return new(GetUserInput) },
-		NewOutput: func() any { return new(GetUserOutput) },
-	}
-}
-
-func opGetUserPolicy() *shape.Operation {
-	return &shape.Operation{
-		Name: "GetUserPolicy", Method: "POST", URI: "/", ResultWrapper: "GetUserPolicyResult",
-		Input: &shape.Struct{Name: "GetUserPolicyInput", Fields: []shape.Field{
-			{Name: "PolicyName", GoName: "PolicyName", TypeName: "policyNameType", Location: shape.Body, Wire: "PolicyName", Required: true},
+		Name: "EnableMFADevice", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "EnableMFADeviceInput", Fields: []shape.Field{
+			{Name: "AuthenticationCode1", GoName: "AuthenticationCode1", TypeName: "authenticationCodeType", Location: shape.Body, Wire: "AuthenticationCode1", Required: true},
+			{Name: "AuthenticationCode2", GoName: "AuthenticationCode2", TypeName: "authenticationCodeType", Location: shape.Body, Wire: "AuthenticationCode2", Required: true},
+			{Name: "SerialNumber", GoName: "SerialNumber", TypeName: "serialNumberType", Location: shape.Body, Wire: "SerialNumber", Required: true},
 			{Name: "UserName", GoName: "UserName", TypeName: "existingUserNameType", Location: shape.Body, Wire: "UserName", Required: true},
 		}},
-		Output: &shape.Struct{Name: "GetUserPolicyOutput", Fields: []shape.Field{
-			{Name: "PolicyDocument", GoName: "PolicyDocument", TypeName: "policyDocumentType", Location: shape.Body, Wire: "PolicyDocument", Required: true},
-			{Name: "PolicyName", GoName: "PolicyName", TypeName: "policyNameType", Location: shape.Body, Wire: "PolicyName", Required: true},
-			{Name: "UserName", GoName: "UserName", TypeName: "existingUserNameType", Location: shape.Body, Wire: "UserName", Required: true},
-		}},
-		Errors:    []string{"NoSuchEntityException", "ServiceFailureException"},
-		NewInput:  func() any { return new(GetUserPolicyInput) },
-		NewOutput: func() any { return new(GetUserPolicyOutput) },
+		Output:    &shape.Struct{Name: "EnableMFADeviceOutput"},
+		Errors:    []string{"EntityAlreadyExistsException", "EntityTemporarilyUnmodifiableException", "InvalidAuthenticationCodeException", "LimitExceededException", "NoSuchEntityException", "ServiceFailureException", "ConcurrentModificationException"},
+		NewInput:  func() any { return new(EnableMFADeviceInput) },
+		NewOutput: func() any { return new(EnableMFADeviceOutput) },
 	}
 }
 
-func opListAccessKeys() *shape.Operation {
+func opGetAccessKeyLastUsed() *shape.Operation {
 	return &shape.Operation{
-		Name: "ListAccessKeys", Method: "POST", URI: "/", ResultWrapper: "ListAccessKeysResult",
-		Input: &shape.Struct{Name: "ListAccessKeysInput", Fields: []shape.Field{
-			{Name: "Marker", GoName: "Marker", TypeName: "markerType", Location: shape.Body, Wire: "Marker"},
-			{Name: "MaxItems", GoName: "MaxItems", TypeName: "maxItemsType", Location: shape.Body, Wire: "MaxItems"},
-			{Name: "UserName", GoName: "UserName", TypeName: "existingUserNameType", Location: shape.Body, Wire: "UserName"},
-		}},
-		Output: &shape.Struct{Name: "ListAccessKeysOutput", Fields: []shape.Field{
-			{Name: "AccessKeyMetadata", GoName: "AccessKeyMetadata", TypeName: "accessKeyMetadataListType", Location: shape.Body, Wire: "AccessKeyMetadata", Required: true},
-			{Name: "IsTruncated", GoName: "IsTruncated", TypeName: "booleanType", Location: shape.Body, Wire: "IsTruncated"},
-			{Name: "Marker", GoName: "Marker", TypeName: "responseMarkerType", Location: shape.Body, Wire: "Marker"},
-		}},
-		Errors:    []string{"NoSuchEntityException", "ServiceFailureException"},
-		NewInput:  func() any { return new(ListAccessKeysInput) },
-		NewOutput: func() any { return new(ListAccessKeysOutput) },
-	}
-}
-
-func opListAttachedRolePolicies() *shape.Operation {
-	return &shape.Operation{
-		Name: "ListAttachedRolePolicies", Method: "POST", URI: "/", ResultWrapper: "ListAttachedRolePoliciesResult",
-		Input: &shape.Struct{Name: "ListAttachedRolePoliciesInput", Fields: []shape.Field{
-			{Name: "Marker", GoName: "Marker", TypeName: "markerType", Location: shape.Body, Wire: "Marker"},
-			{Name: "MaxItems", GoName: "MaxItems", TypeName: "maxItemsType", Location: shape.Body, Wire: "MaxItems"},
-			{Name: "PathPrefix", GoName: "PathPrefix", TypeName: "policyPathType", Location: shape.Body, Wire: "PathPrefix"},
-			{Name: "RoleName", GoName: "RoleName", TypeName: "roleNameType", Location: shape.Body, Wire: "RoleName", Required: true},
-		}},
-		Output: &shape.Struct{Name: "ListAttachedRolePoliciesOutput", Fields: []shape.Field{
-			{Name: "AttachedPolicies", GoName: "AttachedPolicies", TypeName: "attachedPoliciesListType", Location: shape.Body, Wire: "AttachedPolicies"},
-			{Name: "IsTruncated", GoName: "IsTruncated", TypeName: "booleanType", Location: shape.Body, Wire: "IsTruncated"},
-			{Name: "Marker", GoName: "Marker", TypeName: "responseMarkerType", Location: shape.Body, Wire: "Marker"},
-		}},
-		Errors:    []string{"NoSuchEntityException", "InvalidInputException", "ServiceFailureException"},
-		NewInput:  func() any { return new(ListAttachedRolePoliciesInput) },
-		NewOutput: func() any { return new(ListAttachedRolePoliciesOutput) },
-	}
-}
-
-func opListAttachedUserPolicies() *shape.Operation {
-	return &shape.Operation{
-		Name: "ListAttachedUserPolicies", Method: "POST", URI: "/", ResultWrapper: "ListAttachedUserPoliciesResult",
-		Input: &shape.Struct{Name: "ListAttachedUserPoliciesInput", Fields: []shape.Field{
-			{Name: "Marker", GoName: "Marker", TypeName: "markerType", Location: shape.Body, Wire: "Marker"},
-			{Name: "MaxItems", GoName: "MaxItems", TypeName: "maxItemsType", Location: shape.Body, Wire: "MaxItems"},
-			{Name: "PathPrefix", GoName: "PathPrefix", TypeName: "policyPathType", Location: shape.Body, Wire: "PathPrefix"},
-			{Name: "UserName", GoName: "UserName", TypeName: "userNameType", Location: shape.Body, Wire: "UserName", Required: true},
-		}},
-		Output: &shape.Struct{Name: "ListAttachedUserPoliciesOutput", Fields: []shape.Field{
-			{Name: "AttachedPolicies", GoName: "AttachedPolicies", TypeName: "attachedPoliciesListType", Location: shape.Body, Wire: "AttachedPolicies"},
-			{Name: "IsTruncated", GoName: "IsTruncated", TypeName: "booleanType", Location: shape.Body, Wire: "IsTruncated"},
-			{Name: "Marker", GoName: "Marker", TypeName: "responseMarkerType", Location: shape.Body, Wire: "Marker"},
-		}},
-		Errors:    []string{"NoSuchEntityException", "InvalidInputException", "ServiceFailureException"},
-		NewInput:  func() any { return new(ListAttachedUserPoliciesInput) },
-		NewOutput: func() any { return new(ListAttachedUserPoliciesOutput) },
-	}
-}
-
-func opListInstanceProfilesForRole() *shape.Operation {
-	return &shape.Operation{
-		Name: "ListInstanceProfilesForRole", Method: "POST", URI: "/", ResultWrapper: "ListInstanceProfilesForRoleResult",
-		Input: &shape.Struct{Name: "ListInstanceProfilesForRoleInput", Fields: []shape.Field{
-			{Name: "Marker", GoName: "Marker", TypeName: "markerType", Location: shape.Body, Wire: "Marker"},
-			{Name: "MaxItems", GoName: "MaxItems", TypeName: "maxItemsType", Location: shape.Body, Wire: "MaxItems"},
-			{Name: "RoleName", GoName: "RoleName", TypeName: "roleNameType", Location: shape.Body, Wire: "RoleName", Required: true},
-		}},
-		Output: &shape.Struct{Name: "ListInstanceProfilesForRoleOutput", Fields: []shape.Field{
-			{Name: "InstanceProfiles", GoName: "InstanceProfiles", TypeName: "instanceProfileListType", Location: shape.Body, Wire: "InstanceProfiles", Required: true},
-			{Name: "IsTruncated", GoName: "IsTruncated", TypeName: "booleanType", Location: shape.Body, Wire: "IsTruncated"},
-			{Name: "Marker", GoName: "Marker", TypeName: "responseMarkerType", Location: shape.Body, Wire: "Marker"},
-		}},
-		Errors:    []string{"NoSuchEntityException", "ServiceFailureException"},
-		NewInput:  func() any { return new(ListInstanceProfilesForRoleInput) },
-		NewOutput: func() any { return new(ListInstanceProfilesForRoleOutput) },
-	}
-}
-
-func opListPolicies() *shape.Operation {
-	return &shape.Operation{
-		Name: "ListPolicies", Method: "POST", URI: "/", ResultWrapper: "ListPoliciesResult",
-		Input: &shape.Struct{Name: "ListPoliciesInput", Fields: []shape.Field{
-			{Name: "Marker", GoName: "Marker", TypeName: "markerType", Location: shape.Body, Wire: "Marker"},
-			{Name: "MaxItems", GoName: "MaxItems", TypeName: "maxItemsType", Location: shape.Body, Wire: "MaxItems"},
-			{Name: "OnlyAttached", GoName: "OnlyAttached", TypeName: "booleanType", Location: shape.Body, Wire: "OnlyAttached"},
-			{Name: "PathPrefix", GoName: "PathPrefix", TypeName: "policyPathType", Location: shape.Body, Wire: "PathPrefix"},
-			{Name: "PolicyUsageFilter", GoName: "PolicyUsageFilter", TypeName: "PolicyUsageType", Location: shape.Body, Wire: "PolicyUsageFilter"},
-			{Name: "Scope", GoName: "Scope", TypeName: "policyScopeType", Location: shape.Body, Wire: "Scope"},
-		}},
-		Output: &shape.Struct{Name: "ListPoliciesOutput", Fields: []shape.Field{
-			{Name: "IsTruncated", GoName: "IsTruncated", TypeName: "booleanType", Location: shape.Body, Wire: "IsTruncated"},
-			{Name: "Marker", GoName: "Marker", TypeName: "responseMarkerType", Location: shape.Body, Wire: "Marker"},
-			{Name: "Policies", GoName: "Policies", TypeName: "policyListType", Location: shape.Body, Wire: "Policies"},
-		}},
-		Errors:    []string{"ServiceFailureException"},
-		NewInput:  func() any { return new(ListPoliciesInput) },
-		NewOutput: func() any { return new(ListPoliciesOutput) },
-	}
-}
-
-func opListRolePolicies() *shape.Operation {
-	return &shape.Operation{
-		Name: "ListRolePolicies", Method: "POST", URI: "/", ResultWrapper: "ListRolePoliciesResult",
-		Input: &shape.Struct{Name: "ListRolePoliciesInput", Fields: []shape.Field{
-			{Name: "Marker", GoName: "Marker", TypeName: "markerType", Location: shape.Body, Wire: "Marker"},
-			{Name: "MaxItems", GoName: "MaxItems", TypeName: "maxItemsType", Location: shape.Body, Wire: "MaxItems"},
-			{Name: "RoleName", GoName: "RoleName", TypeName: "roleNameType", Location: shape.Body, Wire: "RoleName", Required: true},
-		}},
-		Output: &shape.Struct{Name: "ListRolePoliciesOutput", Fields: []shape.Field{
-			{Name: "IsTruncated", GoName: "IsTruncated", TypeName: "booleanType", Location: shape.Body, Wire: "IsTruncated"},
-			{Name: "Marker", GoName: "Marker", TypeName: "responseMarkerType", Location: shape.Body, Wire: "Marker"},
-			{Name: "PolicyNames", GoName: "PolicyNames", TypeName: "policyNameListType", Location: shape.Body, Wire: "PolicyNames", Required: true},
-		}},
-		Errors:    []string{"NoSuchEntityException", "ServiceFailureException"},
-		NewInput:  func() any { return new(ListRolePoliciesInput) },
-		NewOutput: func() any { return new(ListRolePoliciesOutput) },
-	}
-}
-
-func opListRoleTags() *shape.Operation {
-	return &shape.Operation{
-		Name: "ListRoleTags", Method: "POST", URI: "/", ResultWrapper: "ListRoleTagsResult",
-		Input: &shape.Struct{Name: "ListRoleTagsInput", Fields: []shape.Field{
-			{Name: "Marker", GoName: "Marker", TypeName: "markerType", Location: shape.Body, Wire: "Marker"},
-			{Name: "MaxItems", GoName: "MaxItems", TypeName: "maxItemsType", Location: shape.Body, Wire: "MaxItems"},
-			{Name: "RoleName", GoName: "RoleName", TypeName: "roleNameType", Location: shape.Body, Wire: "RoleName", Required: true},
-		}},
-		Output: &shape.Struct{Name: "ListRoleTagsOutput", Fields: []shape.Field{
-			{Name: "IsTruncated", GoName: "IsTruncated", TypeName: "booleanType", Location: shape.Body, Wire: "IsTruncated"},
-			{Name: "Marker", GoName: "Marker", TypeName: "responseMarkerType", Location: shape.Body, Wire: "Marker"},
-			{Name: "Tags", GoName: "Tags", TypeName: "tagListType", Location: shape.Body, Wire: "Tags", Required: true},
-		}},
-		Errors:    []string{"NoSuchEntityException", "ServiceFailureException"},
-		NewInput:  func() any { return new(ListRoleTagsInput) },
-		NewOutput: func() any { return new(ListRoleTagsOutput) },
-	}
-}
-
-func opListRoles() *shape.Operation {
-	return &shape.Operation{
-		Name: "ListRoles", Method: "POST", URI: "/", ResultWrapper: "ListRolesResult",
-		Input: &shape.Struct{Name: "ListRolesInput", Fields: []shape.Field{
-			{Name: "Marker", GoName: "Marker", TypeName: "markerType", Location: shape.Body, Wire: "Marker"},
-			{Name: "MaxItems", GoName: "MaxItems", TypeName: "maxItemsType", Location: shape.Body, Wire: "MaxItems"},
-			{Name: "PathPrefix", GoName: "PathPrefix", TypeName: "pathPrefixType", Location: shape.Body, Wire: "PathPrefix"},
-		}},
-		Output: &shape.Struct{Name: "ListRolesOutput", Fields: []shape.Field{
-			{Name: "IsTruncated", GoName: "IsTruncated", TypeName: "booleanType", Location: shape.Body, Wire: "IsTruncated"},
-			{Name: "Marker", GoName: "Marker", TypeName: "responseMarkerType", Location: shape.Body, Wire: "Marker"},
-			{Name: "Roles", GoName: "Roles", TypeName: "roleListType", Location: shape.Body, Wire: "Roles", Required: true},
-		}},
-		Errors:    []string{"ServiceFailureException"},
-		NewInput:  func() any { return new(ListRolesInput) },
-		NewOutput: func() any { return new(ListRolesOutput) },
-	}
-}
-
-func opListUserPolicies() *shape.Operation {
-	return &shape.Operation{
-		Name: "ListUserPolicies", Method: "POST", URI: "/", ResultWrapper: "ListUserPoliciesResult",
-		Input: &shape.Struct{Name: "ListUserPoliciesInput", Fields: []shape.Field{
-			{Name: "Marker", GoName: "Marker", TypeName: "markerType", Location: shape.Body, Wire: "Marker"},
-			{Name: "MaxItems", GoName: "MaxItems", TypeName: "maxItemsType", Location: shape.Body, Wire: "MaxItems"},
-			{Name: "UserName", GoName: "UserName", TypeName: "existingUserNameType", Location: shape.Body, Wire: "UserName", Required: true},
-		}},
-		Output: &shape.Struct{Name: "ListUserPoliciesOutput", Fields: []shape.Field{
-			{Name: "IsTruncated", GoName: "IsTruncated", TypeName: "booleanType", Location: shape.Body, Wire: "IsTruncated"},
-			{Name: "Marker", GoName: "Marker", TypeName: "responseMarkerType", Location: shape.Body, Wire: "Marker"},
-			{Name: "PolicyNames", GoName: "PolicyNames", TypeName: "policyNameListType", Location: shape.Body, Wire: "PolicyNames", Required: true},
-		}},
-		Errors:    []string{"NoSuchEntityException", "ServiceFailureException"},
-		NewInput:  func() any { return new(ListUserPoliciesInput) },
-		NewOutput: func() any { return new(ListUserPoliciesOutput) },
-	}
-}
-
-func opListUsers() *shape.Operation {
-	return &shape.Operation{
-		Name: "ListUsers", Method: "POST", URI: "/", ResultWrapper: "ListUsersResult",
-		Input: &shape.Struct{Name: "ListUsersInput", Fields: []shape.Field{
-			{Name: "Marker", GoName: "Marker", TypeName: "markerType", Location: shape.Body, Wire: "Marker"},
-			{Name: "MaxItems", GoName: "MaxItems", TypeName: "maxItemsType", Location: shape.Body, Wire: "MaxItems"},
-			{Name: "PathPrefix", GoName: "PathPrefix", TypeName: "pathPrefixType", Location: shape.Body, Wire: "PathPrefix"},
-		}},
-		Output: &shape.Struct{Name: "ListUsersOutput", Fields: []shape.Field{
-			{Name: "IsTruncated", GoName: "IsTruncated", TypeName: "booleanType", Location: shape.Body, Wire: "IsTruncated"},
-			{Name: "Marker", GoName: "Marker", TypeName: "responseMarkerType", Location: shape.Body, Wire: "Marker"},
-			{Name: "Users", GoName: "Users", TypeName: "userListType", Location: shape.Body, Wire: "Users", Required: true},
-		}},
-		Errors:    []string{"ServiceFailureException"},
-		NewInput:  func() any { return new(ListUsersInput) },
-		NewOutput: func() any { return new(ListUsersOutput) },
-	}
-}
-
-func opPutRolePolicy() *shape.Operation {
-	return &shape.Operation{
-		Name: "PutRolePolicy", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "PutRolePolicyInput", Fields: []shape.Field{
-			{Name: "PolicyDocument", GoName: "PolicyDocument", TypeName: "policyDocumentType", Location: shape.Body, Wire: "PolicyDocument", Required: true},
-			{Name: "PolicyName", GoName: "PolicyName", TypeName: "policyNameType", Location: shape.Body, Wire: "PolicyName", Required: true},
-			{Name: "RoleName", GoName: "RoleName", TypeName: "roleNameType", Location: shape.Body, Wire: "RoleName", Required: true},
-		}},
-		Output:    &shape.Struct{Name: "PutRolePolicyOutput"},
-		Errors:    []string{"LimitExceededException", "MalformedPolicyDocumentException", "NoSuchEntityException", "UnmodifiableEntityException", "ServiceFailureException"},
-		NewInput:  func() any { return new(PutRolePolicyInput) },
-		NewOutput: func() any { return new(PutRolePolicyOutput) },
-	}
-}
-
-func opPutUserPolicy() *shape.Operation {
-	return &shape.Operation{
-		Name: "PutUserPolicy", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "PutUserPolicyInput", Fields: []shape.Field{
-			{Name: "PolicyDocument", GoName: "PolicyDocument", TypeName: "policyDocumentType", Location: shape.Body, Wire: "PolicyDocument", Required: true},
-			{Name: "PolicyName", GoName: "PolicyName", TypeName: "policyNameType", Location: shape.Body, Wire: "PolicyName", Required: true},
-			{Name: "UserName", GoName: "UserName", TypeName: "existingUserNameType", Location: shape.Body, Wire: "UserName", Required: true},
-		}},
-		Output:    &shape.Struct{Name: "PutUserPolicyOutput"},
-		Errors:    []string{"LimitExceededException", "MalformedPolicyDocumentException", "NoSuchEntityException", "ServiceFailureException"},
-		NewInput:  func() any { return new(PutUserPolicyInput) },
-		NewOutput: func() any { return new(PutUserPolicyOutput) },
-	}
-}
-
-func opTagRole() *shape.Operation {
-	return &shape.Operation{
-		Name: "TagRole", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "TagRoleInput", Fields: []shape.Field{
-			{Name: "RoleName", GoName: "RoleName", TypeName: "roleNameType", Location: shape.Body, Wire: "RoleName", Required: true},
-			{Name: "Tags", GoName: "Tags", TypeName: "tagListType", Location: shape.Body, Wire: "Tags", Required: true},
-		}},
-		Output:    &shape.Struct{Name: "TagRoleOutput"},
-		Errors:    []string{"NoSuchEntityException", "LimitExceededException", "InvalidInputException", "ConcurrentModificationException", "ServiceFailureException"},
-		NewInput:  func() any { return new(TagRoleInput) },
-		NewOutput: func() any { return new(TagRoleOutput) },
-	}
-}
-
-func opUntagRole() *shape.Operation {
-	return &shape.Operation{
-		Name: "UntagRole", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "UntagRoleInput", Fields: []shape.Field{
-			{Name: "RoleName", GoName: "RoleName", TypeName: "roleNameType", Location: shape.Body, Wire: "RoleName", Required: true},
-			{Name: "TagKeys", GoName: "TagKeys", TypeName: "tagKeyListType", Location: shape.Body, Wire: "TagKeys", Required: true},
-		}},
-		Output:    &shape.Struct{Name: "UntagRoleOutput"},
-		Errors:    []string{"NoSuchEntityException", "ConcurrentModificationException", "ServiceFailureException"},
-		NewInput:  func() any { return new(UntagRoleInput) },
-		NewOutput: func() any { return new(UntagRoleOutput) },
-	}
-}
-
-func opUpdateAccessKey() *shape.Operation {
-	return &shape.Operation{
-		Name: "UpdateAccessKey", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "UpdateAccessKeyInput", Fields: []shape.Field{
+		Name: "GetAccessKeyLastUsed", Method: "POST", URI: "/", ResultWrapper: "GetAccessKeyLastUsedResult",
+		Input: &shape.Struct{Name: "GetAccessKeyLastUsedInput", Fields: []shape.Field{
 			{Name: "AccessKeyId", GoName: "AccessKeyId", TypeName: "accessKeyIdType", Location: shape.Body, Wire: "AccessKeyId", Required: true},
-			{Name: "Status", GoName: "Status", TypeName: "statusType", Location: shape.Body, Wire: "Status", Required: true},
+		}},
+		Output: &shape.Struct{Name: "GetAccessKeyLastUsedOutput", Fields: []shape.Field{
+			{Name: "AccessKeyLastUsed", GoName: "AccessKeyLastUsed", TypeName: "AccessKeyLastUsed", Location: shape.Body, Wire: "AccessKeyLastUsed"},
 			{Name: "UserName", GoName: "UserName", TypeName: "existingUserNameType", Location: shape.Body, Wire: "UserName"},
 		}},
-		Output:    &shape.Struct{Name: "UpdateAccessKeyOutput"},
-		Errors:    []string{"NoSuchEntityException", "LimitExceededException", "ServiceFailureException", "InvalidInputException"},
-		NewInput:  func() any { return new(UpdateAccessKeyInput) },
-		NewOutput: func() any { return new(UpdateAccessKeyOutput) },
+		NewInput:  func() any { return new(GetAccessKeyLastUsedInput) },
+		NewOutput: func() any { return new(GetAccessKeyLastUsedOutput) },
 	}
 }
 
-func opUpdateAssumeRolePolicy() *shape.Operation {
+func opGetAccountAuthorizationDetails() *shape.Operation {
 	return &shape.Operation{
-		Name: "UpdateAssumeRolePolicy", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "UpdateAssumeRolePolicyInput", Fields: []shape.Field{
-			{Name: "PolicyDocument", GoName: "PolicyDocument", TypeName: "policyDocumentType", Location: shape.Body, Wire: "PolicyDocument", Required: true},
-			{Name: "RoleName", GoName: "RoleName", TypeName: "roleNameType", Location: shape.Body, Wire: "RoleName", Required: true},
+		Name: "GetAccountAuthorizationDetails", Method: "POST", URI: "/", ResultWrapper: "GetAccountAuthorizationDetailsResult",
+		Input: &shape.Struct{Name: "GetAccountAuthorizationDetailsInput", Fields: []shape.Field{
+			{Name: "Filter", GoName: "Filter", TypeName: "entityListType", Location: shape.Body, Wire: "Filter"},
+			{Name: "Marker", GoName: "Marker", TypeName: "markerType", Location: shape.Body, Wire: "Marker"},
+			{Name: "MaxItems", GoName: "MaxItems", TypeName: "maxItemsType", Location: shape.Body, Wire: "MaxItems"},
 		}},
-		Output:    &shape.Struct{Name: "UpdateAssumeRolePolicyOutput"},
-		Errors:    []string{"NoSuchEntityException", "MalformedPolicyDocumentException", "LimitExceededException", "UnmodifiableEntityException", "ServiceFailureException"},
-		NewInput:  func() any { return new(UpdateAssumeRolePolicyInput) },
-		NewOutput: func() any { return new(UpdateAssumeRolePolicyOutput) },
+		Output: &shape.Struct{Name: "GetAccountAuthorizationDetailsOutput", Fields: []shape.Field{
+			{Name: "GroupDetailList", GoName: "GroupDetailList", TypeName: "groupDetailListType", Location: shape.Body, Wire: "GroupDetailList"},
+			{Name: "IsTruncated", GoName: "IsTruncated", TypeName: "booleanType", Location: shape.Body, Wire: "IsTruncated"},
+			{Name: "Marker", GoName: "Marker", TypeName: "responseMarkerType", Location: shape.Body, Wire: "Marker"},
+			{Name: "Policies", GoName: "Policies", TypeName: "ManagedPolicyDetailListType", Location: shape.Body, Wire: "Policies"},
+			{Name: "RoleDetailList", GoName: "RoleDetailList", TypeName: "roleDetailListType", Location: shape.Body, Wire: "RoleDetailList"},
+			{Name: "UserDetailList", GoName: "UserDetailList", TypeName: "userDetailListType", Location: shape.Body, Wire: "UserDetailList"},
+		}},
+		Errors:    []string{"ServiceFailureException"},
+		NewInput:  func() any { return new(GetAccountAuthorizationDetailsInput) },
+		NewOutput: func() any { return new(GetAccountAuthorizationDetailsOutput) },
 	}
 }
 
-func typeAccessKey() *shape.Type {
-	return &shape.Type{Name: "AccessKey", Kind: shape.Structure, Struct: &shape.Struct{Name: "AccessKey", Fields: []shape.Field{
-		{Name: "AccessKeyId", GoName: "AccessKeyId", TypeName: "accessKeyIdType", Location: shape.Body, Wire: "AccessKeyId", Required: true},
-		{Name: "CreateDate", GoName: "CreateDate", TypeName: "dateType", Location: shape.Body, Wire: "CreateDate"},
-		{Name: "SecretAccessKey", GoName: "SecretAccessKey", TypeName: "accessKeySecretType", Location: shape.Body, Wire: "SecretAccessKey", Required: true},
-		{Name: "Status", GoName: "Status", TypeName: "statusType", Location: shape.Body, Wire: "Status", Required: true},
-		{Name: "UserName", GoName: "UserName", TypeName: "userNameType", Location: shape.Body, Wire: "UserName", Required: true},
-	}}}
+func opGetAccountSummary() *shape.Operation {
+	return &shape.Operation{
+		Name: "GetAccountSummary", Method: "POST", URI: "/", ResultWrapper: "GetAccountSummaryResult",
+		Input: &shape.Struct{Name: "GetAccountSummaryInput"},
+		Output: &shape.Struct{Name: "GetAccountSummaryOutput", Fields: []shape.Field{
+			{Name: "SummaryMap", GoName: "SummaryMap", TypeName: "summaryMapType", Location: shape.Body, Wire: "SummaryMap"},
+		}},
+		Errors:    []string{"ServiceFailureException"},
+		NewInput:  func() any { return new(GetAccountSummaryInput) },
+		NewOutput: func() any { return new(GetAccountSummaryOutput) },
+	}
 }
 
-func typeAccessKeyMetadata() *shape.Type {
-	return &shape.Type{Name: "AccessKeyMetadata", Kind: shape.Structure, Struct: &shape.Struct{Name: "AccessKeyMetadata", Fields: []shape.Field{
-		{Name: "AccessKeyId", GoName: "AccessKeyId", TypeName: "accessKeyIdType", Location: shape.Body, Wire: "AccessKeyId"},
-		{Name: "CreateDate", GoName: "CreateDate", TypeName: "dateType", Location: shape.Body, Wire: "CreateDate"},
-		{Name: "Status", GoName: "Status", TypeName: "statusType", Location: shape.Body, Wire: "Status"},
-		{Name: "UserName", GoName: "UserName", TypeName: "userNameType", Location: shape.Body, Wire: "UserName"},
-	}}}
+func opGetContextKeysForCustomPolicy() *shape.Operation {
+	return &shape.Operation{
+		Name: "GetContextKeysForCustomPolicy", Method: "POST", URI: "/", ResultWrapper: "GetContextKeysForCustomPolicyResult",
+		Input: &shape.Struct{Name: "GetContextKeysForCustomPolicyInput", Fields: []shape.Field{
+			{Name: "PolicyInputList", GoName: "PolicyInputList", TypeName: "SimulationPolicyListType", Location: shape.Body, Wire: "PolicyInputList", Required: true},
+		}},
+		Output: &shape.Struct{Name: "GetContextKeysForCustomPolicyOutput", Fields: []shape.Field{
+			{Name: "ContextKeyNames", GoName: "ContextKeyNames", TypeName: "ContextKeyNamesResultListType", Location: shape.Body, Wire: "ContextKeyNames"},
+		}},
+		Errors:    []string{"InvalidInputException"},
+		NewInput:  func() any { return new(GetContextKeysForCustomPolicyInput) },
+		NewOutput: func() any { return new(GetContextKeysForCustomPolicyOutput) },
+	}
 }
 
-func typeAttachedPolicy() *shape.Type {
-	return &shape.Type{Name: "AttachedPolicy", Kind: shape.Structure, Struct: &shape.Struct{Name: "AttachedPolicy", Fields: []shape.Field{
-		{Name: "PolicyArn", GoName: "PolicyArn", TypeName: "arnType", Location: shape.Body, Wire: "PolicyArn"},
-		{Name: "PolicyName", GoName: "PolicyName", TypeName: "policyNameType", Location: shape.Body, Wire: "PolicyName"},
-	}}}
-}
-
-func typeInstanceProfile() *shape.Type {
-	return &shape.Type{Name: "InstanceProfile", Kind: shape.Structure, Struct: &shape.Struct{Name: "InstanceProfile", Fields: []shape.Field{
-		{Name: "Arn", GoName: "Arn", TypeName: "arnType", Location: shape.Body, Wire: "Arn", Required: true},
-		{Name: "CreateDate", GoName: "CreateDate", TypeName: "dateType", Location: shape.Body, Wire: "CreateDate", Required: true},
-		{Name: "InstanceProfileId", GoName: "InstanceProfileId", TypeName: "idType", Location: shape.Body, Wire: "InstanceProfileId", Required: true},
-		{Name: "InstanceProfileName", GoName: "InstanceProfileName", TypeName: "instanceProfileNameType", Location: shape.Body, Wire: "InstanceProfileName", Required: true},
-		{Name: "Path", GoName: "Path", TypeName: "pathType", Location: shape.Body, Wire: "Path", Required: true},
-		{Name: "Roles", GoName: "Roles", TypeName: "roleListType", Location: shape.Body, Wire: "Roles", Required: true},
-		{Name: "Tags", GoName: "Tags", TypeName: "tagListType", Location: shape.Body, Wire: "Tags"},
-	}}}
-}
-
-func typePolicy() *shape.Type {
-	return &shape.Type{Name: "Policy", Kind: shape.Structure, Struct: &shape.Struct{Name: "Policy", Fields: []shape.Field{
-		{Name: "Arn", GoName: "Arn", TypeName: "arnType", Location: shape.Body, Wire: "Arn"},
-		{Name: "AttachmentCount", GoName: "AttachmentCount", TypeName: "attachmentCountType", Location: shape.Body, Wire: "AttachmentCount"},
-		{Name: "CreateDate", GoName: "CreateDate", TypeName: "dateType", Location: shape.Body, Wire: "CreateDate"},
-		{Name: "DefaultVersionId", GoName: "DefaultVersionId", TypeName: "policyVersionIdType", Location: shape.Body, Wire: "DefaultVersionId"},
-		{Name: "Description", GoName: "Description", TypeName: "policyDescriptionType", Location: shape.Body, Wire: "Description"},
-		{Name: "IsAttachable", GoName: "IsAttachable", TypeName: "booleanType", Location: shape.Body, Wire: "IsAttachable"},
-		{Name: "Path", GoName: "Path", TypeName: "policyPathType", Location: shape.Body, Wire: "Path"},
-		{Name: "PermissionsBoundaryUsageCount", GoName: "PermissionsBoundaryUsageCount", TypeName: "attachmentCountType", Location: shape.Body, Wire: "PermissionsBoundaryUsageCount"},
-		{Name: "PolicyId", GoName: "PolicyId", TypeName: "idType", Location: shape.Body, Wire: "PolicyId"},
-		{Name: "PolicyName", GoName: "PolicyName", TypeName: "policyNameType", Location: shape.Body, Wire: "PolicyName"},
-		{Name: "Tags", GoName: "Tags", TypeName: "tagListType", Location: shape.Body, Wire: "Tags"},
-		{Name: "UpdateDate", GoName: "UpdateDate", TypeName: "dateType", Location: shape.Body, Wire: "UpdateDate"},
-	}}}
-}
-
-func typePolicyVersion() *shape.Type {
-	return &shape.Type{Name: "PolicyVersion", Kind: shape.Structure, Struct: &shape.Struct{Name: "PolicyVersion", Fields: []shape.Field{
-		{Name: "CreateDate", GoName: "CreateDate", TypeName: "dateType", Location: shape.Body, Wire: "CreateDate"},
-		{Name: "Document", GoName: "Document", TypeName: "policyDocumentType", Location: shape.Body, Wire: "Document"},
-		{Name: "IsDefaultVersion", GoName: "IsDefaultVersion", TypeName: "booleanType", Location: shape.Body, Wire: "IsDefaultVersion"},
-		{Name: "VersionId", GoName: "VersionId", TypeName: "policyVersionIdType", Location: shape.Body, Wire: "VersionId"},
-	}}}
-}
-
-func typeRole() *shape.Type {
-	return &shape.Type{Name: "Role", Kind: shape.Structure, Struct: &shape.Struct{Name: "Role", Fields: []shape.Field{
-		{Name: "Arn", GoName: "Arn", TypeName: "arnType", Location: shape.Body, Wire: "Arn", Required: true},
-		{Name: "AssumeRolePolicyDocument", GoName: "AssumeRolePolicyDocument", TypeName: "policyDocumentType", Location: shape.Body, Wire: "AssumeRolePolicyDocument"},
-		{Name: "CreateDate", GoName: "CreateDate", TypeName: "dateType", Location: shape.Body, Wire: "CreateDate", Required: true},
-		{Name: "Description", GoName: "Description", TypeName: "roleDescriptionType", Location: shape.Body, Wire: "Description"},
-		{Name: "MaxSessionDuration", GoName: "MaxSessionDuration", TypeName: "roleMaxSessionDurationType", Location: shape.Body, Wire: "MaxSessionDuration"},
-		{Name: "Path", GoName: "Path", TypeName: "pathType", Location: shape.Body, Wire: "Path", Required: true},
-		{Name: "RoleId", GoName: "RoleId", TypeName: "idType", Location: shape.Body, Wire: "RoleId", Required: true},
-		{Name: "RoleLastUsed", GoName: "RoleLastUsed", TypeName: "RoleLastUsed", Location: shape.Body, Wire: "RoleLastUsed"},
-		{Name: "RoleName", GoName: "RoleName", TypeName: "roleNameType", Location: shape.Body, Wire: "RoleName", Required: true},
-		{Name: "Tags", GoName: "Tags", TypeName: "tagListType", Location: shape.Body, Wire: "Tags"},
-	}, Refused: []shape.Refused{
-		{Name: "PermissionsBoundary", Location: shape.Body, Wire: "PermissionsBoundary"},
-	}}}
-}
-
-func typeRoleLastUsed() *shape.Type {
-	return &shape.Type{Name: "RoleLastUsed", Kind: shape.Structure, Struct: &shape.Struct{Name: "RoleLastUsed", Fields: []shape.Field{
-		{Name: "LastUsedDate", GoName: "LastUsedDate", TypeName: "dateType", Location: shape.Body, Wire: "LastUsedDate"},
-		{Name: "Region", GoName: "Region", TypeName: "stringType", Location: shape.Body, Wire: "Region"},
-	}}}
-}
-
-func typeTag() *shape.Type {
-	return &shape.Type{Name: "Tag", Kind: shape.Structure, Struct: &shape.Struct{Name: "Tag", Fields: []shape.Field{
-		{Name: "Key", GoName: "Key", TypeName: "tagKeyType", Location: shape.Body, Wire: "Key", Required: true},
-		{Name: "Value", GoName: "Value", TypeName: "tagValueType", Location: shape.Body, Wire: "Value", Required: true},
-	}}}
-}
-
-func typeUser() *shape.Type {
-	return &shape.Type{Name: "User", Kind: shape.Structure, Struct: &shape.Struct{Name: "User", Fields: []shape.Field{
-		{Name: "Arn", GoName: "Arn", TypeName: "arnType", Location: shape.Body, Wire: "Arn", Required: true},
-		{Name: "CreateDate", GoName: "CreateDate", TypeName: "dateType", Location: shape.Body, Wire: "CreateDate", Required: true},
-		{Name: "PasswordLastUsed", GoName: "PasswordLastUsed", TypeName: "dateType", Location: shape.Body, Wire: "PasswordLastUsed"},
-		{Name: "Path", GoName: "Path", TypeName: "pathType", Location: shape.Body, Wire: "Path", Required: true},
-		{Name: "Tags", GoName: "Tags", TypeName: "tagListType", Location: shape.Body, Wire: "Tags"},
-		{Name: "UserId", GoName: "UserId", TypeName: "idType", Location: shape.Body, Wire: "UserId", Required: true},
-		{Name: "UserName", GoName: "UserName", TypeName: "userNameType", Location: shape.Body, Wire: "UserName", Required: true},
-	}, Refused: []shape.Refused{
-		{Name: "PermissionsBoundary", Location: shape.Body, Wire: "PermissionsBoundary"},
-	}}}
+func opGetContextKeysForPrincipalPolicy() *shape.Operation {
+	return &shape.Operation{
+		Name: "GetContextKeysForPrincipalPolicy", Method: "POST", URI: "/", ResultWrapper: "GetContextKeysForPrincipalPolicyResult",
+		Input: &shape.Struct{Name: "GetContextKeysForPrincipalPolicyInput", Fields: []shape.Field{
+			{Name: "PolicyInputList", GoName: "PolicyInputList", TypeName: "SimulationPolicyListType", Location: shape.Body, Wire: "PolicyInputList"},
+			{Name: "PolicySourceArn", GoName: "PolicySourceArn", TypeName: "arnType", Location: shape.Body, Wire: "PolicySourceArn", Required: true},
+		}},
+		Output: &shape.Struct{Name: "GetContextKeysForPrincipalPolicyOutput", Fields: []shape.Field{
+			{Name: "ContextKeyNames", GoName: "ContextKeyNames", TypeName: "ContextKeyNamesResultListType", Location: shape.Body, Wire: "ContextKeyNames"},
+		}},
+		Errors:    []string{"NoSuchEntityException", "InvalidInputException"},
+		NewInput:  func() any { return new(GetContextKeysForPrincipalPolicyInput) },
+		NewOutput: func() any { return new(GetContextKeysForPrincipalPolicyOutput) },
+	}
 }

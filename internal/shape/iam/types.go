@@ -7,29 +7,74 @@ package iam
 
 import "time"
 
+// AddClientIDToOpenIDConnectProviderOutput is what AddClientIDToOpenIDConnectProvider answers.
+type AddClientIDToOpenIDConnectProviderOutput struct{}
+
+// AddUserToGroupOutput is what AddUserToGroup answers.
+type AddUserToGroupOutput struct{}
+
+// AttachGroupPolicyOutput is what AttachGroupPolicy answers.
+type AttachGroupPolicyOutput struct{}
+
 // AttachRolePolicyOutput is what AttachRolePolicy answers.
 type AttachRolePolicyOutput struct{}
 
 // AttachUserPolicyOutput is what AttachUserPolicy answers.
 type AttachUserPolicyOutput struct{}
 
+// CreateAccountAliasOutput is what CreateAccountAlias answers.
+type CreateAccountAliasOutput struct{}
+
+// DeactivateMFADeviceOutput is what DeactivateMFADevice answers.
+type DeactivateMFADeviceOutput struct{}
+
 // DeleteAccessKeyOutput is what DeleteAccessKey answers.
 type DeleteAccessKeyOutput struct{}
+
+// DeleteAccountAliasOutput is what DeleteAccountAlias answers.
+type DeleteAccountAliasOutput struct{}
+
+// DeleteGroupOutput is what DeleteGroup answers.
+type DeleteGroupOutput struct{}
+
+// DeleteGroupPolicyOutput is what DeleteGroupPolicy answers.
+type DeleteGroupPolicyOutput struct{}
+
+// DeleteOpenIDConnectProviderOutput is what DeleteOpenIDConnectProvider answers.
+type DeleteOpenIDConnectProviderOutput struct{}
 
 // DeletePolicyOutput is what DeletePolicy answers.
 type DeletePolicyOutput struct{}
 
+// DeletePolicyVersionOutput is what DeletePolicyVersion answers.
+type DeletePolicyVersionOutput struct{}
+
 // DeleteRoleOutput is what DeleteRole answers.
 type DeleteRoleOutput struct{}
+
+// DeleteRolePermissionsBoundaryOutput is what DeleteRolePermissionsBoundary answers.
+type DeleteRolePermissionsBoundaryOutput struct{}
 
 // DeleteRolePolicyOutput is what DeleteRolePolicy answers.
 type DeleteRolePolicyOutput struct{}
 
+// DeleteSAMLProviderOutput is what DeleteSAMLProvider answers.
+type DeleteSAMLProviderOutput struct{}
+
 // DeleteUserOutput is what DeleteUser answers.
 type DeleteUserOutput struct{}
 
+// DeleteUserPermissionsBoundaryOutput is what DeleteUserPermissionsBoundary answers.
+type DeleteUserPermissionsBoundaryOutput struct{}
+
 // DeleteUserPolicyOutput is what DeleteUserPolicy answers.
 type DeleteUserPolicyOutput struct{}
+
+// DeleteVirtualMFADeviceOutput is what DeleteVirtualMFADevice answers.
+type DeleteVirtualMFADeviceOutput struct{}
+
+// DetachGroupPolicyOutput is what DetachGroupPolicy answers.
+type DetachGroupPolicyOutput struct{}
 
 // DetachRolePolicyOutput is what DetachRolePolicy answers.
 type DetachRolePolicyOutput struct{}
@@ -37,23 +82,83 @@ type DetachRolePolicyOutput struct{}
 // DetachUserPolicyOutput is what DetachUserPolicy answers.
 type DetachUserPolicyOutput struct{}
 
+// EnableMFADeviceOutput is what EnableMFADevice answers.
+type EnableMFADeviceOutput struct{}
+
+// GetAccountSummaryInput is what GetAccountSummary takes.
+type GetAccountSummaryInput struct{}
+
+// PutGroupPolicyOutput is what PutGroupPolicy answers.
+type PutGroupPolicyOutput struct{}
+
+// PutRolePermissionsBoundaryOutput is what PutRolePermissionsBoundary answers.
+type PutRolePermissionsBoundaryOutput struct{}
+
 // PutRolePolicyOutput is what PutRolePolicy answers.
 type PutRolePolicyOutput struct{}
+
+// PutUserPermissionsBoundaryOutput is what PutUserPermissionsBoundary answers.
+type PutUserPermissionsBoundaryOutput struct{}
 
 // PutUserPolicyOutput is what PutUserPolicy answers.
 type PutUserPolicyOutput struct{}
 
+// RemoveClientIDFromOpenIDConnectProviderOutput is what RemoveClientIDFromOpenIDConnectProvider answers.
+type RemoveClientIDFromOpenIDConnectProviderOutput struct{}
+
+// RemoveUserFromGroupOutput is what RemoveUserFromGroup answers.
+type RemoveUserFromGroupOutput struct{}
+
+// ResyncMFADeviceOutput is what ResyncMFADevice answers.
+type ResyncMFADeviceOutput struct{}
+
+// SetDefaultPolicyVersionOutput is what SetDefaultPolicyVersion answers.
+type SetDefaultPolicyVersionOutput struct{}
+
+// TagOpenIDConnectProviderOutput is what TagOpenIDConnectProvider answers.
+type TagOpenIDConnectProviderOutput struct{}
+
+// TagPolicyOutput is what TagPolicy answers.
+type TagPolicyOutput struct{}
+
 // TagRoleOutput is what TagRole answers.
 type TagRoleOutput struct{}
 
+// TagSAMLProviderOutput is what TagSAMLProvider answers.
+type TagSAMLProviderOutput struct{}
+
+// TagUserOutput is what TagUser answers.
+type TagUserOutput struct{}
+
+// UntagOpenIDConnectProviderOutput is what UntagOpenIDConnectProvider answers.
+type UntagOpenIDConnectProviderOutput struct{}
+
+// UntagPolicyOutput is what UntagPolicy answers.
+type UntagPolicyOutput struct{}
+
 // UntagRoleOutput is what UntagRole answers.
 type UntagRoleOutput struct{}
+
+// UntagSAMLProviderOutput is what UntagSAMLProvider answers.
+type UntagSAMLProviderOutput struct{}
+
+// UntagUserOutput is what UntagUser answers.
+type UntagUserOutput struct{}
 
 // UpdateAccessKeyOutput is what UpdateAccessKey answers.
 type UpdateAccessKeyOutput struct{}
 
 // UpdateAssumeRolePolicyOutput is what UpdateAssumeRolePolicy answers.
 type UpdateAssumeRolePolicyOutput struct{}
+
+// UpdateGroupOutput is what UpdateGroup answers.
+type UpdateGroupOutput struct{}
+
+// UpdateOpenIDConnectProviderThumbprintOutput is what UpdateOpenIDConnectProviderThumbprint answers.
+type UpdateOpenIDConnectProviderThumbprintOutput struct{}
+
+// UpdateUserOutput is what UpdateUser answers.
+type UpdateUserOutput struct{}
 
 // AccessKey is a structure of the API.
 type AccessKey struct {
@@ -64,12 +169,37 @@ type AccessKey struct {
 	UserName        string     // required
 }
 
+// AccessKeyLastUsed is a structure of the API.
+type AccessKeyLastUsed struct {
+	LastUsedDate time.Time
+	Region       string // required
+	ServiceName  string // required
+}
+
 // AccessKeyMetadata is a structure of the API.
 type AccessKeyMetadata struct {
 	AccessKeyId string
 	CreateDate  time.Time
 	Status      StatusType
 	UserName    string
+}
+
+// AddClientIDToOpenIDConnectProviderInput is what AddClientIDToOpenIDConnectProvider takes.
+type AddClientIDToOpenIDConnectProviderInput struct {
+	ClientID                 string // required
+	OpenIDConnectProviderArn string // required
+}
+
+// AddUserToGroupInput is what AddUserToGroup takes.
+type AddUserToGroupInput struct {
+	GroupName string // required
+	UserName  string // required
+}
+
+// AttachGroupPolicyInput is what AttachGroupPolicy takes.
+type AttachGroupPolicyInput struct {
+	GroupName string // required
+	PolicyArn string // required
 }
 
 // AttachRolePolicyInput is what AttachRolePolicy takes.
@@ -84,10 +214,23 @@ type AttachUserPolicyInput struct {
 	UserName  string // required
 }
 
+// AttachedPermissionsBoundary is a structure of the API.
+type AttachedPermissionsBoundary struct {
+	PermissionsBoundaryArn  string
+	PermissionsBoundaryType PermissionsBoundaryAttachmentType
+}
+
 // AttachedPolicy is a structure of the API.
 type AttachedPolicy struct {
 	PolicyArn  string
 	PolicyName string
+}
+
+// ContextEntry is a structure of the API.
+type ContextEntry struct {
+	ContextKeyName   string
+	ContextKeyType   ContextKeyTypeEnum
+	ContextKeyValues []string
 }
 
 // CreateAccessKeyInput is what CreateAccessKey takes.
@@ -98,6 +241,36 @@ type CreateAccessKeyInput struct {
 // CreateAccessKeyOutput is what CreateAccessKey answers.
 type CreateAccessKeyOutput struct {
 	AccessKey *AccessKey // required
+}
+
+// CreateAccountAliasInput is what CreateAccountAlias takes.
+type CreateAccountAliasInput struct {
+	AccountAlias string // required
+}
+
+// CreateGroupInput is what CreateGroup takes.
+type CreateGroupInput struct {
+	GroupName string // required
+	Path      string
+}
+
+// CreateGroupOutput is what CreateGroup answers.
+type CreateGroupOutput struct {
+	Group *Group // required
+}
+
+// CreateOpenIDConnectProviderInput is what CreateOpenIDConnectProvider takes.
+type CreateOpenIDConnectProviderInput struct {
+	ClientIDList   []string
+	Tags           []Tag
+	ThumbprintList []string
+	Url            string // required
+}
+
+// CreateOpenIDConnectProviderOutput is what CreateOpenIDConnectProvider answers.
+type CreateOpenIDConnectProviderOutput struct {
+	OpenIDConnectProviderArn string
+	Tags                     []Tag
 }
 
 // CreatePolicyInput is what CreatePolicy takes.
@@ -114,13 +287,25 @@ type CreatePolicyOutput struct {
 	Policy *Policy
 }
 
+// CreatePolicyVersionInput is what CreatePolicyVersion takes.
+type CreatePolicyVersionInput struct {
+	PolicyArn      string // required
+	PolicyDocument string // required
+	SetAsDefault   *bool
+}
+
+// CreatePolicyVersionOutput is what CreatePolicyVersion answers.
+type CreatePolicyVersionOutput struct {
+	PolicyVersion *PolicyVersion
+}
+
 // CreateRoleInput is what CreateRole takes.
-// Refused by name: PermissionsBoundary.
 type CreateRoleInput struct {
 	AssumeRolePolicyDocument string // required
 	Description              string
 	MaxSessionDuration       *int32
 	Path                     string
+	PermissionsBoundary      string
 	RoleName                 string // required
 	Tags                     []Tag
 }
@@ -130,17 +315,49 @@ type CreateRoleOutput struct {
 	Role *Role // required
 }
 
+// CreateSAMLProviderInput is what CreateSAMLProvider takes.
+// Refused by name: AddPrivateKey, AssertionEncryptionMode.
+type CreateSAMLProviderInput struct {
+	Name                 string // required
+	SAMLMetadataDocument string // required
+	Tags                 []Tag
+}
+
+// CreateSAMLProviderOutput is what CreateSAMLProvider answers.
+type CreateSAMLProviderOutput struct {
+	SAMLProviderArn string
+	Tags            []Tag
+}
+
 // CreateUserInput is what CreateUser takes.
-// Refused by name: PermissionsBoundary.
 type CreateUserInput struct {
-	Path     string
-	Tags     []Tag
-	UserName string // required
+	Path                string
+	PermissionsBoundary string
+	Tags                []Tag
+	UserName            string // required
 }
 
 // CreateUserOutput is what CreateUser answers.
 type CreateUserOutput struct {
 	User *User
+}
+
+// CreateVirtualMFADeviceInput is what CreateVirtualMFADevice takes.
+type CreateVirtualMFADeviceInput struct {
+	Path                 string
+	Tags                 []Tag
+	VirtualMFADeviceName string // required
+}
+
+// CreateVirtualMFADeviceOutput is what CreateVirtualMFADevice answers.
+type CreateVirtualMFADeviceOutput struct {
+	VirtualMFADevice *VirtualMFADevice // required
+}
+
+// DeactivateMFADeviceInput is what DeactivateMFADevice takes.
+type DeactivateMFADeviceInput struct {
+	SerialNumber string // required
+	UserName     string
 }
 
 // DeleteAccessKeyInput is what DeleteAccessKey takes.
@@ -149,13 +366,45 @@ type DeleteAccessKeyInput struct {
 	UserName    string
 }
 
+// DeleteAccountAliasInput is what DeleteAccountAlias takes.
+type DeleteAccountAliasInput struct {
+	AccountAlias string // required
+}
+
+// DeleteGroupInput is what DeleteGroup takes.
+type DeleteGroupInput struct {
+	GroupName string // required
+}
+
+// DeleteGroupPolicyInput is what DeleteGroupPolicy takes.
+type DeleteGroupPolicyInput struct {
+	GroupName  string // required
+	PolicyName string // required
+}
+
+// DeleteOpenIDConnectProviderInput is what DeleteOpenIDConnectProvider takes.
+type DeleteOpenIDConnectProviderInput struct {
+	OpenIDConnectProviderArn string // required
+}
+
 // DeletePolicyInput is what DeletePolicy takes.
 type DeletePolicyInput struct {
 	PolicyArn string // required
 }
 
+// DeletePolicyVersionInput is what DeletePolicyVersion takes.
+type DeletePolicyVersionInput struct {
+	PolicyArn string // required
+	VersionId string // required
+}
+
 // DeleteRoleInput is what DeleteRole takes.
 type DeleteRoleInput struct {
+	RoleName string // required
+}
+
+// DeleteRolePermissionsBoundaryInput is what DeleteRolePermissionsBoundary takes.
+type DeleteRolePermissionsBoundaryInput struct {
 	RoleName string // required
 }
 
@@ -165,8 +414,18 @@ type DeleteRolePolicyInput struct {
 	RoleName   string // required
 }
 
+// DeleteSAMLProviderInput is what DeleteSAMLProvider takes.
+type DeleteSAMLProviderInput struct {
+	SAMLProviderArn string // required
+}
+
 // DeleteUserInput is what DeleteUser takes.
 type DeleteUserInput struct {
+	UserName string // required
+}
+
+// DeleteUserPermissionsBoundaryInput is what DeleteUserPermissionsBoundary takes.
+type DeleteUserPermissionsBoundaryInput struct {
 	UserName string // required
 }
 
@@ -174,6 +433,17 @@ type DeleteUserInput struct {
 type DeleteUserPolicyInput struct {
 	PolicyName string // required
 	UserName   string // required
+}
+
+// DeleteVirtualMFADeviceInput is what DeleteVirtualMFADevice takes.
+type DeleteVirtualMFADeviceInput struct {
+	SerialNumber string // required
+}
+
+// DetachGroupPolicyInput is what DetachGroupPolicy takes.
+type DetachGroupPolicyInput struct {
+	GroupName string // required
+	PolicyArn string // required
 }
 
 // DetachRolePolicyInput is what DetachRolePolicy takes.
@@ -186,6 +456,147 @@ type DetachRolePolicyInput struct {
 type DetachUserPolicyInput struct {
 	PolicyArn string // required
 	UserName  string // required
+}
+
+// EnableMFADeviceInput is what EnableMFADevice takes.
+type EnableMFADeviceInput struct {
+	AuthenticationCode1 string // required, sensitive
+	AuthenticationCode2 string // required, sensitive
+	SerialNumber        string // required
+	UserName            string // required
+}
+
+// EvaluationResult is a structure of the API.
+type EvaluationResult struct {
+	EvalActionName                    string                       // required
+	EvalDecision                      PolicyEvaluationDecisionType // required
+	EvalDecisionDetails               map[string]PolicyEvaluationDecisionType
+	EvalResourceName                  string
+	MatchedStatements                 []Statement
+	MissingContextValues              []string
+	OrganizationsDecisionDetail       *OrganizationsDecisionDetail
+	PermissionsBoundaryDecisionDetail *PermissionsBoundaryDecisionDetail
+	ResourceSpecificResults           []ResourceSpecificResult
+}
+
+// GetAccessKeyLastUsedInput is what GetAccessKeyLastUsed takes.
+type GetAccessKeyLastUsedInput struct {
+	AccessKeyId string // required
+}
+
+// GetAccessKeyLastUsedOutput is what GetAccessKeyLastUsed answers.
+type GetAccessKeyLastUsedOutput struct {
+	AccessKeyLastUsed *AccessKeyLastUsed
+	UserName          string
+}
+
+// GetAccountAuthorizationDetailsInput is what GetAccountAuthorizationDetails takes.
+type GetAccountAuthorizationDetailsInput struct {
+	Filter   []EntityType
+	Marker   string
+	MaxItems *int32
+}
+
+// GetAccountAuthorizationDetailsOutput is what GetAccountAuthorizationDetails answers.
+type GetAccountAuthorizationDetailsOutput struct {
+	GroupDetailList []GroupDetail
+	IsTruncated     *bool
+	Marker          string
+	Policies        []ManagedPolicyDetail
+	RoleDetailList  []RoleDetail
+	UserDetailList  []UserDetail
+}
+
+// GetAccountSummaryOutput is what GetAccountSummary answers.
+type GetAccountSummaryOutput struct {
+	SummaryMap map[SummaryKeyType]int32
+}
+
+// GetContextKeysForCustomPolicyInput is what GetContextKeysForCustomPolicy takes.
+type GetContextKeysForCustomPolicyInput struct {
+	PolicyInputList []string // required
+}
+
+// GetContextKeysForCustomPolicyOutput is what GetContextKeysForCustomPolicy answers.
+type GetContextKeysForCustomPolicyOutput struct {
+	ContextKeyNames []string
+}
+
+// GetContextKeysForPrincipalPolicyInput is what GetContextKeysForPrincipalPolicy takes.
+type GetContextKeysForPrincipalPolicyInput struct {
+	PolicyInputList []string
+	PolicySourceArn string // required
+}
+
+// GetContextKeysForPrincipalPolicyOutput is what GetContextKeysForPrincipalPolicy answers.
+type GetContextKeysForPrincipalPolicyOutput struct {
+	ContextKeyNames []string
+}
+
+// GetGroupInput is what GetGroup takes.
+type GetGroupInput struct {
+	GroupName string // required
+	Marker    string
+	MaxItems  *int32
+}
+
+// GetGroupOutput is what GetGroup answers.
+type GetGroupOutput struct {
+	Group       *Group // required
+	IsTruncated *bool
+	Marker      string
+	Users       []User // required
+}
+
+// GetGroupPolicyInput is what GetGroupPolicy takes.
+type GetGroupPolicyInput struct {
+	GroupName  string // required
+	PolicyName string // required
+}
+
+// GetGroupPolicyOutput is what GetGroupPolicy answers.
+type GetGroupPolicyOutput struct {
+	GroupName      string // required
+	PolicyDocument string // required
+	PolicyName     string // required
+}
+
+// GetLoginProfileInput is what GetLoginProfile takes.
+type GetLoginProfileInput struct {
+	UserName string
+}
+
+// GetLoginProfileOutput is what GetLoginProfile answers.
+type GetLoginProfileOutput struct {
+	LoginProfile *LoginProfile // required
+}
+
+// GetMFADeviceInput is what GetMFADevice takes.
+type GetMFADeviceInput struct {
+	SerialNumber string // required
+	UserName     string
+}
+
+// GetMFADeviceOutput is what GetMFADevice answers.
+type GetMFADeviceOutput struct {
+	Certifications map[string]string
+	EnableDate     time.Time
+	SerialNumber   string // required
+	UserName       string
+}
+
+// GetOpenIDConnectProviderInput is what GetOpenIDConnectProvider takes.
+type GetOpenIDConnectProviderInput struct {
+	OpenIDConnectProviderArn string // required
+}
+
+// GetOpenIDConnectProviderOutput is what GetOpenIDConnectProvider answers.
+type GetOpenIDConnectProviderOutput struct {
+	ClientIDList   []string
+	CreateDate     time.Time
+	Tags           []Tag
+	ThumbprintList []string
+	Url            string
 }
 
 // GetPolicyInput is what GetPolicy takes.
@@ -232,6 +643,22 @@ type GetRolePolicyOutput struct {
 	RoleName       string // required
 }
 
+// GetSAMLProviderInput is what GetSAMLProvider takes.
+type GetSAMLProviderInput struct {
+	SAMLProviderArn string // required
+}
+
+// GetSAMLProviderOutput is what GetSAMLProvider answers.
+type GetSAMLProviderOutput struct {
+	AssertionEncryptionMode AssertionEncryptionModeType
+	CreateDate              time.Time
+	PrivateKeyList          []SAMLPrivateKey
+	SAMLMetadataDocument    string
+	SAMLProviderUUID        string
+	Tags                    []Tag
+	ValidUntil              time.Time
+}
+
 // GetUserInput is what GetUser takes.
 type GetUserInput struct {
 	UserName string
@@ -253,6 +680,26 @@ type GetUserPolicyOutput struct {
 	PolicyDocument string // required
 	PolicyName     string // required
 	UserName       string // required
+}
+
+// Group is a structure of the API.
+type Group struct {
+	Arn        string    // required
+	CreateDate time.Time // required
+	GroupId    string    // required
+	GroupName  string    // required
+	Path       string    // required
+}
+
+// GroupDetail is a structure of the API.
+type GroupDetail struct {
+	Arn                     string
+	AttachedManagedPolicies []AttachedPolicy
+	CreateDate              time.Time
+	GroupId                 string
+	GroupName               string
+	GroupPolicyList         []PolicyDetail
+	Path                    string
 }
 
 // InstanceProfile is a structure of the API.
@@ -278,6 +725,34 @@ type ListAccessKeysOutput struct {
 	AccessKeyMetadata []AccessKeyMetadata // required
 	IsTruncated       *bool
 	Marker            string
+}
+
+// ListAccountAliasesInput is what ListAccountAliases takes.
+type ListAccountAliasesInput struct {
+	Marker   string
+	MaxItems *int32
+}
+
+// ListAccountAliasesOutput is what ListAccountAliases answers.
+type ListAccountAliasesOutput struct {
+	AccountAliases []string // required
+	IsTruncated    *bool
+	Marker         string
+}
+
+// ListAttachedGroupPoliciesInput is what ListAttachedGroupPolicies takes.
+type ListAttachedGroupPoliciesInput struct {
+	GroupName  string // required
+	Marker     string
+	MaxItems   *int32
+	PathPrefix string
+}
+
+// ListAttachedGroupPoliciesOutput is what ListAttachedGroupPolicies answers.
+type ListAttachedGroupPoliciesOutput struct {
+	AttachedPolicies []AttachedPolicy
+	IsTruncated      *bool
+	Marker           string
 }
 
 // ListAttachedRolePoliciesInput is what ListAttachedRolePolicies takes.
@@ -310,6 +785,67 @@ type ListAttachedUserPoliciesOutput struct {
 	Marker           string
 }
 
+// ListEntitiesForPolicyInput is what ListEntitiesForPolicy takes.
+type ListEntitiesForPolicyInput struct {
+	EntityFilter      EntityType
+	Marker            string
+	MaxItems          *int32
+	PathPrefix        string
+	PolicyArn         string // required
+	PolicyUsageFilter PolicyUsageType
+}
+
+// ListEntitiesForPolicyOutput is what ListEntitiesForPolicy answers.
+type ListEntitiesForPolicyOutput struct {
+	IsTruncated  *bool
+	Marker       string
+	PolicyGroups []PolicyGroup
+	PolicyRoles  []PolicyRole
+	PolicyUsers  []PolicyUser
+}
+
+// ListGroupPoliciesInput is what ListGroupPolicies takes.
+type ListGroupPoliciesInput struct {
+	GroupName string // required
+	Marker    string
+	MaxItems  *int32
+}
+
+// ListGroupPoliciesOutput is what ListGroupPolicies answers.
+type ListGroupPoliciesOutput struct {
+	IsTruncated *bool
+	Marker      string
+	PolicyNames []string // required
+}
+
+// ListGroupsInput is what ListGroups takes.
+type ListGroupsInput struct {
+	Marker     string
+	MaxItems   *int32
+	PathPrefix string
+}
+
+// ListGroupsOutput is what ListGroups answers.
+type ListGroupsOutput struct {
+	Groups      []Group // required
+	IsTruncated *bool
+	Marker      string
+}
+
+// ListGroupsForUserInput is what ListGroupsForUser takes.
+type ListGroupsForUserInput struct {
+	Marker   string
+	MaxItems *int32
+	UserName string // required
+}
+
+// ListGroupsForUserOutput is what ListGroupsForUser answers.
+type ListGroupsForUserOutput struct {
+	Groups      []Group // required
+	IsTruncated *bool
+	Marker      string
+}
+
 // ListInstanceProfilesForRoleInput is what ListInstanceProfilesForRole takes.
 type ListInstanceProfilesForRoleInput struct {
 	Marker   string
@@ -324,6 +860,43 @@ type ListInstanceProfilesForRoleOutput struct {
 	Marker           string
 }
 
+// ListMFADevicesInput is what ListMFADevices takes.
+type ListMFADevicesInput struct {
+	Marker   string
+	MaxItems *int32
+	UserName string
+}
+
+// ListMFADevicesOutput is what ListMFADevices answers.
+type ListMFADevicesOutput struct {
+	IsTruncated *bool
+	MFADevices  []MFADevice // required
+	Marker      string
+}
+
+// ListOpenIDConnectProviderTagsInput is what ListOpenIDConnectProviderTags takes.
+type ListOpenIDConnectProviderTagsInput struct {
+	Marker                   string
+	MaxItems                 *int32
+	OpenIDConnectProviderArn string // required
+}
+
+// ListOpenIDConnectProviderTagsOutput is what ListOpenIDConnectProviderTags answers.
+type ListOpenIDConnectProviderTagsOutput struct {
+	IsTruncated *bool
+	Marker      string
+	Tags        []Tag // required
+}
+
+// ListOpenIDConnectProvidersInput is what ListOpenIDConnectProviders takes.
+type ListOpenIDConnectProvidersInput struct {
+}
+
+// ListOpenIDConnectProvidersOutput is what ListOpenIDConnectProviders answers.
+type ListOpenIDConnectProvidersOutput struct {
+	OpenIDConnectProviderList []OpenIDConnectProviderListEntry
+}
+
 // ListPoliciesInput is what ListPolicies takes.
 type ListPoliciesInput struct {
 	Marker            string
@@ -333,209 +906,3 @@ type ListPoliciesInput struct {
 	PolicyUsageFilter PolicyUsageType
 	Scope             PolicyScopeType
 }
-
-// ListPoliciesOutput is what ListPolicies answers.
-type ListPoliciesOutput struct {
-	IsTruncated *bool
-	Marker      string
-	Policies    []Policy
-}
-
-// ListRolePoliciesInput is what ListRolePolicies takes.
-type ListRolePoliciesInput struct {
-	Marker   string
-	MaxItems *int32
-	RoleName string // required
-}
-
-// ListRolePoliciesOutput is what ListRolePolicies answers.
-type ListRolePoliciesOutput struct {
-	IsTruncated *bool
-	Marker      string
-	PolicyNames []string // required
-}
-
-// ListRoleTagsInput is what ListRoleTags takes.
-type ListRoleTagsInput struct {
-	Marker   string
-	MaxItems *int32
-	RoleName string // required
-}
-
-// ListRoleTagsOutput is what ListRoleTags answers.
-type ListRoleTagsOutput struct {
-	IsTruncated *bool
-	Marker      string
-	Tags        []Tag // required
-}
-
-// ListRolesInput is what ListRoles takes.
-type ListRolesInput struct {
-	Marker     string
-	MaxItems   *int32
-	PathPrefix string
-}
-
-// ListRolesOutput is what ListRoles answers.
-type ListRolesOutput struct {
-	IsTruncated *bool
-	Marker      string
-	Roles       []Role // required
-}
-
-// ListUserPoliciesInput is what ListUserPolicies takes.
-type ListUserPoliciesInput struct {
-	Marker   string
-	MaxItems *int32
-	UserName string // required
-}
-
-// ListUserPoliciesOutput is what ListUserPolicies answers.
-type ListUserPoliciesOutput struct {
-	IsTruncated *bool
-	Marker      string
-	PolicyNames []string // required
-}
-
-// ListUsersInput is what ListUsers takes.
-type ListUsersInput struct {
-	Marker     string
-	MaxItems   *int32
-	PathPrefix string
-}
-
-// ListUsersOutput is what ListUsers answers.
-type ListUsersOutput struct {
-	IsTruncated *bool
-	Marker      string
-	Users       []User // required
-}
-
-// Policy is a structure of the API.
-type Policy struct {
-	Arn                           string
-	AttachmentCount               *int32
-	CreateDate                    time.Time
-	DefaultVersionId              string
-	Description                   string
-	IsAttachable                  *bool
-	Path                          string
-	PermissionsBoundaryUsageCount *int32
-	PolicyId                      string
-	PolicyName                    string
-	Tags                          []Tag
-	UpdateDate                    time.Time
-}
-
-// PolicyVersion is a structure of the API.
-type PolicyVersion struct {
-	CreateDate       time.Time
-	Document         string
-	IsDefaultVersion *bool
-	VersionId        string
-}
-
-// PutRolePolicyInput is what PutRolePolicy takes.
-type PutRolePolicyInput struct {
-	PolicyDocument string // required
-	PolicyName     string // required
-	RoleName       string // required
-}
-
-// PutUserPolicyInput is what PutUserPolicy takes.
-type PutUserPolicyInput struct {
-	PolicyDocument string // required
-	PolicyName     string // required
-	UserName       string // required
-}
-
-// Role is a structure of the API.
-type Role struct {
-	Arn                      string // required
-	AssumeRolePolicyDocument string
-	CreateDate               time.Time // required
-	Description              string
-	MaxSessionDuration       *int32
-	Path                     string // required
-	RoleId                   string // required
-	RoleLastUsed             *RoleLastUsed
-	RoleName                 string // required
-	Tags                     []Tag
-}
-
-// RoleLastUsed is a structure of the API.
-type RoleLastUsed struct {
-	LastUsedDate time.Time
-	Region       string
-}
-
-// Tag is a structure of the API.
-type Tag struct {
-	Key   string // required
-	Value string // required
-}
-
-// TagRoleInput is what TagRole takes.
-type TagRoleInput struct {
-	RoleName string // required
-	Tags     []Tag  // required
-}
-
-// UntagRoleInput is what UntagRole takes.
-type UntagRoleInput struct {
-	RoleName string   // required
-	TagKeys  []string // required
-}
-
-// UpdateAccessKeyInput is what UpdateAccessKey takes.
-type UpdateAccessKeyInput struct {
-	AccessKeyId string     // required
-	Status      StatusType // required
-	UserName    string
-}
-
-// UpdateAssumeRolePolicyInput is what UpdateAssumeRolePolicy takes.
-type UpdateAssumeRolePolicyInput struct {
-	PolicyDocument string // required
-	RoleName       string // required
-}
-
-// User is a structure of the API.
-type User struct {
-	Arn              string    // required
-	CreateDate       time.Time // required
-	PasswordLastUsed time.Time
-	Path             string // required
-	Tags             []Tag
-	UserId           string // required
-	UserName         string // required
-}
-
-// PolicyUsageType is an enumeration of the API.
-type PolicyUsageType string
-
-// The values of PolicyUsageType.
-const (
-	PolicyUsageTypePermissionsPolicy   PolicyUsageType = "PermissionsPolicy"
-	PolicyUsageTypePermissionsBoundary PolicyUsageType = "PermissionsBoundary"
-)
-
-// PolicyScopeType is an enumeration of the API.
-type PolicyScopeType string
-
-// The values of PolicyScopeType.
-const (
-	PolicyScopeTypeAll   PolicyScopeType = "All"
-	PolicyScopeTypeAws   PolicyScopeType = "AWS"
-	PolicyScopeTypeLocal PolicyScopeType = "Local"
-)
-
-// StatusType is an enumeration of the API.
-type StatusType string
-
-// The values of StatusType.
-const (
-	StatusTypeActive   StatusType = "Active"
-	StatusTypeInactive StatusType = "Inactive"
-	StatusTypeExpired  StatusType = "Expired"
-)

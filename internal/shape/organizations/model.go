@@ -8,9 +8,19 @@ import "bawn.dev/internal/shape"
 func Model() *shape.Service {
 	types := append(scalars(), []*shape.Type{
 		typeAccount(),
+		typeChild(),
 		typeCreateAccountStatus(),
+		typeDelegatedAdministrator(),
+		typeEnabledServicePrincipal(),
 		typeOrganization(),
+		typeOrganizationalUnit(),
+		typeParent(),
+		typePolicy(),
+		typePolicySummary(),
+		typePolicyTargetSummary(),
 		typePolicyTypeSummary(),
+		typeRoot(),
+		typeTag(),
 	}...)
 	return shape.Link(&shape.Service{
 		Name: "organizations", ID: "Organizations", Package: "organizations",
@@ -18,12 +28,40 @@ func Model() *shape.Service {
 		Protocol: "json", JSONVersion: "1.1", TargetPrefix: "AWSOrganizationsV20161128",
 		APIVersion: "2016-11-28", XMLNamespace: "",
 		Operations: []*shape.Operation{
+			opAttachPolicy(),
+			opCloseAccount(),
 			opCreateAccount(),
 			opCreateOrganization(),
+			opCreateOrganizationalUnit(),
+			opCreatePolicy(),
+			opDeleteOrganizationalUnit(),
+			opDeletePolicy(),
 			opDescribeAccount(),
 			opDescribeCreateAccountStatus(),
 			opDescribeOrganization(),
+			opDescribeOrganizationalUnit(),
+			opDescribePolicy(),
+			opDetachPolicy(),
+			opDisablePolicyType(),
+			opEnablePolicyType(),
+			opListAWSServiceAccessForOrganization(),
 			opListAccounts(),
+			opListAccountsForParent(),
+			opListChildren(),
+			opListCreateAccountStatus(),
+			opListDelegatedAdministrators(),
+			opListOrganizationalUnitsForParent(),
+			opListParents(),
+			opListPolicies(),
+			opListPoliciesForTarget(),
+			opListRoots(),
+			opListTagsForResource(),
+			opListTargetsForPolicy(),
+			opMoveAccount(),
+			opTagResource(),
+			opUntagResource(),
+			opUpdateOrganizationalUnit(),
+			opUpdatePolicy(),
 		},
 		Errors: errors(),
 	}, types...)
@@ -31,19 +69,41 @@ func Model() *shape.Service {
 
 func errors() map[string]*shape.Error {
 	return map[string]*shape.Error{
-		"AWSOrganizationsNotInUseException":    {Name: "AWSOrganizationsNotInUseException", Code: "AWSOrganizationsNotInUseException", Status: 400, Server: false, Message: "Message"},
-		"AccessDeniedException":                {Name: "AccessDeniedException", Code: "AccessDeniedException", Status: 400, Server: false, Message: "Message"},
-		"AccessDeniedForDependencyException":   {Name: "AccessDeniedForDependencyException", Code: "AccessDeniedForDependencyException", Status: 400, Server: false, Message: "Message", Members: []string{"Reason"}},
-		"AccountNotFoundException":             {Name: "AccountNotFoundException", Code: "AccountNotFoundException", Status: 400, Server: false, Message: "Message"},
-		"AlreadyInOrganizationException":       {Name: "AlreadyInOrganizationException", Code: "AlreadyInOrganizationException", Status: 400, Server: false, Message: "Message"},
-		"ConcurrentModificationException":      {Name: "ConcurrentModificationException", Code: "ConcurrentModificationException", Status: 400, Server: false, Message: "Message"},
-		"ConstraintViolationException":         {Name: "ConstraintViolationException", Code: "ConstraintViolationException", Status: 400, Server: false, Message: "Message", Members: []string{"Reason"}},
-		"CreateAccountStatusNotFoundException": {Name: "CreateAccountStatusNotFoundException", Code: "CreateAccountStatusNotFoundException", Status: 400, Server: false, Message: "Message"},
-		"FinalizingOrganizationException":      {Name: "FinalizingOrganizationException", Code: "FinalizingOrganizationException", Status: 400, Server: false, Message: "Message"},
-		"InvalidInputException":                {Name: "InvalidInputException", Code: "InvalidInputException", Status: 400, Server: false, Message: "Message", Members: []string{"Reason"}},
-		"ServiceException":                     {Name: "ServiceException", Code: "ServiceException", Status: 500, Server: true, Message: "Message"},
-		"TooManyRequestsException":             {Name: "TooManyRequestsException", Code: "TooManyRequestsException", Status: 400, Server: false, Message: "Message", Members: []string{"Type"}},
-		"UnsupportedAPIEndpointException":      {Name: "UnsupportedAPIEndpointException", Code: "UnsupportedAPIEndpointException", Status: 400, Server: false, Message: "Message"},
+		"AWSOrganizationsNotInUseException":              {Name: "AWSOrganizationsNotInUseException", Code: "AWSOrganizationsNotInUseException", Status: 400, Server: false, Message: "Message"},
+		"AccessDeniedException":                          {Name: "AccessDeniedException", Code: "AccessDeniedException", Status: 400, Server: false, Message: "Message"},
+		"AccessDeniedForDependencyException":             {Name: "AccessDeniedForDependencyException", Code: "AccessDeniedForDependencyException", Status: 400, Server: false, Message: "Message", Members: []string{"Reason"}},
+		"AccountAlreadyClosedException":                  {Name: "AccountAlreadyClosedException", Code: "AccountAlreadyClosedException", Status: 400, Server: false, Message: "Message"},
+		"AccountNotFoundException":                       {Name: "AccountNotFoundException", Code: "AccountNotFoundException", Status: 400, Server: false, Message: "Message"},
+		"AlreadyInOrganizationException":                 {Name: "AlreadyInOrganizationException", Code: "AlreadyInOrganizationException", Status: 400, Server: false, Message: "Message"},
+		"ChildNotFoundException":                         {Name: "ChildNotFoundException", Code: "ChildNotFoundException", Status: 400, Server: false, Message: "Message"},
+		"ConcurrentModificationException":                {Name: "ConcurrentModificationException", Code: "ConcurrentModificationException", Status: 400, Server: false, Message: "Message"},
+		"ConflictException":                              {Name: "ConflictException", Code: "ConflictException", Status: 400, Server: false, Message: "Message"},
+		"ConstraintViolationException":                   {Name: "ConstraintViolationException", Code: "ConstraintViolationException", Status: 400, Server: false, Message: "Message", Members: []string{"Reason"}},
+		"CreateAccountStatusNotFoundException":           {Name: "CreateAccountStatusNotFoundException", Code: "CreateAccountStatusNotFoundException", Status: 400, Server: false, Message: "Message"},
+		"DestinationParentNotFoundException":             {Name: "DestinationParentNotFoundException", Code: "DestinationParentNotFoundException", Status: 400, Server: false, Message: "Message"},
+		"DuplicateAccountException":                      {Name: "DuplicateAccountException", Code: "DuplicateAccountException", Status: 400, Server: false, Message: "Message"},
+		"DuplicateOrganizationalUnitException":           {Name: "DuplicateOrganizationalUnitException", Code: "DuplicateOrganizationalUnitException", Status: 400, Server: false, Message: "Message"},
+		"DuplicatePolicyAttachmentException":             {Name: "DuplicatePolicyAttachmentException", Code: "DuplicatePolicyAttachmentException", Status: 400, Server: false, Message: "Message"},
+		"DuplicatePolicyException":                       {Name: "DuplicatePolicyException", Code: "DuplicatePolicyException", Status: 400, Server: false, Message: "Message"},
+		"FinalizingOrganizationException":                {Name: "FinalizingOrganizationException", Code: "FinalizingOrganizationException", Status: 400, Server: false, Message: "Message"},
+		"InvalidInputException":                          {Name: "InvalidInputException", Code: "InvalidInputException", Status: 400, Server: false, Message: "Message", Members: []string{"Reason"}},
+		"MalformedPolicyDocumentException":               {Name: "MalformedPolicyDocumentException", Code: "MalformedPolicyDocumentException", Status: 400, Server: false, Message: "Message"},
+		"OrganizationalUnitNotEmptyException":            {Name: "OrganizationalUnitNotEmptyException", Code: "OrganizationalUnitNotEmptyException", Status: 400, Server: false, Message: "Message"},
+		"OrganizationalUnitNotFoundException":            {Name: "OrganizationalUnitNotFoundException", Code: "OrganizationalUnitNotFoundException", Status: 400, Server: false, Message: "Message"},
+		"ParentNotFoundException":                        {Name: "ParentNotFoundException", Code: "ParentNotFoundException", Status: 400, Server: false, Message: "Message"},
+		"PolicyChangesInProgressException":               {Name: "PolicyChangesInProgressException", Code: "PolicyChangesInProgressException", Status: 400, Server: false, Message: "Message"},
+		"PolicyInUseException":                           {Name: "PolicyInUseException", Code: "PolicyInUseException", Status: 400, Server: false, Message: "Message"},
+		"PolicyNotAttachedException":                     {Name: "PolicyNotAttachedException", Code: "PolicyNotAttachedException", Status: 400, Server: false, Message: "Message"},
+		"PolicyNotFoundException":                        {Name: "PolicyNotFoundException", Code: "PolicyNotFoundException", Status: 400, Server: false, Message: "Message"},
+		"PolicyTypeAlreadyEnabledException":              {Name: "PolicyTypeAlreadyEnabledException", Code: "PolicyTypeAlreadyEnabledException", Status: 400, Server: false, Message: "Message"},
+		"PolicyTypeNotAvailableForOrganizationException": {Name: "PolicyTypeNotAvailableForOrganizationException", Code: "PolicyTypeNotAvailableForOrganizationException", Status: 400, Server: false, Message: "Message"},
+		"PolicyTypeNotEnabledException":                  {Name: "PolicyTypeNotEnabledException", Code: "PolicyTypeNotEnabledException", Status: 400, Server: false, Message: "Message"},
+		"RootNotFoundException":                          {Name: "RootNotFoundException", Code: "RootNotFoundException", Status: 400, Server: false, Message: "Message"},
+		"ServiceException":                               {Name: "ServiceException", Code: "ServiceException", Status: 500, Server: true, Message: "Message"},
+		"SourceParentNotFoundException":                  {Name: "SourceParentNotFoundException", Code: "SourceParentNotFoundException", Status: 400, Server: false, Message: "Message"},
+		"TargetNotFoundException":                        {Name: "TargetNotFoundException", Code: "TargetNotFoundException", Status: 400, Server: false, Message: "Message"},
+		"TooManyRequestsException":                       {Name: "TooManyRequestsException", Code: "TooManyRequestsException", Status: 400, Server: false, Message: "Message", Members: []string{"Type"}},
+		"UnsupportedAPIEndpointException":                {Name: "UnsupportedAPIEndpointException", Code: "UnsupportedAPIEndpointException", Status: 400, Server: false, Message: "Message"},
 	}
 }
 
@@ -56,23 +116,86 @@ func scalars() []*shape.Type {
 		{Name: "AccountState", Kind: shape.String, Enum: []string{"PENDING_ACTIVATION", "ACTIVE", "SUSPENDED", "PENDING_CLOSURE", "CLOSED"}},
 		{Name: "AccountStatus", Kind: shape.String, Enum: []string{"ACTIVE", "SUSPENDED", "PENDING_CLOSURE"}},
 		{Name: "Accounts", Kind: shape.List, ElemName: "Account"},
+		{Name: "AwsManagedPolicy", Kind: shape.Boolean},
+		{Name: "ChildId", Kind: shape.String, Max: shape.Int(100), Pattern: "^(\\d{12})|(ou-[0-9a-z]{4,32}-[a-z0-9]{8,32})$"},
+		{Name: "ChildType", Kind: shape.String, Enum: []string{"ACCOUNT", "ORGANIZATIONAL_UNIT"}},
+		{Name: "Children", Kind: shape.List, ElemName: "Child"},
 		{Name: "CreateAccountFailureReason", Kind: shape.String, Enum: []string{"ACCOUNT_LIMIT_EXCEEDED", "EMAIL_ALREADY_EXISTS", "INVALID_ADDRESS", "INVALID_EMAIL", "CONCURRENT_ACCOUNT_MODIFICATION", "INTERNAL_FAILURE", "GOVCLOUD_ACCOUNT_ALREADY_EXISTS", "MISSING_BUSINESS_VALIDATION", "FAILED_BUSINESS_VALIDATION", "PENDING_BUSINESS_VALIDATION", "INVALID_IDENTITY_FOR_BUSINESS_VALIDATION", "UNKNOWN_BUSINESS_VALIDATION", "MISSING_PAYMENT_INSTRUMENT", "INVALID_PAYMENT_INSTRUMENT", "UPDATE_EXISTING_RESOURCE_POLICY_WITH_TAGS_NOT_SUPPORTED"}},
 		{Name: "CreateAccountName", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(50), Pattern: "[\\x{0020}-\\x{007E}]+", Sensitive: true},
 		{Name: "CreateAccountRequestId", Kind: shape.String, Max: shape.Int(36), Pattern: "^car-[a-z0-9]{8,32}$"},
 		{Name: "CreateAccountState", Kind: shape.String, Enum: []string{"IN_PROGRESS", "SUCCEEDED", "FAILED"}},
+		{Name: "CreateAccountStates", Kind: shape.List, ElemName: "CreateAccountState"},
+		{Name: "CreateAccountStatuses", Kind: shape.List, ElemName: "CreateAccountStatus"},
+		{Name: "DelegatedAdministrators", Kind: shape.List, ElemName: "DelegatedAdministrator"},
 		{Name: "Email", Kind: shape.String, Min: shape.Int(6), Max: shape.Int(64), Pattern: "[^\\s@]+@[^\\s@]+\\.[^\\s@]+", Sensitive: true},
+		{Name: "EnabledServicePrincipals", Kind: shape.List, ElemName: "EnabledServicePrincipal"},
+		{Name: "GenericArn", Kind: shape.String, Pattern: "^arn:aws:organizations::.+:.+"},
 		{Name: "MaxResults", Kind: shape.Integer, Min: shape.Int(1), Max: shape.Int(20)},
 		{Name: "NextToken", Kind: shape.String, Max: shape.Int(100000), Pattern: "[\\s\\S]*"},
 		{Name: "OrganizationArn", Kind: shape.String, Pattern: "^arn:aws:organizations::\\d{12}:organization\\/o-[a-z0-9]{10,32}"},
 		{Name: "OrganizationFeatureSet", Kind: shape.String, Enum: []string{"ALL", "CONSOLIDATED_BILLING"}},
 		{Name: "OrganizationId", Kind: shape.String, Pattern: "^o-[a-z0-9]{10,32}$"},
+		{Name: "OrganizationalUnitArn", Kind: shape.String, Pattern: "^arn:aws:organizations::\\d{12}:ou\\/o-[a-z0-9]{10,32}\\/ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}"},
+		{Name: "OrganizationalUnitId", Kind: shape.String, Max: shape.Int(68), Pattern: "^ou-[0-9a-z]{4,32}-[a-z0-9]{8,32}$"},
+		{Name: "OrganizationalUnitName", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(128), Pattern: "[\\s\\S]*"},
+		{Name: "OrganizationalUnits", Kind: shape.List, ElemName: "OrganizationalUnit"},
+		{Name: "ParentId", Kind: shape.String, Max: shape.Int(100), Pattern: "^(r-[0-9a-z]{4,32})|(ou-[0-9a-z]{4,32}-[a-z0-9]{8,32})$"},
+		{Name: "ParentType", Kind: shape.String, Enum: []string{"ROOT", "ORGANIZATIONAL_UNIT"}},
+		{Name: "Parents", Kind: shape.List, ElemName: "Parent"},
 		{Name: "Path", Kind: shape.String, Pattern: "^(o-[a-z0-9]{10,32}\\/r-[0-9a-z]{4,32}(\\/ou\\-[0-9a-z]{4,32}-[a-z0-9]{8,32})*(\\/\\d{12})*)\\/"},
 		{Name: "Paths", Kind: shape.List, ElemName: "Path"},
+		{Name: "Policies", Kind: shape.List, ElemName: "PolicySummary"},
+		{Name: "PolicyArn", Kind: shape.String, Pattern: "^(arn:aws:organizations::\\d{12}:policy\\/o-[a-z0-9]{10,32}\\/[0-9a-z_]+\\/p-[0-9a-z]{10,32})|(arn:aws:organizations::aws:policy\\/[0-9a-z_]+\\/p-[0-9a-zA-Z_]{10,128})"},
+		{Name: "PolicyContent", Kind: shape.String, Min: shape.Int(1), Pattern: "[\\s\\S]*"},
+		{Name: "PolicyDescription", Kind: shape.String, Max: shape.Int(512), Pattern: "[\\s\\S]*"},
+		{Name: "PolicyId", Kind: shape.String, Max: shape.Int(130), Pattern: "^p-[0-9a-zA-Z_]{8,128}$"},
+		{Name: "PolicyName", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(128), Pattern: "[\\s\\S]*"},
+		{Name: "PolicyTargetId", Kind: shape.String, Max: shape.Int(100), Pattern: "^(r-[0-9a-z]{4,32})|(\\d{12})|(ou-[0-9a-z]{4,32}-[a-z0-9]{8,32})$"},
+		{Name: "PolicyTargets", Kind: shape.List, ElemName: "PolicyTargetSummary"},
 		{Name: "PolicyType", Kind: shape.String, Enum: []string{"SERVICE_CONTROL_POLICY", "RESOURCE_CONTROL_POLICY", "TAG_POLICY", "BACKUP_POLICY", "AISERVICES_OPT_OUT_POLICY", "CHATBOT_POLICY", "DECLARATIVE_POLICY_EC2", "SECURITYHUB_POLICY", "INSPECTOR_POLICY", "UPGRADE_ROLLOUT_POLICY", "BEDROCK_POLICY", "S3_POLICY", "NETWORK_SECURITY_DIRECTOR_POLICY"}},
 		{Name: "PolicyTypeStatus", Kind: shape.String, Enum: []string{"ENABLED", "PENDING_ENABLE", "PENDING_DISABLE"}},
 		{Name: "PolicyTypes", Kind: shape.List, ElemName: "PolicyTypeSummary"},
 		{Name: "RoleName", Kind: shape.String, Max: shape.Int(64), Pattern: "[\\w+=,.@-]{1,64}"},
+		{Name: "RootArn", Kind: shape.String, Pattern: "^arn:aws:organizations::\\d{12}:root\\/o-[a-z0-9]{10,32}\\/r-[0-9a-z]{4,32}"},
+		{Name: "RootId", Kind: shape.String, Max: shape.Int(34), Pattern: "^r-[0-9a-z]{4,32}$"},
+		{Name: "RootName", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(128)},
+		{Name: "Roots", Kind: shape.List, ElemName: "Root"},
+		{Name: "ServicePrincipal", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(128), Pattern: "[\\w+=,.@-]*"},
+		{Name: "TagKey", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(128), Pattern: "^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$"},
+		{Name: "TagKeys", Kind: shape.List, ElemName: "TagKey"},
+		{Name: "TagValue", Kind: shape.String, Min: shape.Int(0), Max: shape.Int(256), Pattern: "^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$"},
+		{Name: "TaggableResourceId", Kind: shape.String, Max: shape.Int(130), Pattern: "^(r-[0-9a-z]{4,32})|(\\d{12})|(ou-[0-9a-z]{4,32}-[a-z0-9]{8,32})|(^p-[0-9a-zA-Z_]{8,128})|(^rp-[0-9a-zA-Z_]{4,128})|(^rt-[0-9a-zA-Z_]{8,32})$"},
+		{Name: "Tags", Kind: shape.List, ElemName: "Tag"},
+		{Name: "TargetName", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(128)},
+		{Name: "TargetType", Kind: shape.String, Enum: []string{"ACCOUNT", "ORGANIZATIONAL_UNIT", "ROOT"}},
 		{Name: "Timestamp", Kind: shape.Timestamp},
+	}
+}
+
+func opAttachPolicy() *shape.Operation {
+	return &shape.Operation{
+		Name: "AttachPolicy", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "AttachPolicyInput", Fields: []shape.Field{
+			{Name: "PolicyId", GoName: "PolicyId", TypeName: "PolicyId", Location: shape.Body, Wire: "PolicyId", Required: true},
+			{Name: "TargetId", GoName: "TargetId", TypeName: "PolicyTargetId", Location: shape.Body, Wire: "TargetId", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "AttachPolicyOutput"},
+		Errors:    []string{"AccessDeniedException", "AWSOrganizationsNotInUseException", "ConcurrentModificationException", "ConstraintViolationException", "DuplicatePolicyAttachmentException", "InvalidInputException", "PolicyNotFoundException", "PolicyTypeNotEnabledException", "ServiceException", "TargetNotFoundException", "TooManyRequestsException", "UnsupportedAPIEndpointException", "PolicyChangesInProgressException"},
+		NewInput:  func() any { return new(AttachPolicyInput) },
+		NewOutput: func() any { return new(AttachPolicyOutput) },
+	}
+}
+
+func opCloseAccount() *shape.Operation {
+	return &shape.Operation{
+		Name: "CloseAccount", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "CloseAccountInput", Fields: []shape.Field{
+			{Name: "AccountId", GoName: "AccountId", TypeName: "AccountId", Location: shape.Body, Wire: "AccountId", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "CloseAccountOutput"},
+		Errors:    []string{"AccessDeniedException", "AccountAlreadyClosedException", "AccountNotFoundException", "AWSOrganizationsNotInUseException", "ConcurrentModificationException", "ConflictException", "ConstraintViolationException", "InvalidInputException", "ServiceException", "TooManyRequestsException", "UnsupportedAPIEndpointException"},
+		NewInput:  func() any { return new(CloseAccountInput) },
+		NewOutput: func() any { return new(CloseAccountOutput) },
 	}
 }
 
@@ -83,9 +206,9 @@ func opCreateAccount() *shape.Operation {
 			{Name: "AccountName", GoName: "AccountName", TypeName: "CreateAccountName", Location: shape.Body, Wire: "AccountName", Required: true},
 			{Name: "Email", GoName: "Email", TypeName: "Email", Location: shape.Body, Wire: "Email", Required: true},
 			{Name: "RoleName", GoName: "RoleName", TypeName: "RoleName", Location: shape.Body, Wire: "RoleName"},
+			{Name: "Tags", GoName: "Tags", TypeName: "Tags", Location: shape.Body, Wire: "Tags"},
 		}, Refused: []shape.Refused{
 			{Name: "IamUserAccessToBilling", Location: shape.Body, Wire: "IamUserAccessToBilling"},
-			{Name: "Tags", Location: shape.Body, Wire: "Tags"},
 		}},
 		Output: &shape.Struct{Name: "CreateAccountOutput", Fields: []shape.Field{
 			{Name: "CreateAccountStatus", GoName: "CreateAccountStatus", TypeName: "CreateAccountStatus", Location: shape.Body, Wire: "CreateAccountStatus"},
@@ -108,6 +231,68 @@ func opCreateOrganization() *shape.Operation {
 		Errors:    []string{"AccessDeniedException", "AlreadyInOrganizationException", "ConcurrentModificationException", "ConstraintViolationException", "InvalidInputException", "ServiceException", "TooManyRequestsException", "AccessDeniedForDependencyException"},
 		NewInput:  func() any { return new(CreateOrganizationInput) },
 		NewOutput: func() any { return new(CreateOrganizationOutput) },
+	}
+}
+
+func opCreateOrganizationalUnit() *shape.Operation {
+	return &shape.Operation{
+		Name: "CreateOrganizationalUnit", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "CreateOrganizationalUnitInput", Fields: []shape.Field{
+			{Name: "Name", GoName: "Name", TypeName: "OrganizationalUnitName", Location: shape.Body, Wire: "Name", Required: true},
+			{Name: "ParentId", GoName: "ParentId", TypeName: "ParentId", Location: shape.Body, Wire: "ParentId", Required: true},
+			{Name: "Tags", GoName: "Tags", TypeName: "Tags", Location: shape.Body, Wire: "Tags"},
+		}},
+		Output: &shape.Struct{Name: "CreateOrganizationalUnitOutput", Fields: []shape.Field{
+			{Name: "OrganizationalUnit", GoName: "OrganizationalUnit", TypeName: "OrganizationalUnit", Location: shape.Body, Wire: "OrganizationalUnit"},
+		}},
+		Errors:    []string{"AccessDeniedException", "AWSOrganizationsNotInUseException", "ConcurrentModificationException", "ConstraintViolationException", "DuplicateOrganizationalUnitException", "InvalidInputException", "ParentNotFoundException", "ServiceException", "TooManyRequestsException"},
+		NewInput:  func() any { return new(CreateOrganizationalUnitInput) },
+		NewOutput: func() any { return new(CreateOrganizationalUnitOutput) },
+	}
+}
+
+func opCreatePolicy() *shape.Operation {
+	return &shape.Operation{
+		Name: "CreatePolicy", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "CreatePolicyInput", Fields: []shape.Field{
+			{Name: "Content", GoName: "Content", TypeName: "PolicyContent", Location: shape.Body, Wire: "Content", Required: true},
+			{Name: "Description", GoName: "Description", TypeName: "PolicyDescription", Location: shape.Body, Wire: "Description", Required: true},
+			{Name: "Name", GoName: "Name", TypeName: "PolicyName", Location: shape.Body, Wire: "Name", Required: true},
+			{Name: "Tags", GoName: "Tags", TypeName: "Tags", Location: shape.Body, Wire: "Tags"},
+			{Name: "Type", GoName: "Type", TypeName: "PolicyType", Location: shape.Body, Wire: "Type", Required: true},
+		}},
+		Output: &shape.Struct{Name: "CreatePolicyOutput", Fields: []shape.Field{
+			{Name: "Policy", GoName: "Policy", TypeName: "Policy", Location: shape.Body, Wire: "Policy"},
+		}},
+		Errors:    []string{"AccessDeniedException", "AWSOrganizationsNotInUseException", "ConcurrentModificationException", "ConstraintViolationException", "DuplicatePolicyException", "InvalidInputException", "MalformedPolicyDocumentException", "PolicyTypeNotAvailableForOrganizationException", "ServiceException", "TooManyRequestsException", "UnsupportedAPIEndpointException"},
+		NewInput:  func() any { return new(CreatePolicyInput) },
+		NewOutput: func() any { return new(CreatePolicyOutput) },
+	}
+}
+
+func opDeleteOrganizationalUnit() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteOrganizationalUnit", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteOrganizationalUnitInput", Fields: []shape.Field{
+			{Name: "OrganizationalUnitId", GoName: "OrganizationalUnitId", TypeName: "OrganizationalUnitId", Location: shape.Body, Wire: "OrganizationalUnitId", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "DeleteOrganizationalUnitOutput"},
+		Errors:    []string{"AccessDeniedException", "AWSOrganizationsNotInUseException", "ConcurrentModificationException", "InvalidInputException", "OrganizationalUnitNotEmptyException", "OrganizationalUnitNotFoundException", "ServiceException", "TooManyRequestsException"},
+		NewInput:  func() any { return new(DeleteOrganizationalUnitInput) },
+		NewOutput: func() any { return new(DeleteOrganizationalUnitOutput) },
+	}
+}
+
+func opDeletePolicy() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeletePolicy", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeletePolicyInput", Fields: []shape.Field{
+			{Name: "PolicyId", GoName: "PolicyId", TypeName: "PolicyId", Location: shape.Body, Wire: "PolicyId", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "DeletePolicyOutput"},
+		Errors:    []string{"AccessDeniedException", "AWSOrganizationsNotInUseException", "ConcurrentModificationException", "InvalidInputException", "PolicyInUseException", "PolicyNotFoundException", "ServiceException", "TooManyRequestsException", "UnsupportedAPIEndpointException"},
+		NewInput:  func() any { return new(DeletePolicyInput) },
+		NewOutput: func() any { return new(DeletePolicyOutput) },
 	}
 }
 
@@ -154,6 +339,99 @@ func opDescribeOrganization() *shape.Operation {
 	}
 }
 
+func opDescribeOrganizationalUnit() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeOrganizationalUnit", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeOrganizationalUnitInput", Fields: []shape.Field{
+			{Name: "OrganizationalUnitId", GoName: "OrganizationalUnitId", TypeName: "OrganizationalUnitId", Location: shape.Body, Wire: "OrganizationalUnitId", Required: true},
+		}},
+		Output: &shape.Struct{Name: "DescribeOrganizationalUnitOutput", Fields: []shape.Field{
+			{Name: "OrganizationalUnit", GoName: "OrganizationalUnit", TypeName: "OrganizationalUnit", Location: shape.Body, Wire: "OrganizationalUnit"},
+		}},
+		Errors:    []string{"AccessDeniedException", "AWSOrganizationsNotInUseException", "InvalidInputException", "OrganizationalUnitNotFoundException", "ServiceException", "TooManyRequestsException"},
+		NewInput:  func() any { return new(DescribeOrganizationalUnitInput) },
+		NewOutput: func() any { return new(DescribeOrganizationalUnitOutput) },
+	}
+}
+
+func opDescribePolicy() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribePolicy", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribePolicyInput", Fields: []shape.Field{
+			{Name: "PolicyId", GoName: "PolicyId", TypeName: "PolicyId", Location: shape.Body, Wire: "PolicyId", Required: true},
+		}},
+		Output: &shape.Struct{Name: "DescribePolicyOutput", Fields: []shape.Field{
+			{Name: "Policy", GoName: "Policy", TypeName: "Policy", Location: shape.Body, Wire: "Policy"},
+		}},
+		Errors:    []string{"AccessDeniedException", "AWSOrganizationsNotInUseException", "InvalidInputException", "PolicyNotFoundException", "ServiceException", "TooManyRequestsException", "UnsupportedAPIEndpointException"},
+		NewInput:  func() any { return new(DescribePolicyInput) },
+		NewOutput: func() any { return new(DescribePolicyOutput) },
+	}
+}
+
+func opDetachPolicy() *shape.Operation {
+	return &shape.Operation{
+		Name: "DetachPolicy", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DetachPolicyInput", Fields: []shape.Field{
+			{Name: "PolicyId", GoName: "PolicyId", TypeName: "PolicyId", Location: shape.Body, Wire: "PolicyId", Required: true},
+			{Name: "TargetId", GoName: "TargetId", TypeName: "PolicyTargetId", Location: shape.Body, Wire: "TargetId", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "DetachPolicyOutput"},
+		Errors:    []string{"AccessDeniedException", "AWSOrganizationsNotInUseException", "ConcurrentModificationException", "ConstraintViolationException", "InvalidInputException", "PolicyNotAttachedException", "PolicyNotFoundException", "ServiceException", "TargetNotFoundException", "TooManyRequestsException", "UnsupportedAPIEndpointException", "PolicyChangesInProgressException"},
+		NewInput:  func() any { return new(DetachPolicyInput) },
+		NewOutput: func() any { return new(DetachPolicyOutput) },
+	}
+}
+
+func opDisablePolicyType() *shape.Operation {
+	return &shape.Operation{
+		Name: "DisablePolicyType", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DisablePolicyTypeInput", Fields: []shape.Field{
+			{Name: "PolicyType", GoName: "PolicyType", TypeName: "PolicyType", Location: shape.Body, Wire: "PolicyType", Required: true},
+			{Name: "RootId", GoName: "RootId", TypeName: "RootId", Location: shape.Body, Wire: "RootId", Required: true},
+		}},
+		Output: &shape.Struct{Name: "DisablePolicyTypeOutput", Fields: []shape.Field{
+			{Name: "Root", GoName: "Root", TypeName: "Root", Location: shape.Body, Wire: "Root"},
+		}},
+		Errors:    []string{"AccessDeniedException", "AWSOrganizationsNotInUseException", "ConcurrentModificationException", "ConstraintViolationException", "InvalidInputException", "PolicyTypeNotEnabledException", "RootNotFoundException", "ServiceException", "TooManyRequestsException", "UnsupportedAPIEndpointException", "PolicyChangesInProgressException"},
+		NewInput:  func() any { return new(DisablePolicyTypeInput) },
+		NewOutput: func() any { return new(DisablePolicyTypeOutput) },
+	}
+}
+
+func opEnablePolicyType() *shape.Operation {
+	return &shape.Operation{
+		Name: "EnablePolicyType", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "EnablePolicyTypeInput", Fields: []shape.Field{
+			{Name: "PolicyType", GoName: "PolicyType", TypeName: "PolicyType", Location: shape.Body, Wire: "PolicyType", Required: true},
+			{Name: "RootId", GoName: "RootId", TypeName: "RootId", Location: shape.Body, Wire: "RootId", Required: true},
+		}},
+		Output: &shape.Struct{Name: "EnablePolicyTypeOutput", Fields: []shape.Field{
+			{Name: "Root", GoName: "Root", TypeName: "Root", Location: shape.Body, Wire: "Root"},
+		}},
+		Errors:    []string{"AccessDeniedException", "AWSOrganizationsNotInUseException", "ConcurrentModificationException", "ConstraintViolationException", "InvalidInputException", "PolicyTypeAlreadyEnabledException", "RootNotFoundException", "ServiceException", "TooManyRequestsException", "PolicyTypeNotAvailableForOrganizationException", "UnsupportedAPIEndpointException", "PolicyChangesInProgressException"},
+		NewInput:  func() any { return new(EnablePolicyTypeInput) },
+		NewOutput: func() any { return new(EnablePolicyTypeOutput) },
+	}
+}
+
+func opListAWSServiceAccessForOrganization() *shape.Operation {
+	return &shape.Operation{
+		Name: "ListAWSServiceAccessForOrganization", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "ListAWSServiceAccessForOrganizationInput", Fields: []shape.Field{
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "MaxResults", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "NextToken", Location: shape.Body, Wire: "NextToken"},
+		}},
+		Output: &shape.Struct{Name: "ListAWSServiceAccessForOrganizationOutput", Fields: []shape.Field{
+			{Name: "EnabledServicePrincipals", GoName: "EnabledServicePrincipals", TypeName: "EnabledServicePrincipals", Location: shape.Body, Wire: "EnabledServicePrincipals"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "NextToken", Location: shape.Body, Wire: "NextToken"},
+		}},
+		Errors:    []string{"AccessDeniedException", "AWSOrganizationsNotInUseException", "ConstraintViolationException", "InvalidInputException", "ServiceException", "TooManyRequestsException", "UnsupportedAPIEndpointException"},
+		NewInput:  func() any { return new(ListAWSServiceAccessForOrganizationInput) },
+		NewOutput: func() any { return new(ListAWSServiceAccessForOrganizationOutput) },
+	}
+}
+
 func opListAccounts() *shape.Operation {
 	return &shape.Operation{
 		Name: "ListAccounts", Method: "POST", URI: "/",
@@ -171,6 +449,281 @@ func opListAccounts() *shape.Operation {
 	}
 }
 
+func opListAccountsForParent() *shape.Operation {
+	return &shape.Operation{
+		Name: "ListAccountsForParent", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "ListAccountsForParentInput", Fields: []shape.Field{
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "MaxResults", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "NextToken", Location: shape.Body, Wire: "NextToken"},
+			{Name: "ParentId", GoName: "ParentId", TypeName: "ParentId", Location: shape.Body, Wire: "ParentId", Required: true},
+		}},
+		Output: &shape.Struct{Name: "ListAccountsForParentOutput", Fields: []shape.Field{
+			{Name: "Accounts", GoName: "Accounts", TypeName: "Accounts", Location: shape.Body, Wire: "Accounts"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "NextToken", Location: shape.Body, Wire: "NextToken"},
+		}},
+		Errors:    []string{"AccessDeniedException", "AWSOrganizationsNotInUseException", "InvalidInputException", "ParentNotFoundException", "ServiceException", "TooManyRequestsException"},
+		NewInput:  func() any { return new(ListAccountsForParentInput) },
+		NewOutput: func() any { return new(ListAccountsForParentOutput) },
+	}
+}
+
+func opListChildren() *shape.Operation {
+	return &shape.Operation{
+		Name: "ListChildren", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "ListChildrenInput", Fields: []shape.Field{
+			{Name: "ChildType", GoName: "ChildType", TypeName: "ChildType", Location: shape.Body, Wire: "ChildType", Required: true},
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "MaxResults", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "NextToken", Location: shape.Body, Wire: "NextToken"},
+			{Name: "ParentId", GoName: "ParentId", TypeName: "ParentId", Location: shape.Body, Wire: "ParentId", Required: true},
+		}},
+		Output: &shape.Struct{Name: "ListChildrenOutput", Fields: []shape.Field{
+			{Name: "Children", GoName: "Children", TypeName: "Children", Location: shape.Body, Wire: "Children"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "NextToken", Location: shape.Body, Wire: "NextToken"},
+		}},
+		Errors:    []string{"AccessDeniedException", "AWSOrganizationsNotInUseException", "InvalidInputException", "ParentNotFoundException", "ServiceException", "TooManyRequestsException"},
+		NewInput:  func() any { return new(ListChildrenInput) },
+		NewOutput: func() any { return new(ListChildrenOutput) },
+	}
+}
+
+func opListCreateAccountStatus() *shape.Operation {
+	return &shape.Operation{
+		Name: "ListCreateAccountStatus", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "ListCreateAccountStatusInput", Fields: []shape.Field{
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "MaxResults", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "NextToken", Location: shape.Body, Wire: "NextToken"},
+			{Name: "States", GoName: "States", TypeName: "CreateAccountStates", Location: shape.Body, Wire: "States"},
+		}},
+		Output: &shape.Struct{Name: "ListCreateAccountStatusOutput", Fields: []shape.Field{
+			{Name: "CreateAccountStatuses", GoName: "CreateAccountStatuses", TypeName: "CreateAccountStatuses", Location: shape.Body, Wire: "CreateAccountStatuses"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "NextToken", Location: shape.Body, Wire: "NextToken"},
+		}},
+		Errors:    []string{"AccessDeniedException", "AWSOrganizationsNotInUseException", "InvalidInputException", "ServiceException", "TooManyRequestsException", "UnsupportedAPIEndpointException"},
+		NewInput:  func() any { return new(ListCreateAccountStatusInput) },
+		NewOutput: func() any { return new(ListCreateAccountStatusOutput) },
+	}
+}
+
+func opListDelegatedAdministrators() *shape.Operation {
+	return &shape.Operation{
+		Name: "ListDelegatedAdministrators", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "ListDelegatedAdministratorsInput", Fields: []shape.Field{
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "MaxResults", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "NextToken", Location: shape.Body, Wire: "NextToken"},
+			{Name: "ServicePrincipal", GoName: "ServicePrincipal", TypeName: "ServicePrincipal", Location: shape.Body, Wire: "ServicePrincipal"},
+		}},
+		Output: &shape.Struct{Name: "ListDelegatedAdministratorsOutput", Fields: []shape.Field{
+			{Name: "DelegatedAdministrators", GoName: "DelegatedAdministrators", TypeName: "DelegatedAdministrators", Location: shape.Body, Wire: "DelegatedAdministrators"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "NextToken", Location: shape.Body, Wire: "NextToken"},
+		}},
+		Errors:    []string{"AccessDeniedException", "AWSOrganizationsNotInUseException", "ConstraintViolationException", "InvalidInputException", "TooManyRequestsException", "ServiceException", "UnsupportedAPIEndpointException"},
+		NewInput:  func() any { return new(ListDelegatedAdministratorsInput) },
+		NewOutput: func() any { return new(ListDelegatedAdministratorsOutput) },
+	}
+}
+
+func opListOrganizationalUnitsForParent() *shape.Operation {
+	return &shape.Operation{
+		Name: "ListOrganizationalUnitsForParent", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "ListOrganizationalUnitsForParentInput", Fields: []shape.Field{
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "MaxResults", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "NextToken", Location: shape.Body, Wire: "NextToken"},
+			{Name: "ParentId", GoName: "ParentId", TypeName: "ParentId", Location: shape.Body, Wire: "ParentId", Required: true},
+		}},
+		Output: &shape.Struct{Name: "ListOrganizationalUnitsForParentOutput", Fields: []shape.Field{
+			{Name: "NextToken", GoName: "NextToken", TypeName: "NextToken", Location: shape.Body, Wire: "NextToken"},
+			{Name: "OrganizationalUnits", GoName: "OrganizationalUnits", TypeName: "OrganizationalUnits", Location: shape.Body, Wire: "OrganizationalUnits"},
+		}},
+		Errors:    []string{"AccessDeniedException", "AWSOrganizationsNotInUseException", "InvalidInputException", "ParentNotFoundException", "ServiceException", "TooManyRequestsException"},
+		NewInput:  func() any { return new(ListOrganizationalUnitsForParentInput) },
+		NewOutput: func() any { return new(ListOrganizationalUnitsForParentOutput) },
+	}
+}
+
+func opListParents() *shape.Operation {
+	return &shape.Operation{
+		Name: "ListParents", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "ListParentsInput", Fields: []shape.Field{
+			{Name: "ChildId", GoName: "ChildId", TypeName: "ChildId", Location: shape.Body, Wire: "ChildId", Required: true},
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "MaxResults", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "NextToken", Location: shape.Body, Wire: "NextToken"},
+		}},
+		Output: &shape.Struct{Name: "ListParentsOutput", Fields: []shape.Field{
+			{Name: "NextToken", GoName: "NextToken", TypeName: "NextToken", Location: shape.Body, Wire: "NextToken"},
+			{Name: "Parents", GoName: "Parents", TypeName: "Parents", Location: shape.Body, Wire: "Parents"},
+		}},
+		Errors:    []string{"AccessDeniedException", "AWSOrganizationsNotInUseException", "ChildNotFoundException", "InvalidInputException", "ServiceException", "TooManyRequestsException"},
+		NewInput:  func() any { return new(ListParentsInput) },
+		NewOutput: func() any { return new(ListParentsOutput) },
+	}
+}
+
+func opListPolicies() *shape.Operation {
+	return &shape.Operation{
+		Name: "ListPolicies", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "ListPoliciesInput", Fields: []shape.Field{
+			{Name: "Filter", GoName: "Filter", TypeName: "PolicyType", Location: shape.Body, Wire: "Filter", Required: true},
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "MaxResults", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "NextToken", Location: shape.Body, Wire: "NextToken"},
+		}},
+		Output: &shape.Struct{Name: "ListPoliciesOutput", Fields: []shape.Field{
+			{Name: "NextToken", GoName: "NextToken", TypeName: "NextToken", Location: shape.Body, Wire: "NextToken"},
+			{Name: "Policies", GoName: "Policies", TypeName: "Policies", Location: shape.Body, Wire: "Policies"},
+		}},
+		Errors:    []string{"AccessDeniedException", "AWSOrganizationsNotInUseException", "InvalidInputException", "ServiceException", "TooManyRequestsException", "UnsupportedAPIEndpointException"},
+		NewInput:  func() any { return new(ListPoliciesInput) },
+		NewOutput: func() any { return new(ListPoliciesOutput) },
+	}
+}
+
+func opListPoliciesForTarget() *shape.Operation {
+	return &shape.Operation{
+		Name: "ListPoliciesForTarget", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "ListPoliciesForTargetInput", Fields: []shape.Field{
+			{Name: "Filter", GoName: "Filter", TypeName: "PolicyType", Location: shape.Body, Wire: "Filter", Required: true},
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "MaxResults", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "NextToken", Location: shape.Body, Wire: "NextToken"},
+			{Name: "TargetId", GoName: "TargetId", TypeName: "PolicyTargetId", Location: shape.Body, Wire: "TargetId", Required: true},
+		}},
+		Output: &shape.Struct{Name: "ListPoliciesForTargetOutput", Fields: []shape.Field{
+			{Name: "NextToken", GoName: "NextToken", TypeName: "NextToken", Location: shape.Body, Wire: "NextToken"},
+			{Name: "Policies", GoName: "Policies", TypeName: "Policies", Location: shape.Body, Wire: "Policies"},
+		}},
+		Errors:    []string{"AccessDeniedException", "AWSOrganizationsNotInUseException", "InvalidInputException", "ServiceException", "TargetNotFoundException", "TooManyRequestsException", "UnsupportedAPIEndpointException"},
+		NewInput:  func() any { return new(ListPoliciesForTargetInput) },
+		NewOutput: func() any { return new(ListPoliciesForTargetOutput) },
+	}
+}
+
+func opListRoots() *shape.Operation {
+	return &shape.Operation{
+		Name: "ListRoots", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "ListRootsInput", Fields: []shape.Field{
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "MaxResults", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "NextToken", Location: shape.Body, Wire: "NextToken"},
+		}},
+		Output: &shape.Struct{Name: "ListRootsOutput", Fields: []shape.Field{
+			{Name: "NextToken", GoName: "NextToken", TypeName: "NextToken", Location: shape.Body, Wire: "NextToken"},
+			{Name: "Roots", GoName: "Roots", TypeName: "Roots", Location: shape.Body, Wire: "Roots"},
+		}},
+		Errors:    []string{"AccessDeniedException", "AWSOrganizationsNotInUseException", "InvalidInputException", "ServiceException", "TooManyRequestsException"},
+		NewInput:  func() any { return new(ListRootsInput) },
+		NewOutput: func() any { return new(ListRootsOutput) },
+	}
+}
+
+func opListTagsForResource() *shape.Operation {
+	return &shape.Operation{
+		Name: "ListTagsForResource", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "ListTagsForResourceInput", Fields: []shape.Field{
+			{Name: "NextToken", GoName: "NextToken", TypeName: "NextToken", Location: shape.Body, Wire: "NextToken"},
+			{Name: "ResourceId", GoName: "ResourceId", TypeName: "TaggableResourceId", Location: shape.Body, Wire: "ResourceId", Required: true},
+		}},
+		Output: &shape.Struct{Name: "ListTagsForResourceOutput", Fields: []shape.Field{
+			{Name: "NextToken", GoName: "NextToken", TypeName: "NextToken", Location: shape.Body, Wire: "NextToken"},
+			{Name: "Tags", GoName: "Tags", TypeName: "Tags", Location: shape.Body, Wire: "Tags"},
+		}},
+		Errors:    []string{"AccessDeniedException", "AWSOrganizationsNotInUseException", "TargetNotFoundException", "InvalidInputException", "ServiceException", "TooManyRequestsException"},
+		NewInput:  func() any { return new(ListTagsForResourceInput) },
+		NewOutput: func() any { return new(ListTagsForResourceOutput) },
+	}
+}
+
+func opListTargetsForPolicy() *shape.Operation {
+	return &shape.Operation{
+		Name: "ListTargetsForPolicy", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "ListTargetsForPolicyInput", Fields: []shape.Field{
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "MaxResults", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "NextToken", Location: shape.Body, Wire: "NextToken"},
+			{Name: "PolicyId", GoName: "PolicyId", TypeName: "PolicyId", Location: shape.Body, Wire: "PolicyId", Required: true},
+		}},
+		Output: &shape.Struct{Name: "ListTargetsForPolicyOutput", Fields: []shape.Field{
+			{Name: "NextToken", GoName: "NextToken", TypeName: "NextToken", Location: shape.Body, Wire: "NextToken"},
+			{Name: "Targets", GoName: "Targets", TypeName: "PolicyTargets", Location: shape.Body, Wire: "Targets"},
+		}},
+		Errors:    []string{"AccessDeniedException", "AWSOrganizationsNotInUseException", "InvalidInputException", "PolicyNotFoundException", "ServiceException", "TooManyRequestsException", "UnsupportedAPIEndpointException"},
+		NewInput:  func() any { return new(ListTargetsForPolicyInput) },
+		NewOutput: func() any { return new(ListTargetsForPolicyOutput) },
+	}
+}
+
+func opMoveAccount() *shape.Operation {
+	return &shape.Operation{
+		Name: "MoveAccount", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "MoveAccountInput", Fields: []shape.Field{
+			{Name: "AccountId", GoName: "AccountId", TypeName: "AccountId", Location: shape.Body, Wire: "AccountId", Required: true},
+			{Name: "DestinationParentId", GoName: "DestinationParentId", TypeName: "ParentId", Location: shape.Body, Wire: "DestinationParentId", Required: true},
+			{Name: "SourceParentId", GoName: "SourceParentId", TypeName: "ParentId", Location: shape.Body, Wire: "SourceParentId", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "MoveAccountOutput"},
+		Errors:    []string{"AccessDeniedException", "InvalidInputException", "SourceParentNotFoundException", "DestinationParentNotFoundException", "DuplicateAccountException", "AccountNotFoundException", "TooManyRequestsException", "ConcurrentModificationException", "AWSOrganizationsNotInUseException", "ServiceException"},
+		NewInput:  func() any { return new(MoveAccountInput) },
+		NewOutput: func() any { return new(MoveAccountOutput) },
+	}
+}
+
+func opTagResource() *shape.Operation {
+	return &shape.Operation{
+		Name: "TagResource", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "TagResourceInput", Fields: []shape.Field{
+			{Name: "ResourceId", GoName: "ResourceId", TypeName: "TaggableResourceId", Location: shape.Body, Wire: "ResourceId", Required: true},
+			{Name: "Tags", GoName: "Tags", TypeName: "Tags", Location: shape.Body, Wire: "Tags", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "TagResourceOutput"},
+		Errors:    []string{"AccessDeniedException", "ConcurrentModificationException", "AWSOrganizationsNotInUseException", "TargetNotFoundException", "ConstraintViolationException", "InvalidInputException", "ServiceException", "TooManyRequestsException"},
+		NewInput:  func() any { return new(TagResourceInput) },
+		NewOutput: func() any { return new(TagResourceOutput) },
+	}
+}
+
+func opUntagResource() *shape.Operation {
+	return &shape.Operation{
+		Name: "UntagResource", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "UntagResourceInput", Fields: []shape.Field{
+			{Name: "ResourceId", GoName: "ResourceId", TypeName: "TaggableResourceId", Location: shape.Body, Wire: "ResourceId", Required: true},
+			{Name: "TagKeys", GoName: "TagKeys", TypeName: "TagKeys", Location: shape.Body, Wire: "TagKeys", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "UntagResourceOutput"},
+		Errors:    []string{"AccessDeniedException", "ConcurrentModificationException", "AWSOrganizationsNotInUseException", "TargetNotFoundException", "ConstraintViolationException", "InvalidInputException", "ServiceException", "TooManyRequestsException"},
+		NewInput:  func() any { return new(UntagResourceInput) },
+		NewOutput: func() any { return new(UntagResourceOutput) },
+	}
+}
+
+func opUpdateOrganizationalUnit() *shape.Operation {
+	return &shape.Operation{
+		Name: "UpdateOrganizationalUnit", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "UpdateOrganizationalUnitInput", Fields: []shape.Field{
+			{Name: "Name", GoName: "Name", TypeName: "OrganizationalUnitName", Location: shape.Body, Wire: "Name"},
+			{Name: "OrganizationalUnitId", GoName: "OrganizationalUnitId", TypeName: "OrganizationalUnitId", Location: shape.Body, Wire: "OrganizationalUnitId", Required: true},
+		}},
+		Output: &shape.Struct{Name: "UpdateOrganizationalUnitOutput", Fields: []shape.Field{
+			{Name: "OrganizationalUnit", GoName: "OrganizationalUnit", TypeName: "OrganizationalUnit", Location: shape.Body, Wire: "OrganizationalUnit"},
+		}},
+		Errors:    []string{"AccessDeniedException", "AWSOrganizationsNotInUseException", "ConcurrentModificationException", "DuplicateOrganizationalUnitException", "InvalidInputException", "OrganizationalUnitNotFoundException", "ServiceException", "TooManyRequestsException"},
+		NewInput:  func() any { return new(UpdateOrganizationalUnitInput) },
+		NewOutput: func() any { return new(UpdateOrganizationalUnitOutput) },
+	}
+}
+
+func opUpdatePolicy() *shape.Operation {
+	return &shape.Operation{
+		Name: "UpdatePolicy", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "UpdatePolicyInput", Fields: []shape.Field{
+			{Name: "Content", GoName: "Content", TypeName: "PolicyContent", Location: shape.Body, Wire: "Content"},
+			{Name: "Description", GoName: "Description", TypeName: "PolicyDescription", Location: shape.Body, Wire: "Description"},
+			{Name: "Name", GoName: "Name", TypeName: "PolicyName", Location: shape.Body, Wire: "Name"},
+			{Name: "PolicyId", GoName: "PolicyId", TypeName: "PolicyId", Location: shape.Body, Wire: "PolicyId", Required: true},
+		}},
+		Output: &shape.Struct{Name: "UpdatePolicyOutput", Fields: []shape.Field{
+			{Name: "Policy", GoName: "Policy", TypeName: "Policy", Location: shape.Body, Wire: "Policy"},
+		}},
+		Errors:    []string{"AccessDeniedException", "AWSOrganizationsNotInUseException", "ConcurrentModificationException", "ConstraintViolationException", "DuplicatePolicyException", "InvalidInputException", "MalformedPolicyDocumentException", "PolicyNotFoundException", "ServiceException", "TooManyRequestsException", "UnsupportedAPIEndpointException", "PolicyChangesInProgressException"},
+		NewInput:  func() any { return new(UpdatePolicyInput) },
+		NewOutput: func() any { return new(UpdatePolicyOutput) },
+	}
+}
+
 func typeAccount() *shape.Type {
 	return &shape.Type{Name: "Account", Kind: shape.Structure, Struct: &shape.Struct{Name: "Account", Fields: []shape.Field{
 		{Name: "Arn", GoName: "Arn", TypeName: "AccountArn", Location: shape.Body, Wire: "Arn"},
@@ -182,6 +735,13 @@ func typeAccount() *shape.Type {
 		{Name: "Paths", GoName: "Paths", TypeName: "Paths", Location: shape.Body, Wire: "Paths"},
 		{Name: "State", GoName: "State", TypeName: "AccountState", Location: shape.Body, Wire: "State"},
 		{Name: "Status", GoName: "Status", TypeName: "AccountStatus", Location: shape.Body, Wire: "Status"},
+	}}}
+}
+
+func typeChild() *shape.Type {
+	return &shape.Type{Name: "Child", Kind: shape.Structure, Struct: &shape.Struct{Name: "Child", Fields: []shape.Field{
+		{Name: "Id", GoName: "Id", TypeName: "ChildId", Location: shape.Body, Wire: "Id"},
+		{Name: "Type", GoName: "Type", TypeName: "ChildType", Location: shape.Body, Wire: "Type"},
 	}}}
 }
 
@@ -198,6 +758,27 @@ func typeCreateAccountStatus() *shape.Type {
 	}}}
 }
 
+func typeDelegatedAdministrator() *shape.Type {
+	return &shape.Type{Name: "DelegatedAdministrator", Kind: shape.Structure, Struct: &shape.Struct{Name: "DelegatedAdministrator", Fields: []shape.Field{
+		{Name: "Arn", GoName: "Arn", TypeName: "AccountArn", Location: shape.Body, Wire: "Arn"},
+		{Name: "DelegationEnabledDate", GoName: "DelegationEnabledDate", TypeName: "Timestamp", Location: shape.Body, Wire: "DelegationEnabledDate"},
+		{Name: "Email", GoName: "Email", TypeName: "Email", Location: shape.Body, Wire: "Email"},
+		{Name: "Id", GoName: "Id", TypeName: "AccountId", Location: shape.Body, Wire: "Id"},
+		{Name: "JoinedMethod", GoName: "JoinedMethod", TypeName: "AccountJoinedMethod", Location: shape.Body, Wire: "JoinedMethod"},
+		{Name: "JoinedTimestamp", GoName: "JoinedTimestamp", TypeName: "Timestamp", Location: shape.Body, Wire: "JoinedTimestamp"},
+		{Name: "Name", GoName: "Name", TypeName: "AccountName", Location: shape.Body, Wire: "Name"},
+		{Name: "State", GoName: "State", TypeName: "AccountState", Location: shape.Body, Wire: "State"},
+		{Name: "Status", GoName: "Status", TypeName: "AccountStatus", Location: shape.Body, Wire: "Status"},
+	}}}
+}
+
+func typeEnabledServicePrincipal() *shape.Type {
+	return &shape.Type{Name: "EnabledServicePrincipal", Kind: shape.Structure, Struct: &shape.Struct{Name: "EnabledServicePrincipal", Fields: []shape.Field{
+		{Name: "DateEnabled", GoName: "DateEnabled", TypeName: "Timestamp", Location: shape.Body, Wire: "DateEnabled"},
+		{Name: "ServicePrincipal", GoName: "ServicePrincipal", TypeName: "ServicePrincipal", Location: shape.Body, Wire: "ServicePrincipal"},
+	}}}
+}
+
 func typeOrganization() *shape.Type {
 	return &shape.Type{Name: "Organization", Kind: shape.Structure, Struct: &shape.Struct{Name: "Organization", Fields: []shape.Field{
 		{Name: "Arn", GoName: "Arn", TypeName: "OrganizationArn", Location: shape.Body, Wire: "Arn"},
@@ -210,9 +791,68 @@ func typeOrganization() *shape.Type {
 	}}}
 }
 
+func typeOrganizationalUnit() *shape.Type {
+	return &shape.Type{Name: "OrganizationalUnit", Kind: shape.Structure, Struct: &shape.Struct{Name: "OrganizationalUnit", Fields: []shape.Field{
+		{Name: "Arn", GoName: "Arn", TypeName: "OrganizationalUnitArn", Location: shape.Body, Wire: "Arn"},
+		{Name: "Id", GoName: "Id", TypeName: "OrganizationalUnitId", Location: shape.Body, Wire: "Id"},
+		{Name: "Name", GoName: "Name", TypeName: "OrganizationalUnitName", Location: shape.Body, Wire: "Name"},
+		{Name: "Path", GoName: "Path", TypeName: "Path", Location: shape.Body, Wire: "Path"},
+	}}}
+}
+
+func typeParent() *shape.Type {
+	return &shape.Type{Name: "Parent", Kind: shape.Structure, Struct: &shape.Struct{Name: "Parent", Fields: []shape.Field{
+		{Name: "Id", GoName: "Id", TypeName: "ParentId", Location: shape.Body, Wire: "Id"},
+		{Name: "Type", GoName: "Type", TypeName: "ParentType", Location: shape.Body, Wire: "Type"},
+	}}}
+}
+
+func typePolicy() *shape.Type {
+	return &shape.Type{Name: "Policy", Kind: shape.Structure, Struct: &shape.Struct{Name: "Policy", Fields: []shape.Field{
+		{Name: "Content", GoName: "Content", TypeName: "PolicyContent", Location: shape.Body, Wire: "Content"},
+		{Name: "PolicySummary", GoName: "PolicySummary", TypeName: "PolicySummary", Location: shape.Body, Wire: "PolicySummary"},
+	}}}
+}
+
+func typePolicySummary() *shape.Type {
+	return &shape.Type{Name: "PolicySummary", Kind: shape.Structure, Struct: &shape.Struct{Name: "PolicySummary", Fields: []shape.Field{
+		{Name: "Arn", GoName: "Arn", TypeName: "PolicyArn", Location: shape.Body, Wire: "Arn"},
+		{Name: "AwsManaged", GoName: "AwsManaged", TypeName: "AwsManagedPolicy", Location: shape.Body, Wire: "AwsManaged"},
+		{Name: "Description", GoName: "Description", TypeName: "PolicyDescription", Location: shape.Body, Wire: "Description"},
+		{Name: "Id", GoName: "Id", TypeName: "PolicyId", Location: shape.Body, Wire: "Id"},
+		{Name: "Name", GoName: "Name", TypeName: "PolicyName", Location: shape.Body, Wire: "Name"},
+		{Name: "Type", GoName: "Type", TypeName: "PolicyType", Location: shape.Body, Wire: "Type"},
+	}}}
+}
+
+func typePolicyTargetSummary() *shape.Type {
+	return &shape.Type{Name: "PolicyTargetSummary", Kind: shape.Structure, Struct: &shape.Struct{Name: "PolicyTargetSummary", Fields: []shape.Field{
+		{Name: "Arn", GoName: "Arn", TypeName: "GenericArn", Location: shape.Body, Wire: "Arn"},
+		{Name: "Name", GoName: "Name", TypeName: "TargetName", Location: shape.Body, Wire: "Name"},
+		{Name: "TargetId", GoName: "TargetId", TypeName: "PolicyTargetId", Location: shape.Body, Wire: "TargetId"},
+		{Name: "Type", GoName: "Type", TypeName: "TargetType", Location: shape.Body, Wire: "Type"},
+	}}}
+}
+
 func typePolicyTypeSummary() *shape.Type {
 	return &shape.Type{Name: "PolicyTypeSummary", Kind: shape.Structure, Struct: &shape.Struct{Name: "PolicyTypeSummary", Fields: []shape.Field{
 		{Name: "Status", GoName: "Status", TypeName: "PolicyTypeStatus", Location: shape.Body, Wire: "Status"},
 		{Name: "Type", GoName: "Type", TypeName: "PolicyType", Location: shape.Body, Wire: "Type"},
+	}}}
+}
+
+func typeRoot() *shape.Type {
+	return &shape.Type{Name: "Root", Kind: shape.Structure, Struct: &shape.Struct{Name: "Root", Fields: []shape.Field{
+		{Name: "Arn", GoName: "Arn", TypeName: "RootArn", Location: shape.Body, Wire: "Arn"},
+		{Name: "Id", GoName: "Id", TypeName: "RootId", Location: shape.Body, Wire: "Id"},
+		{Name: "Name", GoName: "Name", TypeName: "RootName", Location: shape.Body, Wire: "Name"},
+		{Name: "PolicyTypes", GoName: "PolicyTypes", TypeName: "PolicyTypes", Location: shape.Body, Wire: "PolicyTypes"},
+	}}}
+}
+
+func typeTag() *shape.Type {
+	return &shape.Type{Name: "Tag", Kind: shape.Structure, Struct: &shape.Struct{Name: "Tag", Fields: []shape.Field{
+		{Name: "Key", GoName: "Key", TypeName: "TagKey", Location: shape.Body, Wire: "Key", Required: true},
+		{Name: "Value", GoName: "Value", TypeName: "TagValue", Location: shape.Body, Wire: "Value", Required: true},
 	}}}
 }

@@ -7,8 +7,32 @@ package organizations
 
 import "time"
 
+// AttachPolicyOutput is what AttachPolicy answers.
+type AttachPolicyOutput struct{}
+
+// CloseAccountOutput is what CloseAccount answers.
+type CloseAccountOutput struct{}
+
+// DeleteOrganizationalUnitOutput is what DeleteOrganizationalUnit answers.
+type DeleteOrganizationalUnitOutput struct{}
+
+// DeletePolicyOutput is what DeletePolicy answers.
+type DeletePolicyOutput struct{}
+
 // DescribeOrganizationInput is what DescribeOrganization takes.
 type DescribeOrganizationInput struct{}
+
+// DetachPolicyOutput is what DetachPolicy answers.
+type DetachPolicyOutput struct{}
+
+// MoveAccountOutput is what MoveAccount answers.
+type MoveAccountOutput struct{}
+
+// TagResourceOutput is what TagResource answers.
+type TagResourceOutput struct{}
+
+// UntagResourceOutput is what UntagResource answers.
+type UntagResourceOutput struct{}
 
 // Account is a structure of the API.
 type Account struct {
@@ -23,12 +47,30 @@ type Account struct {
 	Status          AccountStatus
 }
 
+// AttachPolicyInput is what AttachPolicy takes.
+type AttachPolicyInput struct {
+	PolicyId string // required
+	TargetId string // required
+}
+
+// Child is a structure of the API.
+type Child struct {
+	Id   string
+	Type ChildType
+}
+
+// CloseAccountInput is what CloseAccount takes.
+type CloseAccountInput struct {
+	AccountId string // required
+}
+
 // CreateAccountInput is what CreateAccount takes.
-// Refused by name: IamUserAccessToBilling, Tags.
+// Refused by name: IamUserAccessToBilling.
 type CreateAccountInput struct {
 	AccountName string // required, sensitive
 	Email       string // required, sensitive
 	RoleName    string
+	Tags        []Tag
 }
 
 // CreateAccountOutput is what CreateAccount answers.
@@ -58,6 +100,55 @@ type CreateOrganizationOutput struct {
 	Organization *Organization
 }
 
+// CreateOrganizationalUnitInput is what CreateOrganizationalUnit takes.
+type CreateOrganizationalUnitInput struct {
+	Name     string // required
+	ParentId string // required
+	Tags     []Tag
+}
+
+// CreateOrganizationalUnitOutput is what CreateOrganizationalUnit answers.
+type CreateOrganizationalUnitOutput struct {
+	OrganizationalUnit *OrganizationalUnit
+}
+
+// CreatePolicyInput is what CreatePolicy takes.
+type CreatePolicyInput struct {
+	Content     string // required
+	Description string // required
+	Name        string // required
+	Tags        []Tag
+	Type        PolicyType // required
+}
+
+// CreatePolicyOutput is what CreatePolicy answers.
+type CreatePolicyOutput struct {
+	Policy *Policy
+}
+
+// DelegatedAdministrator is a structure of the API.
+type DelegatedAdministrator struct {
+	Arn                   string
+	DelegationEnabledDate time.Time
+	Email                 string // sensitive
+	Id                    string
+	JoinedMethod          AccountJoinedMethod
+	JoinedTimestamp       time.Time
+	Name                  string // sensitive
+	State                 AccountState
+	Status                AccountStatus
+}
+
+// DeleteOrganizationalUnitInput is what DeleteOrganizationalUnit takes.
+type DeleteOrganizationalUnitInput struct {
+	OrganizationalUnitId string // required
+}
+
+// DeletePolicyInput is what DeletePolicy takes.
+type DeletePolicyInput struct {
+	PolicyId string // required
+}
+
 // DescribeAccountInput is what DescribeAccount takes.
 type DescribeAccountInput struct {
 	AccountId string // required
@@ -83,6 +174,72 @@ type DescribeOrganizationOutput struct {
 	Organization *Organization
 }
 
+// DescribeOrganizationalUnitInput is what DescribeOrganizationalUnit takes.
+type DescribeOrganizationalUnitInput struct {
+	OrganizationalUnitId string // required
+}
+
+// DescribeOrganizationalUnitOutput is what DescribeOrganizationalUnit answers.
+type DescribeOrganizationalUnitOutput struct {
+	OrganizationalUnit *OrganizationalUnit
+}
+
+// DescribePolicyInput is what DescribePolicy takes.
+type DescribePolicyInput struct {
+	PolicyId string // required
+}
+
+// DescribePolicyOutput is what DescribePolicy answers.
+type DescribePolicyOutput struct {
+	Policy *Policy
+}
+
+// DetachPolicyInput is what DetachPolicy takes.
+type DetachPolicyInput struct {
+	PolicyId string // required
+	TargetId string // required
+}
+
+// DisablePolicyTypeInput is what DisablePolicyType takes.
+type DisablePolicyTypeInput struct {
+	PolicyType PolicyType // required
+	RootId     string     // required
+}
+
+// DisablePolicyTypeOutput is what DisablePolicyType answers.
+type DisablePolicyTypeOutput struct {
+	Root *Root
+}
+
+// EnablePolicyTypeInput is what EnablePolicyType takes.
+type EnablePolicyTypeInput struct {
+	PolicyType PolicyType // required
+	RootId     string     // required
+}
+
+// EnablePolicyTypeOutput is what EnablePolicyType answers.
+type EnablePolicyTypeOutput struct {
+	Root *Root
+}
+
+// EnabledServicePrincipal is a structure of the API.
+type EnabledServicePrincipal struct {
+	DateEnabled      time.Time
+	ServicePrincipal string
+}
+
+// ListAWSServiceAccessForOrganizationInput is what ListAWSServiceAccessForOrganization takes.
+type ListAWSServiceAccessForOrganizationInput struct {
+	MaxResults *int32
+	NextToken  string
+}
+
+// ListAWSServiceAccessForOrganizationOutput is what ListAWSServiceAccessForOrganization answers.
+type ListAWSServiceAccessForOrganizationOutput struct {
+	EnabledServicePrincipals []EnabledServicePrincipal
+	NextToken                string
+}
+
 // ListAccountsInput is what ListAccounts takes.
 type ListAccountsInput struct {
 	MaxResults *int32
@@ -93,6 +250,156 @@ type ListAccountsInput struct {
 type ListAccountsOutput struct {
 	Accounts  []Account
 	NextToken string
+}
+
+// ListAccountsForParentInput is what ListAccountsForParent takes.
+type ListAccountsForParentInput struct {
+	MaxResults *int32
+	NextToken  string
+	ParentId   string // required
+}
+
+// ListAccountsForParentOutput is what ListAccountsForParent answers.
+type ListAccountsForParentOutput struct {
+	Accounts  []Account
+	NextToken string
+}
+
+// ListChildrenInput is what ListChildren takes.
+type ListChildrenInput struct {
+	ChildType  ChildType // required
+	MaxResults *int32
+	NextToken  string
+	ParentId   string // required
+}
+
+// ListChildrenOutput is what ListChildren answers.
+type ListChildrenOutput struct {
+	Children  []Child
+	NextToken string
+}
+
+// ListCreateAccountStatusInput is what ListCreateAccountStatus takes.
+type ListCreateAccountStatusInput struct {
+	MaxResults *int32
+	NextToken  string
+	States     []CreateAccountState
+}
+
+// ListCreateAccountStatusOutput is what ListCreateAccountStatus answers.
+type ListCreateAccountStatusOutput struct {
+	CreateAccountStatuses []CreateAccountStatus
+	NextToken             string
+}
+
+// ListDelegatedAdministratorsInput is what ListDelegatedAdministrators takes.
+type ListDelegatedAdministratorsInput struct {
+	MaxResults       *int32
+	NextToken        string
+	ServicePrincipal string
+}
+
+// ListDelegatedAdministratorsOutput is what ListDelegatedAdministrators answers.
+type ListDelegatedAdministratorsOutput struct {
+	DelegatedAdministrators []DelegatedAdministrator
+	NextToken               string
+}
+
+// ListOrganizationalUnitsForParentInput is what ListOrganizationalUnitsForParent takes.
+type ListOrganizationalUnitsForParentInput struct {
+	MaxResults *int32
+	NextToken  string
+	ParentId   string // required
+}
+
+// ListOrganizationalUnitsForParentOutput is what ListOrganizationalUnitsForParent answers.
+type ListOrganizationalUnitsForParentOutput struct {
+	NextToken           string
+	OrganizationalUnits []OrganizationalUnit
+}
+
+// ListParentsInput is what ListParents takes.
+type ListParentsInput struct {
+	ChildId    string // required
+	MaxResults *int32
+	NextToken  string
+}
+
+// ListParentsOutput is what ListParents answers.
+type ListParentsOutput struct {
+	NextToken string
+	Parents   []Parent
+}
+
+// ListPoliciesInput is what ListPolicies takes.
+type ListPoliciesInput struct {
+	Filter     PolicyType // required
+	MaxResults *int32
+	NextToken  string
+}
+
+// ListPoliciesOutput is what ListPolicies answers.
+type ListPoliciesOutput struct {
+	NextToken string
+	Policies  []PolicySummary
+}
+
+// ListPoliciesForTargetInput is what ListPoliciesForTarget takes.
+type ListPoliciesForTargetInput struct {
+	Filter     PolicyType // required
+	MaxResults *int32
+	NextToken  string
+	TargetId   string // required
+}
+
+// ListPoliciesForTargetOutput is what ListPoliciesForTarget answers.
+type ListPoliciesForTargetOutput struct {
+	NextToken string
+	Policies  []PolicySummary
+}
+
+// ListRootsInput is what ListRoots takes.
+type ListRootsInput struct {
+	MaxResults *int32
+	NextToken  string
+}
+
+// ListRootsOutput is what ListRoots answers.
+type ListRootsOutput struct {
+	NextToken string
+	Roots     []Root
+}
+
+// ListTagsForResourceInput is what ListTagsForResource takes.
+type ListTagsForResourceInput struct {
+	NextToken  string
+	ResourceId string // required
+}
+
+// ListTagsForResourceOutput is what ListTagsForResource answers.
+type ListTagsForResourceOutput struct {
+	NextToken string
+	Tags      []Tag
+}
+
+// ListTargetsForPolicyInput is what ListTargetsForPolicy takes.
+type ListTargetsForPolicyInput struct {
+	MaxResults *int32
+	NextToken  string
+	PolicyId   string // required
+}
+
+// ListTargetsForPolicyOutput is what ListTargetsForPolicy answers.
+type ListTargetsForPolicyOutput struct {
+	NextToken string
+	Targets   []PolicyTargetSummary
+}
+
+// MoveAccountInput is what MoveAccount takes.
+type MoveAccountInput struct {
+	AccountId           string // required
+	DestinationParentId string // required
+	SourceParentId      string // required
 }
 
 // Organization is a structure of the API.
@@ -106,10 +413,98 @@ type Organization struct {
 	MasterAccountId      string
 }
 
+// OrganizationalUnit is a structure of the API.
+type OrganizationalUnit struct {
+	Arn  string
+	Id   string
+	Name string
+	Path string
+}
+
+// Parent is a structure of the API.
+type Parent struct {
+	Id   string
+	Type ParentType
+}
+
+// Policy is a structure of the API.
+type Policy struct {
+	Content       string
+	PolicySummary *PolicySummary
+}
+
+// PolicySummary is a structure of the API.
+type PolicySummary struct {
+	Arn         string
+	AwsManaged  *bool
+	Description string
+	Id          string
+	Name        string
+	Type        PolicyType
+}
+
+// PolicyTargetSummary is a structure of the API.
+type PolicyTargetSummary struct {
+	Arn      string
+	Name     string
+	TargetId string
+	Type     TargetType
+}
+
 // PolicyTypeSummary is a structure of the API.
 type PolicyTypeSummary struct {
 	Status PolicyTypeStatus
 	Type   PolicyType
+}
+
+// Root is a structure of the API.
+type Root struct {
+	Arn         string
+	Id          string
+	Name        string
+	PolicyTypes []PolicyTypeSummary
+}
+
+// Tag is a structure of the API.
+type Tag struct {
+	Key   string // required
+	Value string // required
+}
+
+// TagResourceInput is what TagResource takes.
+type TagResourceInput struct {
+	ResourceId string // required
+	Tags       []Tag  // required
+}
+
+// UntagResourceInput is what UntagResource takes.
+type UntagResourceInput struct {
+	ResourceId string   // required
+	TagKeys    []string // required
+}
+
+// UpdateOrganizationalUnitInput is what UpdateOrganizationalUnit takes.
+type UpdateOrganizationalUnitInput struct {
+	Name                 string
+	OrganizationalUnitId string // required
+}
+
+// UpdateOrganizationalUnitOutput is what UpdateOrganizationalUnit answers.
+type UpdateOrganizationalUnitOutput struct {
+	OrganizationalUnit *OrganizationalUnit
+}
+
+// UpdatePolicyInput is what UpdatePolicy takes.
+type UpdatePolicyInput struct {
+	Content     string
+	Description string
+	Name        string
+	PolicyId    string // required
+}
+
+// UpdatePolicyOutput is what UpdatePolicy answers.
+type UpdatePolicyOutput struct {
+	Policy *Policy
 }
 
 // AccountJoinedMethod is an enumeration of the API.
@@ -141,6 +536,15 @@ const (
 	AccountStatusActive         AccountStatus = "ACTIVE"
 	AccountStatusSuspended      AccountStatus = "SUSPENDED"
 	AccountStatusPendingClosure AccountStatus = "PENDING_CLOSURE"
+)
+
+// ChildType is an enumeration of the API.
+type ChildType string
+
+// The values of ChildType.
+const (
+	ChildTypeAccount            ChildType = "ACCOUNT"
+	ChildTypeOrganizationalUnit ChildType = "ORGANIZATIONAL_UNIT"
 )
 
 // CreateAccountFailureReason is an enumeration of the API.
@@ -184,6 +588,15 @@ const (
 	OrganizationFeatureSetConsolidatedBilling OrganizationFeatureSet = "CONSOLIDATED_BILLING"
 )
 
+// ParentType is an enumeration of the API.
+type ParentType string
+
+// The values of ParentType.
+const (
+	ParentTypeRoot               ParentType = "ROOT"
+	ParentTypeOrganizationalUnit ParentType = "ORGANIZATIONAL_UNIT"
+)
+
 // PolicyType is an enumeration of the API.
 type PolicyType string
 
@@ -212,4 +625,14 @@ const (
 	PolicyTypeStatusEnabled        PolicyTypeStatus = "ENABLED"
 	PolicyTypeStatusPendingEnable  PolicyTypeStatus = "PENDING_ENABLE"
 	PolicyTypeStatusPendingDisable PolicyTypeStatus = "PENDING_DISABLE"
+)
+
+// TargetType is an enumeration of the API.
+type TargetType string
+
+// The values of TargetType.
+const (
+	TargetTypeAccount            TargetType = "ACCOUNT"
+	TargetTypeOrganizationalUnit TargetType = "ORGANIZATIONAL_UNIT"
+	TargetTypeRoot               TargetType = "ROOT"
 )

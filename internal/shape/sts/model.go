@@ -9,6 +9,7 @@ func Model() *shape.Service {
 	types := append(scalars(), []*shape.Type{
 		typeAssumedRoleUser(),
 		typeCredentials(),
+		typeFederatedUser(),
 		typePolicyDescriptorType(),
 		typeProvidedContext(),
 		typeTag(),
@@ -20,7 +21,13 @@ func Model() *shape.Service {
 		APIVersion: "2011-06-15", XMLNamespace: "https://sts.amazonaws.com/doc/2011-06-15/",
 		Operations: []*shape.Operation{
 			opAssumeRole(),
+			opAssumeRoleWithSAML(),
+			opAssumeRoleWithWebIdentity(),
+			opDecodeAuthorizationMessage(),
+			opGetAccessKeyInfo(),
 			opGetCallerIdentity(),
+			opGetFederationToken(),
+			opGetSessionToken(),
 		},
 		Errors: errors(),
 	}, types...)
@@ -28,36 +35,57 @@ func Model() *shape.Service {
 
 func errors() map[string]*shape.Error {
 	return map[string]*shape.Error{
-		"ExpiredTokenException":            {Name: "ExpiredTokenException", Code: "ExpiredTokenException", Status: 400, Server: false, Message: "message"},
-		"MalformedPolicyDocumentException": {Name: "MalformedPolicyDocumentException", Code: "MalformedPolicyDocument", Status: 400, Server: false, Message: "message"},
-		"PackedPolicyTooLargeException":    {Name: "PackedPolicyTooLargeException", Code: "PackedPolicyTooLarge", Status: 400, Server: false, Message: "message"},
-		"RegionDisabledException":          {Name: "RegionDisabledException", Code: "RegionDisabledException", Status: 403, Server: false, Message: "message"},
+		"ExpiredTokenException":                {Name: "ExpiredTokenException", Code: "ExpiredTokenException", Status: 400, Server: false, Message: "message"},
+		"IDPCommunicationErrorException":       {Name: "IDPCommunicationErrorException", Code: "IDPCommunicationError", Status: 400, Server: false, Message: "message"},
+		"IDPRejectedClaimException":            {Name: "IDPRejectedClaimException", Code: "IDPRejectedClaim", Status: 403, Server: false, Message: "message"},
+		"InvalidAuthorizationMessageException": {Name: "InvalidAuthorizationMessageException", Code: "InvalidAuthorizationMessageException", Status: 400, Server: false, Message: "message"},
+		"InvalidIdentityTokenException":        {Name: "InvalidIdentityTokenException", Code: "InvalidIdentityToken", Status: 400, Server: false, Message: "message"},
+		"MalformedPolicyDocumentException":     {Name: "MalformedPolicyDocumentException", Code: "MalformedPolicyDocument", Status: 400, Server: false, Message: "message"},
+		"PackedPolicyTooLargeException":        {Name: "PackedPolicyTooLargeException", Code: "PackedPolicyTooLarge", Status: 400, Server: false, Message: "message"},
+		"RegionDisabledException":              {Name: "RegionDisabledException", Code: "RegionDisabledException", Status: 403, Server: false, Message: "message"},
 	}
 }
 
 func scalars() []*shape.Type {
 	return []*shape.Type{
+		{Name: "Audience", Kind: shape.String},
+		{Name: "Issuer", Kind: shape.String},
+		{Name: "NameQualifier", Kind: shape.String},
 		{Name: "ProvidedContextsListType", Kind: shape.List, Min: shape.Int(1), Max: shape.Int(5), ElemName: "ProvidedContext"},
+		{Name: "SAMLAssertionType", Kind: shape.String, Min: shape.Int(4), Max: shape.Int(100000), Sensitive: true},
+		{Name: "Subject", Kind: shape.String},
+		{Name: "SubjectType", Kind: shape.String},
 		{Name: "accessKeyIdType", Kind: shape.String, Min: shape.Int(16), Max: shape.Int(128), Pattern: "[\\w]*"},
 		{Name: "accessKeySecretType", Kind: shape.String, Sensitive: true},
 		{Name: "accountType", Kind: shape.String},
 		{Name: "arnType", Kind: shape.String, Min: shape.Int(20), Max: shape.Int(2048), Pattern: "[\\x{0009}\\x{000A}\\x{000D}\\x{0020}-\\x{007E}\\x{0085}\\x{00A0}-\\x{D7FF}\\x{E000}-\\x{FFFD}\\x{10000}-\\x{10FFFF}]+"},
 		{Name: "assumedRoleIdType", Kind: shape.String, Min: shape.Int(2), Max: shape.Int(193), Pattern: "[\\w+=,.@:-]*"},
+		{Name: "clientTokenType", Kind: shape.String, Min: shape.Int(4), Max: shape.Int(20000), Sensitive: true},
 		{Name: "contextAssertionType", Kind: shape.String, Min: shape.Int(4), Max: shape.Int(2048), Sensitive: true},
 		{Name: "dateType", Kind: shape.Timestamp},
+		{Name: "decodedMessageType", Kind: shape.String},
+		{Name: "durationSecondsType", Kind: shape.Integer, Min: shape.Int(900), Max: shape.Int(129600)},
+		{Name: "encodedMessageType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(10240)},
 		{Name: "externalIdType", Kind: shape.String, Min: shape.Int(2), Max: shape.Int(1224), Pattern: "[\\w+=,.@:\\/-]*"},
+		{Name: "federatedIdType", Kind: shape.String, Min: shape.Int(2), Max: shape.Int(193), Pattern: "[\\w+=,.@\\:-]*"},
 		{Name: "nonNegativeIntegerType", Kind: shape.Integer, Min: shape.Int(0)},
 		{Name: "policyDescriptorListType", Kind: shape.List, ElemName: "PolicyDescriptorType"},
 		{Name: "roleDurationSecondsType", Kind: shape.Integer, Min: shape.Int(900), Max: shape.Int(43200)},
 		{Name: "roleSessionNameType", Kind: shape.String, Min: shape.Int(2), Max: shape.Int(64), Pattern: "[\\w+=,.@-]*"},
+		{Name: "serialNumberType", Kind: shape.String, Min: shape.Int(9), Max: shape.Int(256), Pattern: "[\\w+=/:,.@-]*"},
+		{Name: "sessionPolicyDocumentType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(2048), Pattern: "[\\x{0009}\\x{000A}\\x{000D}\\x{0020}-\\x{00FF}]+"},
 		{Name: "sourceIdentityType", Kind: shape.String, Min: shape.Int(2), Max: shape.Int(64), Pattern: "[\\w+=,.@-]*"},
 		{Name: "tagKeyListType", Kind: shape.List, Max: shape.Int(50), ElemName: "tagKeyType"},
 		{Name: "tagKeyType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(128), Pattern: "[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+"},
 		{Name: "tagListType", Kind: shape.List, Max: shape.Int(50), ElemName: "Tag"},
 		{Name: "tagValueType", Kind: shape.String, Min: shape.Int(0), Max: shape.Int(256), Pattern: "[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*"},
+		{Name: "tokenCodeType", Kind: shape.String, Min: shape.Int(6), Max: shape.Int(6), Pattern: "[\\d]*", Sensitive: true},
 		{Name: "tokenType", Kind: shape.String, Sensitive: true},
 		{Name: "unrestrictedSessionPolicyDocumentType", Kind: shape.String, Min: shape.Int(1), Pattern: "[\\x{0009}\\x{000A}\\x{000D}\\x{0020}-\\x{00FF}]+"},
+		{Name: "urlType", Kind: shape.String, Min: shape.Int(4), Max: shape.Int(2048)},
 		{Name: "userIdType", Kind: shape.String},
+		{Name: "userNameType", Kind: shape.String, Min: shape.Int(2), Max: shape.Int(32), Pattern: "[\\w+=,.@-]*"},
+		{Name: "webIdentitySubjectType", Kind: shape.String, Min: shape.Int(6), Max: shape.Int(255)},
 	}
 }
 
@@ -72,12 +100,11 @@ func opAssumeRole() *shape.Operation {
 			{Name: "ProvidedContexts", GoName: "ProvidedContexts", TypeName: "ProvidedContextsListType", Location: shape.Body, Wire: "ProvidedContexts"},
 			{Name: "RoleArn", GoName: "RoleArn", TypeName: "arnType", Location: shape.Body, Wire: "RoleArn", Required: true},
 			{Name: "RoleSessionName", GoName: "RoleSessionName", TypeName: "roleSessionNameType", Location: shape.Body, Wire: "RoleSessionName", Required: true},
+			{Name: "SerialNumber", GoName: "SerialNumber", TypeName: "serialNumberType", Location: shape.Body, Wire: "SerialNumber"},
 			{Name: "SourceIdentity", GoName: "SourceIdentity", TypeName: "sourceIdentityType", Location: shape.Body, Wire: "SourceIdentity"},
 			{Name: "Tags", GoName: "Tags", TypeName: "tagListType", Location: shape.Body, Wire: "Tags"},
+			{Name: "TokenCode", GoName: "TokenCode", TypeName: "tokenCodeType", Location: shape.Body, Wire: "TokenCode"},
 			{Name: "TransitiveTagKeys", GoName: "TransitiveTagKeys", TypeName: "tagKeyListType", Location: shape.Body, Wire: "TransitiveTagKeys"},
-		}, Refused: []shape.Refused{
-			{Name: "SerialNumber", Location: shape.Body, Wire: "SerialNumber"},
-			{Name: "TokenCode", Location: shape.Body, Wire: "TokenCode"},
 		}},
 		Output: &shape.Struct{Name: "AssumeRoleOutput", Fields: []shape.Field{
 			{Name: "AssumedRoleUser", GoName: "AssumedRoleUser", TypeName: "AssumedRoleUser", Location: shape.Body, Wire: "AssumedRoleUser"},
@@ -88,6 +115,90 @@ func opAssumeRole() *shape.Operation {
 		Errors:    []string{"MalformedPolicyDocumentException", "PackedPolicyTooLargeException", "RegionDisabledException", "ExpiredTokenException"},
 		NewInput:  func() any { return new(AssumeRoleInput) },
 		NewOutput: func() any { return new(AssumeRoleOutput) },
+	}
+}
+
+func opAssumeRoleWithSAML() *shape.Operation {
+	return &shape.Operation{
+		Name: "AssumeRoleWithSAML", Method: "POST", URI: "/", ResultWrapper: "AssumeRoleWithSAMLResult",
+		Input: &shape.Struct{Name: "AssumeRoleWithSAMLInput", Fields: []shape.Field{
+			{Name: "DurationSeconds", GoName: "DurationSeconds", TypeName: "roleDurationSecondsType", Location: shape.Body, Wire: "DurationSeconds"},
+			{Name: "Policy", GoName: "Policy", TypeName: "sessionPolicyDocumentType", Location: shape.Body, Wire: "Policy"},
+			{Name: "PolicyArns", GoName: "PolicyArns", TypeName: "policyDescriptorListType", Location: shape.Body, Wire: "PolicyArns"},
+			{Name: "PrincipalArn", GoName: "PrincipalArn", TypeName: "arnType", Location: shape.Body, Wire: "PrincipalArn", Required: true},
+			{Name: "RoleArn", GoName: "RoleArn", TypeName: "arnType", Location: shape.Body, Wire: "RoleArn", Required: true},
+			{Name: "SAMLAssertion", GoName: "SAMLAssertion", TypeName: "SAMLAssertionType", Location: shape.Body, Wire: "SAMLAssertion", Required: true},
+		}},
+		Output: &shape.Struct{Name: "AssumeRoleWithSAMLOutput", Fields: []shape.Field{
+			{Name: "AssumedRoleUser", GoName: "AssumedRoleUser", TypeName: "AssumedRoleUser", Location: shape.Body, Wire: "AssumedRoleUser"},
+			{Name: "Audience", GoName: "Audience", TypeName: "Audience", Location: shape.Body, Wire: "Audience"},
+			{Name: "Credentials", GoName: "Credentials", TypeName: "Credentials", Location: shape.Body, Wire: "Credentials"},
+			{Name: "Issuer", GoName: "Issuer", TypeName: "Issuer", Location: shape.Body, Wire: "Issuer"},
+			{Name: "NameQualifier", GoName: "NameQualifier", TypeName: "NameQualifier", Location: shape.Body, Wire: "NameQualifier"},
+			{Name: "PackedPolicySize", GoName: "PackedPolicySize", TypeName: "nonNegativeIntegerType", Location: shape.Body, Wire: "PackedPolicySize"},
+			{Name: "SourceIdentity", GoName: "SourceIdentity", TypeName: "sourceIdentityType", Location: shape.Body, Wire: "SourceIdentity"},
+			{Name: "Subject", GoName: "Subject", TypeName: "Subject", Location: shape.Body, Wire: "Subject"},
+			{Name: "SubjectType", GoName: "SubjectType", TypeName: "SubjectType", Location: shape.Body, Wire: "SubjectType"},
+		}},
+		Errors:    []string{"MalformedPolicyDocumentException", "PackedPolicyTooLargeException", "IDPRejectedClaimException", "InvalidIdentityTokenException", "ExpiredTokenException", "RegionDisabledException"},
+		NewInput:  func() any { return new(AssumeRoleWithSAMLInput) },
+		NewOutput: func() any { return new(AssumeRoleWithSAMLOutput) },
+	}
+}
+
+func opAssumeRoleWithWebIdentity() *shape.Operation {
+	return &shape.Operation{
+		Name: "AssumeRoleWithWebIdentity", Method: "POST", URI: "/", ResultWrapper: "AssumeRoleWithWebIdentityResult",
+		Input: &shape.Struct{Name: "AssumeRoleWithWebIdentityInput", Fields: []shape.Field{
+			{Name: "DurationSeconds", GoName: "DurationSeconds", TypeName: "roleDurationSecondsType", Location: shape.Body, Wire: "DurationSeconds"},
+			{Name: "Policy", GoName: "Policy", TypeName: "sessionPolicyDocumentType", Location: shape.Body, Wire: "Policy"},
+			{Name: "PolicyArns", GoName: "PolicyArns", TypeName: "policyDescriptorListType", Location: shape.Body, Wire: "PolicyArns"},
+			{Name: "ProviderId", GoName: "ProviderId", TypeName: "urlType", Location: shape.Body, Wire: "ProviderId"},
+			{Name: "RoleArn", GoName: "RoleArn", TypeName: "arnType", Location: shape.Body, Wire: "RoleArn", Required: true},
+			{Name: "RoleSessionName", GoName: "RoleSessionName", TypeName: "roleSessionNameType", Location: shape.Body, Wire: "RoleSessionName", Required: true},
+			{Name: "WebIdentityToken", GoName: "WebIdentityToken", TypeName: "clientTokenType", Location: shape.Body, Wire: "WebIdentityToken", Required: true},
+		}},
+		Output: &shape.Struct{Name: "AssumeRoleWithWebIdentityOutput", Fields: []shape.Field{
+			{Name: "AssumedRoleUser", GoName: "AssumedRoleUser", TypeName: "AssumedRoleUser", Location: shape.Body, Wire: "AssumedRoleUser"},
+			{Name: "Audience", GoName: "Audience", TypeName: "Audience", Location: shape.Body, Wire: "Audience"},
+			{Name: "Credentials", GoName: "Credentials", TypeName: "Credentials", Location: shape.Body, Wire: "Credentials"},
+			{Name: "PackedPolicySize", GoName: "PackedPolicySize", TypeName: "nonNegativeIntegerType", Location: shape.Body, Wire: "PackedPolicySize"},
+			{Name: "Provider", GoName: "Provider", TypeName: "Issuer", Location: shape.Body, Wire: "Provider"},
+			{Name: "SourceIdentity", GoName: "SourceIdentity", TypeName: "sourceIdentityType", Location: shape.Body, Wire: "SourceIdentity"},
+			{Name: "SubjectFromWebIdentityToken", GoName: "SubjectFromWebIdentityToken", TypeName: "webIdentitySubjectType", Location: shape.Body, Wire: "SubjectFromWebIdentityToken"},
+		}},
+		Errors:    []string{"MalformedPolicyDocumentException", "PackedPolicyTooLargeException", "IDPRejectedClaimException", "IDPCommunicationErrorException", "InvalidIdentityTokenException", "ExpiredTokenException", "RegionDisabledException"},
+		NewInput:  func() any { return new(AssumeRoleWithWebIdentityInput) },
+		NewOutput: func() any { return new(AssumeRoleWithWebIdentityOutput) },
+	}
+}
+
+func opDecodeAuthorizationMessage() *shape.Operation {
+	return &shape.Operation{
+		Name: "DecodeAuthorizationMessage", Method: "POST", URI: "/", ResultWrapper: "DecodeAuthorizationMessageResult",
+		Input: &shape.Struct{Name: "DecodeAuthorizationMessageInput", Fields: []shape.Field{
+			{Name: "EncodedMessage", GoName: "EncodedMessage", TypeName: "encodedMessageType", Location: shape.Body, Wire: "EncodedMessage", Required: true},
+		}},
+		Output: &shape.Struct{Name: "DecodeAuthorizationMessageOutput", Fields: []shape.Field{
+			{Name: "DecodedMessage", GoName: "DecodedMessage", TypeName: "decodedMessageType", Location: shape.Body, Wire: "DecodedMessage"},
+		}},
+		Errors:    []string{"InvalidAuthorizationMessageException"},
+		NewInput:  func() any { return new(DecodeAuthorizationMessageInput) },
+		NewOutput: func() any { return new(DecodeAuthorizationMessageOutput) },
+	}
+}
+
+func opGetAccessKeyInfo() *shape.Operation {
+	return &shape.Operation{
+		Name: "GetAccessKeyInfo", Method: "POST", URI: "/", ResultWrapper: "GetAccessKeyInfoResult",
+		Input: &shape.Struct{Name: "GetAccessKeyInfoInput", Fields: []shape.Field{
+			{Name: "AccessKeyId", GoName: "AccessKeyId", TypeName: "accessKeyIdType", Location: shape.Body, Wire: "AccessKeyId", Required: true},
+		}},
+		Output: &shape.Struct{Name: "GetAccessKeyInfoOutput", Fields: []shape.Field{
+			{Name: "Account", GoName: "Account", TypeName: "accountType", Location: shape.Body, Wire: "Account"},
+		}},
+		NewInput:  func() any { return new(GetAccessKeyInfoInput) },
+		NewOutput: func() any { return new(GetAccessKeyInfoOutput) },
 	}
 }
 
@@ -105,6 +216,44 @@ func opGetCallerIdentity() *shape.Operation {
 	}
 }
 
+func opGetFederationToken() *shape.Operation {
+	return &shape.Operation{
+		Name: "GetFederationToken", Method: "POST", URI: "/", ResultWrapper: "GetFederationTokenResult",
+		Input: &shape.Struct{Name: "GetFederationTokenInput", Fields: []shape.Field{
+			{Name: "DurationSeconds", GoName: "DurationSeconds", TypeName: "durationSecondsType", Location: shape.Body, Wire: "DurationSeconds"},
+			{Name: "Name", GoName: "Name", TypeName: "userNameType", Location: shape.Body, Wire: "Name", Required: true},
+			{Name: "Policy", GoName: "Policy", TypeName: "sessionPolicyDocumentType", Location: shape.Body, Wire: "Policy"},
+			{Name: "PolicyArns", GoName: "PolicyArns", TypeName: "policyDescriptorListType", Location: shape.Body, Wire: "PolicyArns"},
+			{Name: "Tags", GoName: "Tags", TypeName: "tagListType", Location: shape.Body, Wire: "Tags"},
+		}},
+		Output: &shape.Struct{Name: "GetFederationTokenOutput", Fields: []shape.Field{
+			{Name: "Credentials", GoName: "Credentials", TypeName: "Credentials", Location: shape.Body, Wire: "Credentials"},
+			{Name: "FederatedUser", GoName: "FederatedUser", TypeName: "FederatedUser", Location: shape.Body, Wire: "FederatedUser"},
+			{Name: "PackedPolicySize", GoName: "PackedPolicySize", TypeName: "nonNegativeIntegerType", Location: shape.Body, Wire: "PackedPolicySize"},
+		}},
+		Errors:    []string{"MalformedPolicyDocumentException", "PackedPolicyTooLargeException", "RegionDisabledException"},
+		NewInput:  func() any { return new(GetFederationTokenInput) },
+		NewOutput: func() any { return new(GetFederationTokenOutput) },
+	}
+}
+
+func opGetSessionToken() *shape.Operation {
+	return &shape.Operation{
+		Name: "GetSessionToken", Method: "POST", URI: "/", ResultWrapper: "GetSessionTokenResult",
+		Input: &shape.Struct{Name: "GetSessionTokenInput", Fields: []shape.Field{
+			{Name: "DurationSeconds", GoName: "DurationSeconds", TypeName: "durationSecondsType", Location: shape.Body, Wire: "DurationSeconds"},
+			{Name: "SerialNumber", GoName: "SerialNumber", TypeName: "serialNumberType", Location: shape.Body, Wire: "SerialNumber"},
+			{Name: "TokenCode", GoName: "TokenCode", TypeName: "tokenCodeType", Location: shape.Body, Wire: "TokenCode"},
+		}},
+		Output: &shape.Struct{Name: "GetSessionTokenOutput", Fields: []shape.Field{
+			{Name: "Credentials", GoName: "Credentials", TypeName: "Credentials", Location: shape.Body, Wire: "Credentials"},
+		}},
+		Errors:    []string{"RegionDisabledException"},
+		NewInput:  func() any { return new(GetSessionTokenInput) },
+		NewOutput: func() any { return new(GetSessionTokenOutput) },
+	}
+}
+
 func typeAssumedRoleUser() *shape.Type {
 	return &shape.Type{Name: "AssumedRoleUser", Kind: shape.Structure, Struct: &shape.Struct{Name: "AssumedRoleUser", Fields: []shape.Field{
 		{Name: "Arn", GoName: "Arn", TypeName: "arnType", Location: shape.Body, Wire: "Arn", Required: true},
@@ -118,6 +267,13 @@ func typeCredentials() *shape.Type {
 		{Name: "Expiration", GoName: "Expiration", TypeName: "dateType", Location: shape.Body, Wire: "Expiration", Required: true},
 		{Name: "SecretAccessKey", GoName: "SecretAccessKey", TypeName: "accessKeySecretType", Location: shape.Body, Wire: "SecretAccessKey", Required: true},
 		{Name: "SessionToken", GoName: "SessionToken", TypeName: "tokenType", Location: shape.Body, Wire: "SessionToken", Required: true},
+	}}}
+}
+
+func typeFederatedUser() *shape.Type {
+	return &shape.Type{Name: "FederatedUser", Kind: shape.Structure, Struct: &shape.Struct{Name: "FederatedUser", Fields: []shape.Field{
+		{Name: "Arn", GoName: "Arn", TypeName: "arnType", Location: shape.Body, Wire: "Arn", Required: true},
+		{Name: "FederatedUserId", GoName: "FederatedUserId", TypeName: "federatedIdType", Location: shape.Body, Wire: "FederatedUserId", Required: true},
 	}}}
 }
 

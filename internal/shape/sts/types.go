@@ -8,7 +8,6 @@ package sts
 import "time"
 
 // AssumeRoleInput is what AssumeRole takes.
-// Refused by name: SerialNumber, TokenCode.
 type AssumeRoleInput struct {
 	DurationSeconds   *int32
 	ExternalId        string
@@ -17,8 +16,10 @@ type AssumeRoleInput struct {
 	ProvidedContexts  []ProvidedContext
 	RoleArn           string // required
 	RoleSessionName   string // required
+	SerialNumber      string
 	SourceIdentity    string
 	Tags              []Tag
+	TokenCode         string // sensitive
 	TransitiveTagKeys []string
 }
 
@@ -28,6 +29,51 @@ type AssumeRoleOutput struct {
 	Credentials      *Credentials
 	PackedPolicySize *int32
 	SourceIdentity   string
+}
+
+// AssumeRoleWithSAMLInput is what AssumeRoleWithSAML takes.
+type AssumeRoleWithSAMLInput struct {
+	DurationSeconds *int32
+	Policy          string
+	PolicyArns      []PolicyDescriptorType
+	PrincipalArn    string // required
+	RoleArn         string // required
+	SAMLAssertion   string // required, sensitive
+}
+
+// AssumeRoleWithSAMLOutput is what AssumeRoleWithSAML answers.
+type AssumeRoleWithSAMLOutput struct {
+	AssumedRoleUser  *AssumedRoleUser
+	Audience         string
+	Credentials      *Credentials
+	Issuer           string
+	NameQualifier    string
+	PackedPolicySize *int32
+	SourceIdentity   string
+	Subject          string
+	SubjectType      string
+}
+
+// AssumeRoleWithWebIdentityInput is what AssumeRoleWithWebIdentity takes.
+type AssumeRoleWithWebIdentityInput struct {
+	DurationSeconds  *int32
+	Policy           string
+	PolicyArns       []PolicyDescriptorType
+	ProviderId       string
+	RoleArn          string // required
+	RoleSessionName  string // required
+	WebIdentityToken string // required, sensitive
+}
+
+// AssumeRoleWithWebIdentityOutput is what AssumeRoleWithWebIdentity answers.
+type AssumeRoleWithWebIdentityOutput struct {
+	AssumedRoleUser             *AssumedRoleUser
+	Audience                    string
+	Credentials                 *Credentials
+	PackedPolicySize            *int32
+	Provider                    string
+	SourceIdentity              string
+	SubjectFromWebIdentityToken string
 }
 
 // AssumedRoleUser is a structure of the API.
@@ -44,6 +90,32 @@ type Credentials struct {
 	SessionToken    string    // required, sensitive
 }
 
+// DecodeAuthorizationMessageInput is what DecodeAuthorizationMessage takes.
+type DecodeAuthorizationMessageInput struct {
+	EncodedMessage string // required
+}
+
+// DecodeAuthorizationMessageOutput is what DecodeAuthorizationMessage answers.
+type DecodeAuthorizationMessageOutput struct {
+	DecodedMessage string
+}
+
+// FederatedUser is a structure of the API.
+type FederatedUser struct {
+	Arn             string // required
+	FederatedUserId string // required
+}
+
+// GetAccessKeyInfoInput is what GetAccessKeyInfo takes.
+type GetAccessKeyInfoInput struct {
+	AccessKeyId string // required
+}
+
+// GetAccessKeyInfoOutput is what GetAccessKeyInfo answers.
+type GetAccessKeyInfoOutput struct {
+	Account string
+}
+
 // GetCallerIdentityInput is what GetCallerIdentity takes.
 type GetCallerIdentityInput struct {
 }
@@ -53,6 +125,34 @@ type GetCallerIdentityOutput struct {
 	Account string
 	Arn     string
 	UserId  string
+}
+
+// GetFederationTokenInput is what GetFederationToken takes.
+type GetFederationTokenInput struct {
+	DurationSeconds *int32
+	Name            string // required
+	Policy          string
+	PolicyArns      []PolicyDescriptorType
+	Tags            []Tag
+}
+
+// GetFederationTokenOutput is what GetFederationToken answers.
+type GetFederationTokenOutput struct {
+	Credentials      *Credentials
+	FederatedUser    *FederatedUser
+	PackedPolicySize *int32
+}
+
+// GetSessionTokenInput is what GetSessionToken takes.
+type GetSessionTokenInput struct {
+	DurationSeconds *int32
+	SerialNumber    string
+	TokenCode       string // sensitive
+}
+
+// GetSessionTokenOutput is what GetSessionToken answers.
+type GetSessionTokenOutput struct {
+	Credentials *Credentials
 }
 
 // PolicyDescriptorType is a structure of the API.

@@ -45,10 +45,12 @@ type selection struct {
 	fields []extraField
 	secret []mark              // what the model's own sensitive marks miss or overdo
 	advice map[string][]string // advisory members by operation
+	// What Go's expressions cannot say as the model does.
+	patterns map[string]string
 }
 
 func parseSelection(text string) (*selection, error) {
-	s := &selection{in: map[string]*choice{}, out: map[string]*choice{}, shapes: map[string]*choice{}, advice: map[string][]string{}}
+	s := &selection{in: map[string]*choice{}, out: map[string]*choice{}, shapes: map[string]*choice{}, advice: map[string][]string{}, patterns: map[string]string{}}
 	for i, line := range strings.Split(text, "\n") {
 		line, _, _ = strings.Cut(line, "#")
 		words := strings.Fields(line)
@@ -75,6 +77,12 @@ func parseSelection(text string) (*selection, error) {
 			continue
 		case "sensitive", "plain":
 			s.secret = append(s.secret, mark{words[1], words[0] == "sensitive"})
+			continue
+		case "pattern":
+			if len(words) != 3 {
+				return nil, fmt.Errorf("line %d: pattern needs shape and expression", i+1)
+			}
+			s.patterns[words[1]] = words[2]
 			continue
 		case "advisory":
 			s.advice[words[1]] = append(s.advice[words[1]], words[2:]...)

@@ -66,6 +66,13 @@ func trim(full object, sel *selection) (object, error) {
 		}
 		shape["sensitive"] = m.set
 	}
+	for name, pattern := range sel.patterns {
+		shape, ok := t.kept[name].(object)
+		if !ok {
+			return nil, fmt.Errorf("pattern %s: no such shape", name)
+		}
+		shape["pattern"] = pattern
+	}
 	for name, members := range sel.advice {
 		op, ok := operations[name].(object)
 		if !ok {

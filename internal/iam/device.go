@@ -1,0 +1,5 @@
+package iam
+
+import "bawn.dev/internal/api"
+
+func (s *Service) deviceOperations() []api.Operation { return nil }

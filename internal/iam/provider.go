@@ -1,0 +1,5 @@
+package iam
+
+import "bawn.dev/internal/api"
+
+func (s *Service) providerOperations() []api.Operation { return nil }

@@ -1,0 +1,5 @@
+package iam
+
+import "bawn.dev/internal/api"
+
+func (s *Service) roleOperations() []api.Operation { return nil }
