@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -115,7 +116,7 @@ func (a *Authorizer) Gather(ctx context.Context, sn *store.Snapshot, q *Question
 	if s.Entity != nil && !s.Account.Management && !s.serviceLinked() {
 		in.SCPs = s.Account.SCPs
 	}
-	if !resourceSide.Management && !s.serviceLinked() && controlled(q.Action) {
+	if resourceSide.RCPs != nil && !resourceSide.Management && !s.serviceLinked() && controlled(q.Action) {
 		in.RCPs = resourceSide.RCPs
 	}
 	if q.Origin != nil && q.Origin.EndpointID != "" && !q.Aside {
@@ -135,12 +136,12 @@ func (a *Authorizer) Gather(ctx context.Context, sn *store.Snapshot, q *Question
 // supports these services (Organizations user guide, "Resource control policies");
 // RetireGrant passes them by.
 func controlled(action string) bool {
-	service, name, _ := strings.Cut(action, ":")
+	service, name, _ := strings.Cut(strings.ToLower(action), ":")
 	switch service {
 	case "s3", "sts", "sqs", "secretsmanager", "dynamodb", "logs", "ecr", "cognito-idp", "aoss":
 		return true
 	case "kms":
-		return name != "RetireGrant"
+		return name != "retiregrant"
 	}
 	return false
 }
@@ -154,11 +155,11 @@ func (q *Question) beyond() bool {
 	if q.Aside || len(q.Via) > 0 || !c.Temporary() || c.Kind == Role {
 		return false
 	}
-	switch service, name, _ := strings.Cut(q.Action, ":"); service {
+	switch service, name, _ := strings.Cut(strings.ToLower(q.Action), ":"); service {
 	case "iam":
 		return c.Kind == Federated || c.MFA.IsZero()
 	case "sts":
-		return c.Kind == Federated || name != "AssumeRole" && name != "TagSession" && name != "SetSourceIdentity" && name != "SetContext"
+		return c.Kind == Federated || !slices.Contains([]string{"assumerole", "tagsession", "setsourceidentity", "setcontext"}, name)
 	}
 	return false
 }
