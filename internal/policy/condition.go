@@ -5,10 +5,11 @@ package policy
 type condition struct {
 	operator
 	key       string // lower case
+	written   string // the key as written
 	values    matcher
 	absent    bool     // Null: what the key must be, present or absent
 	either    bool     // Null: both are named
-	variables []string // condition keys of the variables in the values
+	variables []string // condition keys of the variables in the values, in lower case
 	name      string   // of the operator, as written
 	text      []string // values, as written
 }
@@ -75,7 +76,7 @@ func (c *compiler) condition(raw *rawCondition) (cond condition, err error) {
 	if !validKey(raw.key.s) {
 		return cond, c.src.fault(raw.key.at, "%q is no condition key; write it as service:key, such as aws:SourceIp", raw.key.s)
 	}
-	cond = condition{operator: op, key: fold(raw.key.s), name: raw.operator.s}
+	cond = condition{operator: op, key: fold(raw.key.s), written: raw.key.s, name: raw.operator.s}
 	for _, v := range raw.values {
 		cond.text = append(cond.text, v.s)
 	}
@@ -89,7 +90,7 @@ func (c *compiler) condition(raw *rawCondition) (cond condition, err error) {
 	case *boolMatcher:
 		cond.absent, cond.either = m.yes, m.yes && m.no
 	case variableUser:
-		cond.variables = m.variables()
+		cond.variables = foldAll(m.variables(nil))
 	}
 	cond.values = m
 	return cond, nil
@@ -102,8 +103,9 @@ type building interface {
 	add(value string) (problem string)
 }
 
-// A variableUser is a matcher whose values may hold policy variables.
-type variableUser interface{ variables() []string }
+// A variableUser is a matcher whose values may hold policy variables. It appends
+// their condition keys, as written.
+type variableUser interface{ variables(to []string) []string }
 
 func newMatcher(op operator, variables bool) building {
 	switch op.family {

@@ -44,6 +44,13 @@ func fold(s string) string {
 	return s
 }
 
+func foldAll(list []string) []string {
+	for i := range list {
+		list[i] = fold(list[i])
+	}
+	return list
+}
+
 func lower(c byte) byte {
 	if 'A' <= c && c <= 'Z' {
 		return c + 'a' - 'A'

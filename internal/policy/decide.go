@@ -19,14 +19,14 @@ const (
 
 // A Decision is the verdict on one request. The zero Decision refuses.
 type Decision struct {
-	Allowed  bool
-	Gate     Gate // what denied or failed to allow; if Allowed, what allowed
-	Explicit bool // a Deny statement matched
+	Allowed  bool `json:"allowed"`
+	Gate     Gate `json:"gate"`     // what denied or failed to allow; if Allowed, what allowed
+	Explicit bool `json:"explicit"` // a Deny statement matched
 	// Doc, Sid and Index name the statement that decided, if one did: Doc is
 	// empty where nothing allowed, or the root user or a grant stood for itself.
-	Doc   string
-	Sid   string
-	Index int // from 0, within its policy
+	Doc   string `json:"policy,omitzero"`
+	Sid   string `json:"sid,omitzero"`
+	Index int    `json:"index"` // from 0, within its policy
 }
 
 // Decide judges a request after AWS's policy evaluation logic (IAM user guide,

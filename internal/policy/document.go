@@ -41,12 +41,13 @@ func (r *reader) statementList(d *rawDocument) error {
 	}
 	switch tok.Kind() {
 	case '{':
-		return r.statement(d, at)
+		return r.statement(d, at, at+1)
 	case '[':
 	default:
 		return r.src.fault(at, "Statement must be an object or a list of objects")
 	}
 	for {
+		from := int(r.dec.InputOffset())
 		tok, at, err := r.read()
 		if err != nil {
 			return err
@@ -55,7 +56,7 @@ func (r *reader) statementList(d *rawDocument) error {
 		case ']':
 			return nil
 		case '{':
-			if err := r.statement(d, at); err != nil {
+			if err := r.statement(d, at, from); err != nil {
 				return err
 			}
 		default:
@@ -65,8 +66,8 @@ func (r *reader) statementList(d *rawDocument) error {
 }
 
 // statement reads a statement whose brace was read.
-func (r *reader) statement(d *rawDocument, at int) error {
-	s := rawStatement{at: at}
+func (r *reader) statement(d *rawDocument, at, from int) error {
+	s := rawStatement{at: at, from: from}
 	err := r.members(func(name text) (err error) {
 		switch name.s {
 		case "Sid":
@@ -93,6 +94,7 @@ func (r *reader) statement(d *rawDocument, at int) error {
 		}
 		return err
 	})
+	s.to = int(r.dec.InputOffset())
 	d.statements = append(d.statements, s)
 	return err
 }

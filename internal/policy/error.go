@@ -3,6 +3,7 @@ package policy
 import (
 	"bytes"
 	"fmt"
+	"unicode/utf8"
 )
 
 // An Error says where a document is not a policy of its kind, and what to do.
@@ -18,6 +19,19 @@ func (e *Error) Error() string {
 
 // source is the text of a document, for the positions of its faults.
 type source []byte
+
+// A Position is a place in a document as AWS counts it in answers: both from 1,
+// columns in characters.
+type Position struct {
+	Line   int `json:"line"`
+	Column int `json:"column"`
+}
+
+func (s source) position(at int) Position {
+	before := s[:at]
+	line := before[bytes.LastIndexByte(before, '\n')+1:]
+	return Position{Line: 1 + bytes.Count(before, []byte("\n")), Column: 1 + utf8.RuneCount(line)}
+}
 
 // fault is an *Error at the byte offset at.
 func (s source) fault(at int, format string, args ...any) error {

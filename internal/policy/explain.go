@@ -2,47 +2,57 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
-// An Explanation is a decision with its entire derivation.
+// An Explanation is a decision with its entire derivation. Its names in JSON stay
+// as they are.
 type Explanation struct {
-	Decision Decision
-	Policies []*PolicyTrace // in the order in which they were looked at
+	Decision Decision       `json:"decision"`
+	Policies []*PolicyTrace `json:"policies"` // in the order in which they were looked at
 }
 
 // A PolicyTrace says what one policy had to say.
 type PolicyTrace struct {
-	Gate       Gate
-	Level      int // for SCPs and RCPs: 0 is the organization's root
-	Doc        string
-	Unreadable bool // there was no policy under the name
-	Statements []StatementTrace
+	Gate       Gate             `json:"gate"`
+	Level      int              `json:"level"` // for SCPs and RCPs: 0 is the organization's root
+	Doc        string           `json:"policy"`
+	Unreadable bool             `json:"unreadable,omitzero"` // there was no policy under the name
+	Statements []StatementTrace `json:"statements,omitempty"`
 }
 
 // A StatementTrace says whether a statement matched and, if not, for want of
 // what.
 type StatementTrace struct {
-	Index   int
-	Sid     string
-	Effect  string // "Allow" or "Deny"
-	Matched bool
+	Index int    `json:"index"`
+	Sid   string `json:"sid,omitzero"`
+	// Start and End are the statement's place in its document as AWS's simulator
+	// tells it: Start is behind the bracket or the statement before it (behind its
+	// own brace where there is no list), End behind its closing brace.
+	Start   Position `json:"start"`
+	End     Position `json:"end"`
+	Effect  string   `json:"effect"` // "Allow" or "Deny"
+	Matched bool     `json:"matched"`
 	// Why is the element that failed ("Action", "Principal", "Resource",
 	// "Condition") with its reason, or for principals how closely one that
 	// matched names the caller.
-	Element    string
-	Why        string
-	Conditions []ConditionTrace // all of them, where the other elements matched
+	Element    string           `json:"element,omitzero"`
+	Why        string           `json:"why"`
+	Conditions []ConditionTrace `json:"conditions,omitempty"` // all of them, where the other elements matched
+	// Missing are the condition keys, as written, that the request lacks, of a
+	// statement whose action and principal match.
+	Missing []string `json:"missing,omitempty"`
 }
 
 // A ConditionTrace says how one condition fared, and with which values.
 type ConditionTrace struct {
-	Operator string
-	Key      string // lower case
-	Want     []string
-	Have     []string // nil if the request has no such key
-	Met      bool
-	Why      string
+	Operator string   `json:"operator"`
+	Key      string   `json:"key"` // as written
+	Want     []string `json:"want"`
+	Have     []string `json:"have,omitempty"` // nil if the request has no such key
+	Met      bool     `json:"met"`
+	Why      string   `json:"why"`
 }
 
 // Explain decides as Decide does and tells how it came to that. It looks at every
@@ -60,6 +70,18 @@ func Explain(in *Input) Explanation {
 	return x
 }
 
+// Missing lists the condition keys, as first written and each once, that the
+// request lacks, of all statements whose action and principal match.
+func (x Explanation) Missing() []string {
+	var keys []string
+	for _, p := range x.Policies {
+		for i := range p.Statements {
+			keys = append(keys, p.Statements[i].Missing...)
+		}
+	}
+	return distinct(keys)
+}
+
 // open begins the trace of a policy; on a nil Explanation it does nothing.
 func (x *Explanation) open(d *Doc, gate Gate, level int) *PolicyTrace {
 	if x == nil {
@@ -72,8 +94,11 @@ func (x *Explanation) open(d *Doc, gate Gate, level int) *PolicyTrace {
 
 // traceStatement does what read does, and writes it down.
 func (w *weighing) traceStatement(s *statement, gate Gate, t *PolicyTrace) standing {
-	st := StatementTrace{Index: s.index, Sid: s.sid, Effect: s.effect()}
+	st := StatementTrace{Index: s.index, Sid: s.sid, Start: s.start, End: s.end, Effect: s.effect()}
 	how := w.concern(s, gate)
+	if how != stranger && s.matchAction(&w.action) {
+		st.Missing = w.lacks(s)
+	}
 	switch {
 	case !s.matchAction(&w.action):
 		st.Element, st.Why = s.whyNotAction(w.in.Action)
@@ -96,6 +121,14 @@ func (w *weighing) traceStatement(s *statement, gate Gate, t *PolicyTrace) stand
 		return stranger
 	}
 	return how
+}
+
+// lacks lists the keys of a statement that the request does not have.
+func (w *weighing) lacks(s *statement) []string {
+	return slices.DeleteFunc(distinct(s.keys()), func(key string) bool {
+		_, has := w.in.Context.Get(key)
+		return has
+	})
 }
 
 func (how standing) String() string {
@@ -160,7 +193,7 @@ func (w *weighing) whyNotResource(s *statement) (element, why string) {
 }
 
 func (w *weighing) traceCondition(c *condition, deny bool) ConditionTrace {
-	t := ConditionTrace{Operator: c.name, Key: c.key, Want: c.text, Have: w.in.Context[c.key], Met: c.met(w.env, deny)}
+	t := ConditionTrace{Operator: c.name, Key: c.written, Want: c.text, Have: w.in.Context[c.key], Met: c.met(w.env, deny)}
 	switch cat := w.in.Catalogue; {
 	case cat != nil && !cat.KnownKey(c.key):
 		t.Why = "no such condition key exists"

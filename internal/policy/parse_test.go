@@ -220,7 +220,7 @@ func TestParseAccepts(t *testing.T) {
 func TestPolicyTellsItsParts(t *testing.T) {
 	p := mustParse(t, Resource, `{"Id":"i","Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":["111122223333","`+alice+`"],"Service":"s3.amazonaws.com"},
 		"Action":"s3:*","Resource":"arn:aws:s3:::${aws:PrincipalTag/Team, 'x'}/*","Condition":{"StringLike":{"AWS:UserName":"${aws:userid}"},"Null":{"aws:TokenIssueTime":true}}}}`)
-	if got, want := p.Keys(), []string{"aws:principaltag/team", "aws:tokenissuetime", "aws:userid", "aws:username"}; !slices.Equal(got, want) {
+	if got, want := p.Keys(), []string{"aws:PrincipalTag/Team", "AWS:UserName", "aws:userid", "aws:TokenIssueTime"}; !slices.Equal(got, want) {
 		t.Errorf("keys %q", got)
 	}
 	if got, want := p.Principals(), []string{"111122223333", alice, "s3.amazonaws.com"}; !slices.Equal(got, want) {

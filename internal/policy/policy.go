@@ -12,8 +12,6 @@
 // Doc refuse.
 package policy
 
-import "slices"
-
 // Kind says where a policy stands, and so which elements it must and must not
 // have. Permissions boundaries and managed session policies are of kind
 // Identity. The zero Kind is none.
@@ -89,12 +87,23 @@ func (p *Policy) ID() string { return p.id }
 func (p *Policy) Len() int { return len(p.statements) }
 
 // Keys lists the condition keys that the policy uses, in conditions and in
-// variables, in lower case, sorted, each once.
+// variables, as it writes them, in its order, each once without regard to case.
 func (p *Policy) Keys() []string {
 	var keys []string
 	for i := range p.statements {
 		keys = append(keys, p.statements[i].keys()...)
 	}
-	slices.Sort(keys)
-	return slices.Compact(keys)
+	return distinct(keys)
+}
+
+// distinct keeps the first of keys that differ in case only.
+func distinct(keys []string) (out []string) {
+	seen := map[string]bool{}
+	for _, k := range keys {
+		if f := fold(k); !seen[f] {
+			seen[f] = true
+			out = append(out, k)
+		}
+	}
+	return out
 }

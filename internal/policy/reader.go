@@ -27,6 +27,7 @@ type (
 	}
 	rawStatement struct {
 		at           int
+		from, to     int // as AWS counts: from behind the token before it, to behind its brace
 		sid          *text
 		effect       *text
 		principal    *rawPrincipal

@@ -33,6 +33,9 @@ func (d Decision) Reason(action, resource, principalARN string) string {
 	return b.String()
 }
 
+// MarshalText is String, for JSON.
+func (g Gate) MarshalText() ([]byte, error) { return []byte(g.String()), nil }
+
 // String names the gate as AWS's messages do.
 func (g Gate) String() string {
 	switch g {

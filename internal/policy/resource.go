@@ -11,7 +11,7 @@ type resources struct {
 	not      bool
 	all      bool // "*" is among the patterns
 	patterns []resourcePattern
-	keys     []string // of the variables
+	keys     []string // of the variables, in lower case
 }
 
 // A resourcePattern holds the six parts of a name. They are cut before variables
@@ -33,10 +33,16 @@ func (c *compiler) resource(t text, to *resources) error {
 		return c.src.fault(t.at, "resource %q %s", t.s, problem)
 	}
 	to.patterns = append(to.patterns, p)
-	for i := range p.parts {
-		to.keys = p.parts[i].keys(to.keys)
-	}
+	to.keys = append(to.keys, foldAll(p.keys(nil))...)
 	return nil
+}
+
+// keys appends the condition keys of the variables, as written.
+func (p *resourcePattern) keys(to []string) []string {
+	for i := range p.parts {
+		to = p.parts[i].keys(to)
+	}
+	return to
 }
 
 // compileARN reads a pattern of six parts.

@@ -6,6 +6,7 @@ import "strings"
 // action, principal, resource, conditions.
 type statement struct {
 	index        int
+	start, end   Position
 	sid          string
 	deny         bool
 	principals   *principals // nil where the kind has none
@@ -23,11 +24,16 @@ func (s *statement) effect() string {
 	return "Allow"
 }
 
-func (s *statement) keys() []string {
-	keys := append([]string(nil), s.resources.keys...)
+// keys lists the condition keys that the statement asks for, as written.
+func (s *statement) keys() (keys []string) {
+	for i := range s.resources.patterns {
+		keys = s.resources.patterns[i].keys(keys)
+	}
 	for i := range s.conditions {
-		keys = append(keys, s.conditions[i].key)
-		keys = append(keys, s.conditions[i].variables...)
+		keys = append(keys, s.conditions[i].written)
+		if m, ok := s.conditions[i].values.(variableUser); ok {
+			keys = m.variables(keys)
+		}
 	}
 	return keys
 }
@@ -68,6 +74,7 @@ func (c *compiler) policy(d *rawDocument) (*Policy, error) {
 		}
 		sids[s.sid] = true
 		s.index = i
+		s.start, s.end = c.src.position(d.statements[i].from), c.src.position(d.statements[i].to)
 		p.statements = append(p.statements, s)
 	}
 	return p, nil

@@ -26,6 +26,7 @@ const maxPattern = arn.MaxLength
 type piece struct {
 	glob       arn.Glob
 	key        string // of the variable; lower case; empty for text
+	written    string // the key as written
 	deflt      string
 	hasDefault bool
 }
@@ -106,7 +107,7 @@ func readVariable(s string) (p piece, n int, problem string) {
 	case !validKey(key):
 		return p, 0, "has a policy variable that is no condition key; write it as ${service:key}"
 	}
-	p.key = fold(key)
+	p.key, p.written = fold(key), key
 	if body[end] == '}' {
 		return p, 2 + end + 1, ""
 	}
@@ -128,7 +129,8 @@ func validKey(s string) bool {
 		return false
 	}
 	for _, c := range []byte(prefix) {
-		if c = lower(c); !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-') {
+		// Keys of identity providers begin with their host and path.
+		if c = lower(c); !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || strings.IndexByte("-._~/", c) >= 0) {
 			return false
 		}
 	}
@@ -140,11 +142,11 @@ func validKey(s string) bool {
 	return true
 }
 
-// keys appends the condition keys of the variables.
+// keys appends the condition keys of the variables, as written.
 func (t *template) keys(to []string) []string {
 	for _, p := range t.pieces {
 		if p.key != "" {
-			to = append(to, p.key)
+			to = append(to, p.written)
 		}
 	}
 	return to

@@ -21,11 +21,11 @@ func (m *stringMatcher) add(v string) string {
 	return problem
 }
 
-func (m *stringMatcher) variables() (keys []string) {
+func (m *stringMatcher) variables(to []string) []string {
 	for i := range m.templates {
-		keys = m.templates[i].keys(keys)
+		to = m.templates[i].keys(to)
 	}
-	return keys
+	return to
 }
 
 func (m *stringMatcher) match(ctx Context, v string) (matched, known bool) {
@@ -100,13 +100,11 @@ func (m *arnMatcher) add(v string) string {
 	return problem
 }
 
-func (m *arnMatcher) variables() (keys []string) {
+func (m *arnMatcher) variables(to []string) []string {
 	for i := range m.patterns {
-		for j := range m.patterns[i].parts {
-			keys = m.patterns[i].parts[j].keys(keys)
-		}
+		to = m.patterns[i].keys(to)
 	}
-	return keys
+	return to
 }
 
 func (m *arnMatcher) match(ctx Context, v string) (matched, known bool) {
