@@ -30,6 +30,7 @@ import (
 	"bawn.dev/internal/kms"
 	"bawn.dev/internal/ledger"
 	"bawn.dev/internal/logs"
+	"bawn.dev/internal/oidc"
 	"bawn.dev/internal/organizations"
 	"bawn.dev/internal/policy"
 	"bawn.dev/internal/s3"
@@ -139,8 +140,9 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 	if s.identity, err = identity.New(identity.Config{Account: cfg.AccountID}); err != nil {
 		return nil, err
 	}
+	issuers := oidc.New(fetch.New(cfg.AllowFetch, nil), s.now)
 	s.signin, err = signin.New(signin.Config{
-		Key: keys["signin"], Account: cfg.AccountID, Directory: s.identity, Fetch: fetch.New(cfg.AllowFetch, nil), Now: s.now,
+		Key: keys["signin"], Account: cfg.AccountID, Directory: s.identity, Issuers: issuers, Now: s.now,
 		Trouble: func(err error) { log.Warn("an identity provider", "err", err) },
 	})
 	if err != nil {

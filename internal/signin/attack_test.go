@@ -21,6 +21,7 @@ import (
 	"bawn.dev/internal/api/apitest"
 	"bawn.dev/internal/fetch"
 	"bawn.dev/internal/identity"
+	"bawn.dev/internal/oidc"
 	"bawn.dev/internal/oidctest"
 	"bawn.dev/internal/seal"
 	directory "bawn.dev/internal/shape/identitystore"
@@ -64,7 +65,7 @@ func enter(t *testing.T) *house {
 	}
 	h.signin, err = signin.New(signin.Config{
 		Key: seal.NewKey(), Account: apitest.Account, Directory: people,
-		Fetch: fetch.New([]string{strings.TrimPrefix(idp.URL, "http://")}, nil), Now: time.Now,
+		Issuers: oidc.New(fetch.New([]string{strings.TrimPrefix(idp.URL, "http://")}, nil), time.Now), Now: time.Now,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/seal"
-	oidc "bawn.dev/internal/shape/ssooidc"
+	shape "bawn.dev/internal/shape/ssooidc"
 	"bawn.dev/internal/store"
 )
 
@@ -28,7 +28,7 @@ const (
 )
 
 // tokens is what an exchange answers.
-func (s *Service) tokens(p *api.Person, issuer *api.TrustedIssuer, scopes []string, now time.Time) (*oidc.CreateTokenWithIAMOutput, error) {
+func (s *Service) tokens(p *api.Person, issuer *api.TrustedIssuer, scopes []string, now time.Time) (*shape.CreateTokenWithIAMOutput, error) {
 	expires := now.Add(tokenLife)
 	raw, err := json.Marshal(sealedContext{*p, expires})
 	if err != nil {
@@ -59,10 +59,10 @@ func (s *Service) tokens(p *api.Person, issuer *api.TrustedIssuer, scopes []stri
 		scopes = defaultScopes
 	}
 	life := int32(tokenLife / time.Second)
-	return &oidc.CreateTokenWithIAMOutput{
+	return &shape.CreateTokenWithIAMOutput{
 		AccessToken: encode(access), TokenType: "Bearer", ExpiresIn: &life, IdToken: idToken, Scope: scopes,
 		IssuedTokenType:      "urn:ietf:params:oauth:token-type:access_token",
-		AwsAdditionalDetails: &oidc.AwsAdditionalDetails{IdentityContext: encode(identity)},
+		AwsAdditionalDetails: &shape.AwsAdditionalDetails{IdentityContext: encode(identity)},
 	}, nil
 }
 

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"bawn.dev/internal/api"
-	oidc "bawn.dev/internal/shape/ssooidc"
+	shape "bawn.dev/internal/shape/ssooidc"
 	"bawn.dev/internal/store"
 	"bawn.dev/internal/uuid"
 )
@@ -26,7 +26,7 @@ const (
 var defaultScopes = []string{"openid", "aws", "sts:identity_context"}
 
 // exchanged demands that the application's actor policy admits the caller.
-func (s *Service) exchanged(ctx context.Context, c *api.Call, in *oidc.CreateTokenWithIAMInput) (*api.Application, []api.Demand, error) {
+func (s *Service) exchanged(ctx context.Context, c *api.Call, in *shape.CreateTokenWithIAMInput) (*api.Application, []api.Demand, error) {
 	if !strings.HasPrefix(in.ClientId, "arn:aws:sso::") {
 		return nil, nil, refused("InvalidClientException", "clientId is not the ARN of an application.")
 	}
@@ -43,7 +43,7 @@ func (s *Service) exchanged(ctx context.Context, c *api.Call, in *oidc.CreateTok
 	return app, api.On("sso-oauth:CreateTokenWithIAM", r), nil
 }
 
-func (s *Service) exchange(ctx context.Context, c *api.Call, in *oidc.CreateTokenWithIAMInput, app *api.Application) (api.Commit[oidc.CreateTokenWithIAMOutput], error) {
+func (s *Service) exchange(ctx context.Context, c *api.Call, in *shape.CreateTokenWithIAMInput, app *api.Application) (api.Commit[shape.CreateTokenWithIAMOutput], error) {
 	if in.GrantType != jwtBearer {
 		return nil, refused("UnsupportedGrantTypeException", "The grant type "+in.GrantType+" is not served; "+jwtBearer+" is.")
 	}
@@ -93,7 +93,7 @@ func (s *Service) exchange(ctx context.Context, c *api.Call, in *oidc.CreateToke
 		return nil, err
 	}
 	used := usedID(issuer.URL, t.id)
-	return func(tx *store.Tx) (*oidc.CreateTokenWithIAMOutput, error) {
+	return func(tx *store.Tx) (*shape.CreateTokenWithIAMOutput, error) {
 		if _, err := tx.Exec(`DELETE FROM signin_used WHERE expires < ?`, c.Now.UnixMicro()); err != nil {
 			return nil, err
 		}

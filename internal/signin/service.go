@@ -17,8 +17,9 @@ import (
 	"time"
 
 	"bawn.dev/internal/api"
+	"bawn.dev/internal/oidc"
 	"bawn.dev/internal/seal"
-	oidc "bawn.dev/internal/shape/ssooidc"
+	shape "bawn.dev/internal/shape/ssooidc"
 	"bawn.dev/internal/store"
 )
 
@@ -30,17 +31,12 @@ type Directory interface {
 	Assigned(ctx context.Context, sn *store.Snapshot, application, userID string) (bool, error)
 }
 
-// A Fetcher reads documents of issuers; *fetch.Client is one.
-type Fetcher interface {
-	Get(ctx context.Context, url string) ([]byte, error)
-}
-
 // Config is what sign-in needs. All of it but Trouble.
 type Config struct {
 	Key       seal.Key // seals contexts and tokens, and seeds the key that signs id tokens
 	Account   string   // of the identity centre
 	Directory Directory
-	Fetch     Fetcher
+	Issuers   *oidc.Issuers
 	Now       func() time.Time
 	// Trouble hears why an issuer's keys could not be read; may be nil.
 	Trouble func(error)
@@ -50,13 +46,12 @@ type Config struct {
 type Service struct {
 	Config
 	sign ed25519.PrivateKey
-	keys *issuerKeys
 }
 
 // New makes the service.
 func New(cfg Config) (*Service, error) {
-	if cfg.Directory == nil || cfg.Fetch == nil || cfg.Now == nil || cfg.Account == "" || cfg.Key == (seal.Key{}) {
-		return nil, errors.New("signin: key, account, directory, fetcher and clock are all needed")
+	if cfg.Directory == nil || cfg.Issuers == nil || cfg.Now == nil || cfg.Account == "" || cfg.Key == (seal.Key{}) {
+		return nil, errors.New("signin: key, account, directory, issuers and clock are all needed")
 	}
 	if cfg.Trouble == nil {
 		cfg.Trouble = func(error) {}
@@ -65,12 +60,12 @@ func New(cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Service{Config: cfg, sign: ed25519.NewKeyFromSeed(seed), keys: &issuerKeys{fetch: cfg.Fetch, now: cfg.Now, issuers: map[string]*published{}}}, nil
+	return &Service{Config: cfg, sign: ed25519.NewKeyFromSeed(seed)}, nil
 }
 
 // API lists what is served of sso-oidc.
 func (s *Service) API() *api.Service {
-	return &api.Service{Model: oidc.Model(), Prefix: "sso-oauth", Operations: []api.Operation{
+	return &api.Service{Model: shape.Model(), Prefix: "sso-oauth", Operations: []api.Operation{
 		api.Write("CreateTokenWithIAM", s.exchanged, s.exchange).Silent(),
 	}}
 }

@@ -1,4 +1,4 @@
-package signin
+package oidc
 
 import (
 	"context"
@@ -54,7 +54,7 @@ func newIDP(t *testing.T) *idp {
 func TestSlowAndSilentIssuers(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	source := newIDP(t)
-	k := &issuerKeys{fetch: source, now: func() time.Time { return now }, issuers: map[string]*published{}}
+	k := New(source, func() time.Time { return now })
 	find := func(id string) (waited bool, err error) {
 		held := true
 		source.held = func() bool { return held }
@@ -84,9 +84,9 @@ func TestSlowAndSilentIssuers(t *testing.T) {
 	source.down = nil
 	expect("later", 1, true, nil, "one")
 	expect("and known", 0, false, nil, "one")
-	expect("a key that is not there", 0, false, errNoKey, "two")
+	expect("a key that is not there", 0, false, ErrNoKey, "two")
 	now = now.Add(keysAgain)
-	expect("and later", 1, true, errNoKey, "two")
+	expect("and later", 1, true, ErrNoKey, "two")
 	now = now.Add(keysAgain)
 	source.down = down
 	expect("while it is down", 1, true, down, "two")

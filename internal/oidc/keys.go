@@ -1,9 +1,11 @@
-package signin
+package oidc
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
 	"errors"
-	"fmt"
 	"net/url"
 	"strings"
 	"sync"
@@ -19,20 +21,28 @@ const (
 	keysFresh   = 10 * time.Minute
 	keysAgain   = 10 * time.Second
 	maxKeys     = 100
-	maxIssuers  = 64
+	maxIssuers  = 1024
 	wellKnown   = "/.well-known/openid-configuration"
 	minRSABytes = 256 // 2048 bits
 )
 
-var errNoKey = errors.New("signin: the issuer publishes no such key")
+// A Fetcher reads documents of issuers; *fetch.Client is one.
+type Fetcher interface {
+	Get(ctx context.Context, url string) ([]byte, error)
+}
 
-// issuerKeys remembers what issuers publish.
-type issuerKeys struct {
+// Issuers remembers the keys that issuers publish.
+type Issuers struct {
 	fetch Fetcher
 	now   func() time.Time
 
-	mu      sync.Mutex
-	issuers map[string]*published
+	mu  sync.Mutex
+	all map[string]*published
+}
+
+// New makes an empty memory.
+func New(fetch Fetcher, now func() time.Time) *Issuers {
+	return &Issuers{fetch: fetch, now: now, all: map[string]*published{}}
 }
 
 // published is what one issuer last answered.
@@ -46,16 +56,16 @@ type published struct {
 	keys   []jose.JSONWebKey
 }
 
-func (k *issuerKeys) of(issuer string) *published {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	p := k.issuers[issuer]
+func (s *Issuers) of(issuer string) *published {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.all[issuer]
 	if p == nil {
-		if len(k.issuers) >= maxIssuers {
-			clear(k.issuers)
+		if len(s.all) >= maxIssuers {
+			clear(s.all)
 		}
 		p = &published{}
-		k.issuers[issuer] = p
+		s.all[issuer] = p
 	}
 	return p
 }
@@ -63,20 +73,20 @@ func (k *issuerKeys) of(issuer string) *published {
 // find answers the issuer's key with an id; with its only key when the token names
 // none. Where the issuer must be asked it calls wait first, for an issuer takes
 // what time it likes, and says so.
-func (k *issuerKeys) find(ctx context.Context, issuer, id string, wait func()) (key *jose.JSONWebKey, waited bool, err error) {
-	p := k.of(issuer)
-	if key, known, err := p.look(id, k.now()); known {
+func (s *Issuers) find(ctx context.Context, issuer, id string, wait func()) (key *jose.JSONWebKey, waited bool, err error) {
+	p := s.of(issuer)
+	if key, known, err := p.look(id, s.now()); known {
 		return key, false, err
 	}
 	wait()
 	p.asking.Lock()
 	defer p.asking.Unlock()
-	if key, known, err := p.look(id, k.now()); known { // somebody else has asked meanwhile
+	if key, known, err := p.look(id, s.now()); known { // somebody else has asked meanwhile
 		return key, true, err
 	}
-	keys, err := k.read(ctx, issuer)
-	p.learn(keys, err, k.now())
-	key, _, err = p.look(id, k.now())
+	keys, err := s.read(ctx, issuer)
+	p.learn(keys, err, s.now())
+	key, _, err = p.look(id, s.now())
 	return key, true, err
 }
 
@@ -89,7 +99,7 @@ func (p *published) look(id string, now time.Time) (key *jose.JSONWebKey, known 
 		return key, true, nil
 	}
 	if err = p.failed; err == nil {
-		err = errNoKey
+		err = ErrNoKey
 	}
 	return nil, !p.asked.IsZero() && now.Sub(p.asked) < keysAgain, err
 }
@@ -121,8 +131,8 @@ func (p *published) pick(id string) *jose.JSONWebKey {
 }
 
 // read follows OpenID Connect Discovery 1.0.
-func (k *issuerKeys) read(ctx context.Context, issuer string) ([]jose.JSONWebKey, error) {
-	raw, err := k.fetch.Get(ctx, strings.TrimSuffix(issuer, "/")+wellKnown)
+func (s *Issuers) read(ctx context.Context, issuer string) ([]jose.JSONWebKey, error) {
+	raw, err := s.fetch.Get(ctx, strings.TrimSuffix(issuer, "/")+wellKnown)
 	if err != nil {
 		return nil, err
 	}
@@ -139,14 +149,14 @@ func (k *issuerKeys) read(ctx context.Context, issuer string) ([]jose.JSONWebKey
 	if u, err := url.Parse(found.Keys); err != nil || u.Host == "" {
 		return nil, errors.New("the discovery document names no keys")
 	}
-	if raw, err = k.fetch.Get(ctx, found.Keys); err != nil {
+	if raw, err = s.fetch.Get(ctx, found.Keys); err != nil {
 		return nil, err
 	}
 	var set struct {
 		Keys []jose.JSONWebKey `json:"keys"`
 	}
 	if err := json.Unmarshal(raw, &set); err != nil {
-		return nil, fmt.Errorf("the key set cannot be read")
+		return nil, errors.New("the key set cannot be read")
 	}
 	if len(set.Keys) > maxKeys {
 		return nil, errors.New("the key set is too large")
@@ -158,4 +168,15 @@ func (k *issuerKeys) read(ctx context.Context, issuer string) ([]jose.JSONWebKey
 		}
 	}
 	return usable, nil
+}
+
+// strong says whether a published key is one that the FIPS module verifies with.
+func strong(key any) bool {
+	switch k := key.(type) {
+	case *rsa.PublicKey:
+		return k.Size() >= minRSABytes
+	case *ecdsa.PublicKey, ed25519.PublicKey:
+		return true
+	}
+	return false
 }
