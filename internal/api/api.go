@@ -79,6 +79,9 @@ type Demand struct {
 	Resource Resource
 	// Keys are the condition keys of this request: "s3:prefix", "aws:RequestTag/x".
 	Keys policy.Context
+	// Free says that no permission is needed, as for GetSessionToken: only what denies
+	// can refuse, and the policy of an endpoint that the call came through.
+	Free bool
 	// MFA says that this very call brought a good one-time code of its caller's.
 	MFA bool
 	// Granted says that something other than a policy allows it: a grant of the

@@ -65,6 +65,7 @@ func (d *Door) decide(ctx context.Context, c *Call, demand Demand) error {
 		},
 		Keys:      demand.Keys,
 		Granted:   demand.Granted,
+		Free:      demand.Free,
 		MFA:       demand.MFA,
 		Aside:     !strings.HasPrefix(demand.Action, c.service.Prefix+":"),
 		Origin:    c.origin,

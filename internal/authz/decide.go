@@ -49,6 +49,7 @@ type Question struct {
 	Origin  *Origin        // nil for a forwarded call: network keys and endpoint policies do not apply again
 	Via     []string       // services that forwarded the call, first caller first
 	Granted bool           // a grant of the resource allows it
+	Free    bool           // no permission is needed; a Deny still refuses
 	MFA     bool           // the call itself brought a good one-time code of the caller's
 	// Aside marks a demand that is not for an action of the called service, such as
 	// iam:PassRole of CreateTrainingJob: an endpoint's policy is about the calls that
@@ -68,7 +69,19 @@ func (a *Authorizer) Decide(ctx context.Context, sn *store.Snapshot, q *Question
 	if err != nil {
 		return policy.Decision{}, err
 	}
-	return policy.Decide(in), nil
+	d := policy.Decide(in)
+	if q.Free && !d.Allowed && d.Doc == "" { // nothing denies, and nothing is unreadable
+		return policy.Decide(a.freely(in)), nil
+	}
+	return d, nil
+}
+
+// freely is an input without the policies that merely fail to allow: that of an
+// endpoint alone stays, which is about the way and not about the caller.
+func (a *Authorizer) freely(in *policy.Input) *policy.Input {
+	free := *in
+	free.SCPs, free.RCPs, free.Boundary, free.Identity = nil, nil, nil, []policy.Doc{a.free}
+	return &free
 }
 
 // Gather collects what applies to a question, for Decide and for explanations.
