@@ -9,7 +9,7 @@ import (
 	"bawn.dev/internal/store"
 )
 
-// An attachment joins a managed policy to a user or role.
+// An attachment joins a managed policy to a user, group or role.
 type attachment struct{ policy, arn string }
 
 func (a attachment) name() string { return a.arn[strings.LastIndex(a.arn, "/")+1:] }
@@ -78,26 +78,25 @@ func joinPolicy(tx *store.Tx, e *entity, m *managed) error {
 		e.id, m.id, m.arn(), e.account); err != nil {
 		return err
 	}
-	keys := []string{e.key()}
-	if m.account != supplier {
-		keys = append(keys, policyKey(m.id)) // so that it cannot be deleted meanwhile
+	if m.account == supplier {
+		return changed(tx, e)
 	}
-	return tx.Touch(keys...)
+	return changed(tx, e, policyKey(m.id)) // so that it cannot be deleted meanwhile
 }
 
 func detach(tx *store.Tx, e *entity, policyARN string) error {
-	changed, err := tx.Exec(`DELETE FROM iam_attachments WHERE owner = ? AND arn = ?`, e.id, policyARN)
+	deleted, err := tx.Exec(`DELETE FROM iam_attachments WHERE owner = ? AND arn = ?`, e.id, policyARN)
 	if err != nil {
 		return err
 	}
-	n, err := changed.RowsAffected()
+	n, err := deleted.RowsAffected()
 	if err != nil {
 		return err
 	}
 	if n == 0 {
 		return noSuchPolicy(policyARN)
 	}
-	return tx.Touch(e.key())
+	return changed(tx, e)
 }
 
 // listAttached reads a page of what is attached to an entity.

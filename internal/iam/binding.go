@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 
@@ -12,40 +13,51 @@ import (
 // The bindings of a role's trust policy (see policy.Bindings) are rows, so that a
 // join tells which of the bearers are still there.
 
-// bindings are whom the principals of a trust policy mean, and which of them live.
-func bindings(q querier, owner string) (all, alive policy.Bindings, err error) {
-	rows, err := q.Query(`SELECT b.principal, b.id, CASE WHEN e.id IS NULL THEN 0 ELSE 1 END
+// bindings are whom the principals of a trust policy mean, and what those of them
+// who live are called today.
+func bindings(q querier, owner string) (all policy.Bindings, today map[string]string, err error) {
+	rows, err := q.Query(`SELECT b.principal, b.id, COALESCE(e.account, ''), COALESCE(e.path, ''), COALESCE(e.name, '')
 		FROM iam_bindings b LEFT JOIN iam_entities e ON e.id = b.id WHERE b.owner = ?`, owner)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer rows.Close()
-	all, alive = policy.Bindings{}, policy.Bindings{}
+	all, today = policy.Bindings{}, map[string]string{}
 	for rows.Next() {
-		var principal, id string
-		var lives int
-		if err := rows.Scan(&principal, &id, &lives); err != nil {
+		var principal, id, account, path, name string
+		if err := rows.Scan(&principal, &id, &account, &path, &name); err != nil {
 			return nil, nil, err
 		}
 		all[principal] = id
-		if lives == 1 {
-			alive[principal] = id
+		if name == "" {
+			continue
+		}
+		today[principal] = principal
+		if k, _, _ := namedPrincipal(principal); k == user { // roles keep their names
+			today[principal] = entityARN(user, account, path, name)
 		}
 	}
-	return all, alive, rows.Err()
+	return all, today, rows.Err()
 }
 
-// shownTrust is a role's trust policy as its readers see it.
+// shownTrust is a role's trust policy as its readers see it: users by the names that
+// they have now, who is gone by his id.
 func shownTrust(q querier, e *entity) (string, error) {
-	all, alive, err := bindings(q, e.id)
+	all, today, err := bindings(q, e.id)
 	if err != nil {
 		return "", err
 	}
-	return all.Shown(e.trust, func(principal string) (string, error) {
-		if id, ok := alive[principal]; ok {
-			return id, nil
+	text, err := all.Shown(e.trust, func(principal string) (string, error) {
+		if today[principal] == "" {
+			return "", policy.ErrNoBearer
 		}
-		return "", policy.ErrNoBearer
+		return all[principal], nil
+	})
+	if err != nil {
+		return "", err
+	}
+	return policy.RewritePrincipals(text, func(principal string) string {
+		return cmp.Or(today[principal], principal)
 	})
 }
 

@@ -10,12 +10,15 @@ import (
 // AWS's quotas. Sizes are in characters, white space between tokens left out.
 const (
 	maxUsers           = 5000
+	maxGroups          = 300
+	maxGroupsPerUser   = 10
 	maxRoles           = 1000
 	maxPolicies        = 1500
 	maxAccessKeys      = 2
 	maxAttached        = 10
 	maxTags            = 50
 	maxUserInline      = 2048 // all inline policies of a user together
+	maxGroupInline     = 5120
 	maxRoleInline      = 10240
 	maxManagedDocument = 6144
 	maxTrustDocument   = 2048

@@ -2,28 +2,26 @@ package iam
 
 import (
 	"crypto/rand"
+	"strings"
 	"time"
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/store"
 )
 
-// A kind says whether an entity is a user or a role.
+// A kind says whether an entity is a user, a group or a role.
 type kind string
 
 const (
-	user kind = "User"
-	role kind = "Role"
+	user  kind = "User"
+	group kind = "Group"
+	role  kind = "Role"
 )
 
-func (k kind) noun() string {
-	if k == user {
-		return "user"
-	}
-	return "role"
-}
+func (k kind) noun() string { return strings.ToLower(string(k)) }
 
-// An entity is a row of users or roles, with its tags.
+// An entity is a row of users, groups or roles, with its tags. A group is no
+// principal: it makes no calls, and no policy can name it.
 type entity struct {
 	kind        kind
 	id, account string
@@ -41,10 +39,7 @@ type entity struct {
 func newID(prefix string, n int) string { return prefix + rand.Text()[:n] }
 
 func newEntity(k kind, account, path, name string, now time.Time) *entity {
-	prefix := "AIDA"
-	if k == role {
-		prefix = "AROA"
-	}
+	prefix := map[kind]string{user: "AIDA", group: groupID, role: "AROA"}[k]
 	if path == "" {
 		path = "/"
 	}
@@ -56,6 +51,8 @@ func (e *entity) arn() string { return entityARN(e.kind, e.account, e.path, e.na
 func entityARN(k kind, account, path, name string) string {
 	return "arn:aws:iam::" + account + ":" + k.noun() + path + name
 }
+
+func (e *entity) folded() string { return fold(e.name) }
 
 // key is the version key of the entity and of all that belongs to it.
 func (e *entity) key() string { return entityKey(e.id) }
@@ -77,7 +74,7 @@ func (e *entity) demand(action string) api.Demand {
 	return api.Demand{Action: action, Resource: e.resource(), Keys: resourceTagKeys(e.tags)}
 }
 
-// named finds a user or role of an account by its name, or answers nil. The
+// named finds a user, group or role of an account by its name, or answers nil. The
 // snapshot remembers both what the name stood for and what was found.
 func named(sn *store.Snapshot, k kind, account, name string) (*entity, error) {
 	if _, err := sn.Version(nameKey(k, account, name)); err != nil {
@@ -140,12 +137,14 @@ func userOrCaller(c *api.Call, name, action string) (*entity, []api.Demand, erro
 
 // checkEmpty refuses to delete an entity that something still hangs on.
 func checkEmpty(q querier, e *entity) error {
-	for _, part := range []struct{ table, message string }{
-		{"iam_attachments", "Cannot delete entity, must detach all policies first."},
-		{"iam_inline", "Cannot delete entity, must delete policies first."},
-		{"iam_access_keys", "Cannot delete entity, must delete access keys first."},
+	for _, part := range []struct{ table, owner, message string }{
+		{"iam_members", "user_id", "Cannot delete entity, must remove users from group first."},
+		{"iam_members", "group_id", "Cannot delete entity, must remove users from group first."},
+		{"iam_attachments", "owner", "Cannot delete entity, must detach all policies first."},
+		{"iam_inline", "owner", "Cannot delete entity, must delete policies first."},
+		{"iam_access_keys", "owner", "Cannot delete entity, must delete access keys first."},
 	} {
-		n, err := count(q, `SELECT COUNT(*) FROM `+part.table+` WHERE owner = ?`, e.id)
+		n, err := count(q, `SELECT COUNT(*) FROM `+part.table+` WHERE `+part.owner+` = ?`, e.id)
 		if err != nil {
 			return err
 		}
@@ -171,6 +170,7 @@ func deleteEntity(tx *store.Tx, e *entity) error {
 	}
 	for _, statement := range []string{
 		`DELETE FROM iam_entities WHERE id = ?`, `DELETE FROM iam_tags WHERE owner = ?`, `DELETE FROM iam_bindings WHERE owner = ?`,
+		`DELETE FROM iam_last_used WHERE id = ?`, `DELETE FROM iam_boundaries WHERE owner = ?`,
 	} {
 		if _, err := tx.Exec(statement, e.id); err != nil {
 			return err
@@ -181,10 +181,7 @@ func deleteEntity(tx *store.Tx, e *entity) error {
 
 // room refuses one more entity than the quota of an account allows.
 func room(q querier, k kind, account string) error {
-	limit, quota := maxUsers, "UsersPerAccount"
-	if k == role {
-		limit, quota = maxRoles, "RolesPerAccount"
-	}
+	limit, quota := map[kind]int{user: maxUsers, group: maxGroups, role: maxRoles}[k], string(k)+"sPerAccount"
 	n, err := count(q, `SELECT COUNT(*) FROM iam_entities WHERE account = ? AND kind = ?`, account, string(k))
 	if err != nil {
 		return err
@@ -195,7 +192,7 @@ func room(q querier, k kind, account string) error {
 	return nil
 }
 
-// listEntities reads a page of users or roles, in the order of their names.
+// listEntities reads a page of users, groups or roles, in the order of their names.
 func listEntities(sn *store.Snapshot, k kind, account, prefix string, p page) ([]*entity, error) {
 	return store.Collect(sn, func(r *store.Rows) (*entity, error) { return scanEntity(r.Scan) },
 		`SELECT `+entityColumns+` FROM iam_entities WHERE account = ? AND kind = ? AND folded > ? AND substr(path, 1, ?) = ?

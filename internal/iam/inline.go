@@ -11,7 +11,7 @@ import (
 	"bawn.dev/internal/store"
 )
 
-// An inline policy is part of one user or role.
+// An inline policy is part of one user, group or role.
 type inline struct{ name, document string }
 
 func inlinePolicies(q querier, owner string) ([]inline, error) {
@@ -23,10 +23,7 @@ func inlinePolicies(q querier, owner string) ([]inline, error) {
 
 // putInline writes a policy of an entity, within what AWS lets all of them weigh.
 func (s *Service) putInline(e *entity, name, document string) (func(*store.Tx) error, error) {
-	limit := maxUserInline
-	if e.kind == role {
-		limit = maxRoleInline
-	}
+	limit := map[kind]int{user: maxUserInline, group: maxGroupInline, role: maxRoleInline}[e.kind]
 	if _, err := s.read(document, policy.Identity, limit); err != nil {
 		return nil, err
 	}
@@ -48,7 +45,7 @@ func (s *Service) putInline(e *entity, name, document string) (func(*store.Tx) e
 			ON CONFLICT (owner, name) DO UPDATE SET document = excluded.document`, e.id, name, document); err != nil {
 			return err
 		}
-		return tx.Touch(e.key())
+		return changed(tx, e)
 	}, nil
 }
 
@@ -77,18 +74,18 @@ func listInline(q querier, e *entity, p page) ([]string, *bool, string, error) {
 }
 
 func deleteInline(tx *store.Tx, e *entity, name string) error {
-	changed, err := tx.Exec(`DELETE FROM iam_inline WHERE owner = ? AND name = ?`, e.id, name)
+	deleted, err := tx.Exec(`DELETE FROM iam_inline WHERE owner = ? AND name = ?`, e.id, name)
 	if err != nil {
 		return err
 	}
-	n, err := changed.RowsAffected()
+	n, err := deleted.RowsAffected()
 	if err != nil {
 		return err
 	}
 	if n == 0 {
 		return noSuchInline(e.kind, name)
 	}
-	return tx.Touch(e.key())
+	return changed(tx, e)
 }
 
 // Of users.

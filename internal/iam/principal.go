@@ -24,7 +24,7 @@ func (s *Service) Principal(_ context.Context, sn *store.Snapshot, id string) (*
 	if err != nil {
 		return nil, err
 	}
-	if row == nil {
+	if row == nil || row.kind == group {
 		return nil, api.ErrGone
 	}
 	e, err := s.load(sn, row)
@@ -53,27 +53,8 @@ func (s *Service) load(sn *store.Snapshot, row *entity) (*api.Entity, error) {
 			return nil, err
 		}
 	}
-	inline, err := inlinePolicies(sn, row.id)
-	if err != nil {
+	if e.Policies, err = s.policiesOf(sn, row); err != nil {
 		return nil, err
-	}
-	for _, text := range inline {
-		parsed, err := policy.Parse([]byte(text.document), policy.Identity)
-		if err != nil {
-			return nil, err
-		}
-		e.Policies = append(e.Policies, policy.Doc{Name: "inline policy " + text.name + " of " + e.ARN, Policy: parsed})
-	}
-	attached, err := attachments(sn, row.id)
-	if err != nil {
-		return nil, err
-	}
-	for _, a := range attached {
-		doc, err := s.Policy(sn, a.policy)
-		if err != nil {
-			return nil, err
-		}
-		e.Policies = append(e.Policies, *doc)
 	}
 	if row.kind == user {
 		byGroup, err := s.groupPolicies(sn, row)
@@ -84,6 +65,34 @@ func (s *Service) load(sn *store.Snapshot, row *entity) (*api.Entity, error) {
 	}
 	e.Boundary, err = s.boundary(sn, row)
 	return e, err
+}
+
+// policiesOf are the policies of an entity itself, inline and attached.
+func (s *Service) policiesOf(sn *store.Snapshot, row *entity) ([]policy.Doc, error) {
+	var all []policy.Doc
+	inline, err := inlinePolicies(sn, row.id)
+	if err != nil {
+		return nil, err
+	}
+	for _, text := range inline {
+		parsed, err := policy.Parse([]byte(text.document), policy.Identity)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, policy.Doc{Name: "inline policy " + text.name + " of " + row.arn(), Policy: parsed})
+	}
+	attached, err := attachments(sn, row.id)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range attached {
+		doc, err := s.Policy(sn, a.policy)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, *doc)
+	}
+	return all, nil
 }
 
 // trust parses a role's trust policy as it is meant today: see binding.go.

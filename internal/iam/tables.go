@@ -41,6 +41,32 @@ func Migrations() []store.Migration {
 		`CREATE TABLE iam_bindings (
 			owner TEXT NOT NULL, principal TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (owner, principal)) WITHOUT ROWID`,
 		`CREATE INDEX iam_bindings_id ON iam_bindings (id)`,
+	}}, {Room: "iam", Version: 2, SQL: []string{
+		// Which users are in which groups. Groups are entities.
+		`CREATE TABLE iam_members (
+			user_id TEXT NOT NULL, group_id TEXT NOT NULL, PRIMARY KEY (user_id, group_id)) WITHOUT ROWID`,
+		`CREATE INDEX iam_members_group ON iam_members (group_id)`,
+		// When an access key or role was last used, and for an access key where.
+		`CREATE TABLE iam_last_used (
+			id TEXT PRIMARY KEY, used BIGINT NOT NULL, service TEXT NOT NULL) WITHOUT ROWID`,
+	}}, {Room: "iam", Version: 3, SQL: []string{
+		// The versions of customer-managed policies. The policy says which one is the
+		// default (standard) and the highest number that was ever given (latest).
+		`CREATE TABLE iam_policy_versions (
+			policy TEXT NOT NULL, number INTEGER NOT NULL, document TEXT NOT NULL, created INTEGER NOT NULL,
+			PRIMARY KEY (policy, number)) WITHOUT ROWID`,
+		`INSERT INTO iam_policy_versions (policy, number, document, created) SELECT id, 1, document, created FROM iam_policies`,
+		`ALTER TABLE iam_policies DROP COLUMN document`,
+		`ALTER TABLE iam_policies ADD COLUMN standard INTEGER NOT NULL DEFAULT 1`,
+		`ALTER TABLE iam_policies ADD COLUMN latest INTEGER NOT NULL DEFAULT 1`,
+		`ALTER TABLE iam_policies ADD COLUMN updated INTEGER NOT NULL DEFAULT 0`,
+		`UPDATE iam_policies SET updated = created`,
+		// Permissions boundaries of users and roles.
+		`CREATE TABLE iam_boundaries (
+			owner TEXT PRIMARY KEY, policy TEXT NOT NULL, arn TEXT NOT NULL, account TEXT NOT NULL) WITHOUT ROWID`,
+		`CREATE INDEX iam_boundaries_policy ON iam_boundaries (policy, account)`,
+		// An account has one alias, and an alias one account.
+		`CREATE TABLE iam_aliases (account TEXT PRIMARY KEY, alias TEXT NOT NULL UNIQUE) WITHOUT ROWID`,
 	}}}
 }
 

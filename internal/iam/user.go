@@ -83,7 +83,7 @@ func (s *Service) listUsers(_ context.Context, c *api.Call, in *shape.ListUsersI
 		return nil, err
 	}
 	out := &shape.ListUsersOutput{Users: []shape.User{}}
-	found, out.IsTruncated, out.Marker = cut(p, found, func(e *entity) string { return fold(e.name) })
+	found, out.IsTruncated, out.Marker = cut(p, found, (*entity).folded)
 	for _, e := range found {
 		out.Users = append(out.Users, toUser(e))
 	}
