@@ -45,6 +45,7 @@ const (
 	KindFederated   = authz.Federated
 	KindWebIdentity = authz.WebIdentity
 	KindSAML        = authz.SAML
+	KindCentre      = authz.Centre
 	KindService     = authz.Service
 )
 

@@ -178,6 +178,8 @@ func (c *Call) identity() trail.UserIdentity {
 	switch {
 	case s.Claim.Kind == KindWebIdentity:
 		return trail.UserIdentity{Type: "WebIdentityUser", PrincipalID: s.Principal.ID, UserName: s.Claim.ID, IdentityProvider: s.Claim.Provider}
+	case s.Claim.Kind == KindCentre:
+		return trail.UserIdentity{Type: "IdentityCenterUser", AccountID: s.Claim.Account, OnBehalfOf: onBehalfOf(s.Claim.Person), CredentialID: s.Claim.Person.CredentialID}
 	case s.Claim.Kind == KindSAML:
 		return trail.UserIdentity{Type: "SAMLUser", PrincipalID: s.Principal.ID, UserName: s.Claim.ID, IdentityProvider: s.Claim.Provider}
 	case s.Entity == nil:

@@ -37,6 +37,7 @@ const (
 	Federated   Kind = "Federated"   // a session of GetFederationToken, made by a user
 	WebIdentity Kind = "WebIdentity" // who shows an OIDC token, before there is a role
 	SAML        Kind = "SAML"        // who shows a SAML assertion, likewise
+	Centre      Kind = "Centre"      // a person who signed in and has no role: she sees what is hers and no more
 	Service     Kind = "Service"     // a service of Bawn acting on its own
 )
 

@@ -139,6 +139,12 @@ func TestSessionsOfUsers(t *testing.T) {
 			t.Errorf("%s: %s", c.name, d)
 		}
 	}
+	// Who only signed in may nothing, though a policy says everybody.
+	public := doc(t, policy.Resource, `{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}`)
+	centre := authz.Claim{Kind: authz.Centre, Account: member, Issued: now, Person: &authz.Person{UserID: "u"}}
+	if d := ask(t, a, centre, authz.Question{Action: "s3:GetObject", Target: authz.Target{ARN: "arn:aws:s3:::b/k", Account: member, Policy: &public}}); d.Allowed {
+		t.Errorf("a person without a role: %s", d)
+	}
 	// PassRole is no call of iam but a demand of another service's.
 	if d := ask(t, a, plain, authz.Question{Action: "iam:PassRole", Aside: true}); !d.Allowed {
 		t.Errorf("passing a role: %s", d)

@@ -162,9 +162,13 @@ func controlled(action string) bool {
 // beyond says that a session of a user asks for what its kind never may: without a
 // one-time code no session of a user calls iam, a federated user never does, and of
 // sts they may ask who they are and, unless federated, for a role (IAM user guide,
-// "Compare AWS STS credentials").
+// "Compare AWS STS credentials"). Who only signed in has no policies, and is nobody
+// whom a resource's policy could mean.
 func (q *Question) beyond() bool {
 	c := &q.Subject.Claim
+	if c.Kind == Centre {
+		return true
+	}
 	if q.Aside || len(q.Via) > 0 || !c.Temporary() || c.Kind == Role {
 		return false
 	}

@@ -40,6 +40,11 @@ func (a *Authorizer) Subject(ctx context.Context, sn *store.Snapshot, claim Clai
 			return nil, fmt.Errorf("authz: a bearer without a provider")
 		}
 		s.Principal = policy.Principal{Kind: policy.WebIdentity, Federated: claim.Provider, ARN: claim.Provider, ID: claim.Provider + ":" + claim.ID}
+	case Centre:
+		if claim.Person == nil {
+			return nil, fmt.Errorf("authz: a sign-in without a person")
+		}
+		s.Principal = policy.Principal{Kind: policy.Anonymous, ID: claim.Person.UserID}
 	case User, Role, Federated:
 		if err := a.bind(ctx, sn, s); err != nil {
 			return nil, err
@@ -106,6 +111,9 @@ func identityKeys(s *Subject) policy.Context {
 			k[name] = values
 		}
 	}
+	if s.Claim.Kind == Centre {
+		return k
+	}
 	if s.Claim.Kind == WebIdentity || s.Claim.Kind == SAML {
 		k.Set("aws:PrincipalIsAWSService", "false")
 		k.Set("aws:FederatedProvider", s.Claim.Provider)
@@ -166,7 +174,9 @@ func identityKeys(s *Subject) policy.Context {
 		k.Set("identitystore:UserId", p.UserID)
 		k.Set("identitystore:IdentityStoreArn", p.IdentityStoreARN)
 		k.Set("identitycenter:InstanceArn", p.InstanceARN)
-		k.Set("identitycenter:ApplicationArn", p.ApplicationARN)
+		if p.ApplicationARN != "" {
+			k.Set("identitycenter:ApplicationArn", p.ApplicationARN)
+		}
 		k.Set("identitycenter:CredentialId", p.CredentialID)
 	}
 	return k

@@ -110,6 +110,12 @@ func (s *Service) instance(q store.Querier) (instance, error) {
 	return i, err
 }
 
+// Instance names the identity centre and its directory.
+func (s *Service) Instance(sn *store.Snapshot) (instanceARN, storeARN string, err error) {
+	i, err := s.instance(sn)
+	return i.arn(), i.storeARN(), err
+}
+
 // anyInstance is for the one operation that names no instance.
 func (s *Service) anyInstance(_ context.Context, c *api.Call, _ *admin.ListInstancesInput) (instance, []api.Demand, error) {
 	i, err := s.instance(c.Snapshot)

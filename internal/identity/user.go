@@ -244,13 +244,18 @@ func (s *Service) FindUser(_ context.Context, sn *store.Snapshot, path, value st
 
 // Present implements authz.Directory.
 func (s *Service) Present(_ context.Context, sn *store.Snapshot, p *api.Person) error {
-	if _, err := sn.Versions(userKey(p.UserID), applicationKey(p.ApplicationARN)); err != nil {
+	keys := []string{userKey(p.UserID)}
+	if p.ApplicationARN != "" { // else she signed in by herself
+		keys = append(keys, applicationKey(p.ApplicationARN))
+	}
+	if _, err := sn.Versions(keys...); err != nil {
 		return err
 	}
 	var enabled bool
 	var notBefore int64
 	err := sn.QueryRow(`SELECT enabled, not_before FROM identity_users
-		WHERE id = ? AND EXISTS (SELECT 1 FROM identity_applications WHERE arn = ?)`, p.UserID, p.ApplicationARN).Scan(&enabled, &notBefore)
+		WHERE id = ? AND (? = '' OR EXISTS (SELECT 1 FROM identity_applications WHERE arn = ?))`,
+		p.UserID, p.ApplicationARN, p.ApplicationARN).Scan(&enabled, &notBefore)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && (!enabled || p.SignedIn.UnixMicro() < notBefore) {
 		return api.ErrGone
 	}

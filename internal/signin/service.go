@@ -29,6 +29,11 @@ type Directory interface {
 	FindUser(ctx context.Context, sn *store.Snapshot, path, value string) (id string, err error)
 	// Assigned says whether she may use an application.
 	Assigned(ctx context.Context, sn *store.Snapshot, application, userID string) (bool, error)
+	// Present answers api.ErrGone for a person who was removed, disabled or signed out
+	// since.
+	Present(ctx context.Context, sn *store.Snapshot, p *api.Person) error
+	// Instance names the identity centre and its directory.
+	Instance(sn *store.Snapshot) (instanceARN, storeARN string, err error)
 }
 
 // Config is what sign-in needs. All of it but Trouble.
@@ -75,5 +80,5 @@ func Migrations() []store.Migration {
 	return []store.Migration{{Room: "signin", Version: 1, SQL: []string{
 		`CREATE TABLE signin_used (id TEXT PRIMARY KEY, expires INTEGER NOT NULL)`,
 		`CREATE INDEX signin_used_expires ON signin_used (expires)`,
-	}}}
+	}}, sessionMigration}
 }

@@ -41,7 +41,7 @@ func (r *Record) complete() error {
 	for _, s := range []*string{&r.EventID, &r.SharedEventID, &r.RequestID, &r.ParentRequestID, &r.EventSource, &r.EventName,
 		&r.Region, &r.Account, &r.SourceIP, &r.VpcEndpointID, &r.VpcEndpointAccountID, &r.ErrorCode,
 		&r.EventType, &r.EventCategory, &r.TLS.Version, &r.TLS.CipherSuite, &r.TLS.Host,
-		&u.Type, &u.PrincipalID, &u.AccountID, &u.AccessKeyID, &u.UserName, &u.InvokedBy, &u.IdentityProvider} {
+		&u.Type, &u.PrincipalID, &u.AccountID, &u.AccessKeyID, &u.UserName, &u.InvokedBy, &u.IdentityProvider, &u.CredentialID} {
 		bound(s, maxName)
 	}
 	bound(&r.UserAgent, maxText)

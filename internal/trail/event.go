@@ -52,6 +52,7 @@ type identity struct {
 	SessionContext   *session  `json:"sessionContext,omitzero"`
 	OnBehalfOf       *onBehalf `json:"onBehalfOf,omitzero"`
 	InvokedBy        string    `json:"invokedBy,omitzero"`
+	CredentialID     string    `json:"credentialId,omitzero"`
 	IdentityProvider string    `json:"identityProvider,omitzero"`
 }
 
@@ -97,7 +98,7 @@ func (r *Record) MarshalEvent() ([]byte, error) {
 	e := event{
 		EventVersion: eventVersion,
 		UserIdentity: identity{Type: u.Type, PrincipalID: u.PrincipalID, ARN: u.ARN, AccountID: u.AccountID,
-			AccessKeyID: u.AccessKeyID, UserName: u.UserName, InvokedBy: u.InvokedBy, IdentityProvider: u.IdentityProvider},
+			AccessKeyID: u.AccessKeyID, UserName: u.UserName, InvokedBy: u.InvokedBy, IdentityProvider: u.IdentityProvider, CredentialID: u.CredentialID},
 		EventTime:   stamp(r.EventTime),
 		EventSource: r.EventSource, EventName: r.EventName, Region: r.Region,
 		SourceIP: r.SourceIP, UserAgent: r.UserAgent,
@@ -136,7 +137,7 @@ func UnmarshalEvent(data []byte) (*Record, error) {
 		EventID: e.EventID, SharedEventID: e.SharedEventID, RequestID: e.RequestID, ParentRequestID: e.ParentRequestID,
 		EventSource: e.EventSource, EventName: e.EventName, Region: e.Region, Account: e.Account,
 		UserIdentity: UserIdentity{Type: u.Type, PrincipalID: u.PrincipalID, ARN: u.ARN, AccountID: u.AccountID,
-			AccessKeyID: u.AccessKeyID, UserName: u.UserName, InvokedBy: u.InvokedBy, IdentityProvider: u.IdentityProvider},
+			AccessKeyID: u.AccessKeyID, UserName: u.UserName, InvokedBy: u.InvokedBy, IdentityProvider: u.IdentityProvider, CredentialID: u.CredentialID},
 		SourceIP: e.SourceIP, UserAgent: e.UserAgent,
 		VpcEndpointID: e.VpcEndpointID, VpcEndpointAccountID: e.VpcEndpointAccountID,
 		RequestParameters: notNull(e.RequestParameters), ResponseElements: notNull(e.ResponseElements),

@@ -51,6 +51,8 @@ type UserIdentity struct {
 	SessionContext *SessionContext // nil without a session
 	OnBehalfOf     *OnBehalfOf     // nil when no person stands behind the call
 	InvokedBy      string          // the service that made the call
+	// CredentialID is the sign-in of an IdentityCenterUser.
+	CredentialID string
 	// IdentityProvider is the ARN of the provider that vouches for a WebIdentityUser
 	// or SAMLUser.
 	IdentityProvider string
