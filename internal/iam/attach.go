@@ -21,23 +21,10 @@ func attachments(q querier, owner string) ([]attachment, error) {
 	}, `SELECT policy, arn FROM iam_attachments WHERE owner = ? ORDER BY arn`, owner)
 }
 
-// attachedAnywhere says which policies are attached in an account, by id.
-func attachedAnywhere(q querier, account string) (map[string]bool, error) {
-	ids, err := store.Collect(q, func(r *store.Rows) (id string, err error) {
-		err = r.Scan(&id)
-		return id, err
-	}, `SELECT DISTINCT policy FROM iam_attachments WHERE account = ?`, account)
-	all := map[string]bool{}
-	for _, id := range ids {
-		all[id] = true
-	}
-	return all, err
-}
-
 // attaching demands an action on an entity with the policy as condition key. The
 // policy itself is looked at after the decision.
 func attaching(c *api.Call, k kind, name, policyARN, action string) (*entity, []api.Demand, error) {
-	e, demands, err := target(c, k, name, action)
+	e, demands, err := boundedTarget(c, k, name, action)
 	for i := range demands {
 		demands[i].Keys = withKeys(demands[i].Keys, nil)
 		demands[i].Keys.Set("iam:PolicyARN", policyARN)

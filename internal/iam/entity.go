@@ -32,6 +32,7 @@ type entity struct {
 	created     time.Time
 	notBefore   time.Time
 	tags        []tag
+	boundary    *attachment // nil for none
 }
 
 // newID makes a unique id. Those of IAM are four letters for the kind and 17
@@ -87,13 +88,16 @@ func named(sn *store.Snapshot, k kind, account, name string) (*entity, error) {
 	return e, complete(sn, e)
 }
 
-// complete makes the entity a dependency and reads its tags.
+// complete makes the entity a dependency and reads its tags and boundary.
 func complete(sn *store.Snapshot, e *entity) error {
 	if _, err := sn.Version(e.key()); err != nil {
 		return err
 	}
 	var err error
-	e.tags, err = tagsOf(sn, e.id)
+	if e.tags, err = tagsOf(sn, e.id); err != nil {
+		return err
+	}
+	e.boundary, err = boundaryOf(sn, e.id)
 	return err
 }
 

@@ -91,7 +91,7 @@ func deleteInline(tx *store.Tx, e *entity, name string) error {
 // Of users.
 
 func (s *Service) writtenUserPolicy(_ context.Context, c *api.Call, in *shape.PutUserPolicyInput) (*entity, []api.Demand, error) {
-	return target(c, user, in.UserName, "iam:PutUserPolicy")
+	return boundedTarget(c, user, in.UserName, "iam:PutUserPolicy")
 }
 
 func (s *Service) putUserPolicy(_ context.Context, _ *api.Call, in *shape.PutUserPolicyInput, e *entity) (api.Commit[shape.PutUserPolicyOutput], error) {
@@ -126,7 +126,7 @@ func (s *Service) listUserPolicies(_ context.Context, c *api.Call, in *shape.Lis
 }
 
 func (s *Service) deletedUserPolicy(_ context.Context, c *api.Call, in *shape.DeleteUserPolicyInput) (*entity, []api.Demand, error) {
-	return target(c, user, in.UserName, "iam:DeleteUserPolicy")
+	return boundedTarget(c, user, in.UserName, "iam:DeleteUserPolicy")
 }
 
 func (s *Service) deleteUserPolicy(_ context.Context, _ *api.Call, in *shape.DeleteUserPolicyInput, e *entity) (api.Commit[shape.DeleteUserPolicyOutput], error) {
@@ -138,7 +138,7 @@ func (s *Service) deleteUserPolicy(_ context.Context, _ *api.Call, in *shape.Del
 // Of roles.
 
 func (s *Service) writtenRolePolicy(_ context.Context, c *api.Call, in *shape.PutRolePolicyInput) (*entity, []api.Demand, error) {
-	return target(c, role, in.RoleName, "iam:PutRolePolicy")
+	return boundedTarget(c, role, in.RoleName, "iam:PutRolePolicy")
 }
 
 func (s *Service) putRolePolicy(_ context.Context, _ *api.Call, in *shape.PutRolePolicyInput, e *entity) (api.Commit[shape.PutRolePolicyOutput], error) {
@@ -173,7 +173,7 @@ func (s *Service) listRolePolicies(_ context.Context, c *api.Call, in *shape.Lis
 }
 
 func (s *Service) deletedRolePolicy(_ context.Context, c *api.Call, in *shape.DeleteRolePolicyInput) (*entity, []api.Demand, error) {
-	return target(c, role, in.RoleName, "iam:DeleteRolePolicy")
+	return boundedTarget(c, role, in.RoleName, "iam:DeleteRolePolicy")
 }
 
 func (s *Service) deleteRolePolicy(_ context.Context, _ *api.Call, in *shape.DeleteRolePolicyInput, e *entity) (api.Commit[shape.DeleteRolePolicyOutput], error) {

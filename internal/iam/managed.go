@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
@@ -15,19 +14,18 @@ import (
 	"bawn.dev/internal/store"
 )
 
-// A managed policy stands by itself and can be attached. Its only version is v1:
-// a customer's changes when it is made anew, AWS's with a release.
+// A managed policy stands by itself and can be attached. What it says is its
+// default version: a customer chooses that, AWS's only one comes with a release.
 type managed struct {
-	id, account string
-	path, name  string
-	description string
-	document    string
-	created     time.Time
-	tags        []tag
-	doc         policy.Doc // parsed, where it was asked for
+	id, account      string
+	path, name       string
+	description      string
+	document         string // of the default version
+	standard, latest int    // numbers of the default version and of the last that was made
+	created, updated time.Time
+	tags             []tag
+	doc              policy.Doc // parsed, where it was asked for
 }
-
-const onlyVersion = "v1"
 
 // supplier is the account in the ARNs of AWS-managed policies.
 const supplier = "aws"
@@ -59,21 +57,22 @@ func parsedManaged(arn, document string) (policy.Doc, error) {
 	return policy.Doc{Name: arn, Policy: p}, err
 }
 
-const policyColumns = `id, account, path, name, description, document, created`
+const selectPolicies = `SELECT p.id, p.account, p.path, p.name, p.description, v.document, p.standard, p.latest, p.created, p.updated
+	FROM iam_policies p JOIN iam_policy_versions v ON v.policy = p.id AND v.number = p.standard `
 
 func scanManaged(scan func(...any) error) (*managed, error) {
 	m := &managed{}
-	var created int64
-	err := scan(&m.id, &m.account, &m.path, &m.name, &m.description, &m.document, &created)
+	var created, updated int64
+	err := scan(&m.id, &m.account, &m.path, &m.name, &m.description, &m.document, &m.standard, &m.latest, &created, &updated)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
-	m.created = time.UnixMicro(created).UTC()
+	m.created, m.updated = time.UnixMicro(created).UTC(), time.UnixMicro(updated).UTC()
 	return m, err
 }
 
 func managedByID(q querier, id string) (*managed, error) {
-	return scanManaged(q.QueryRow(`SELECT `+policyColumns+` FROM iam_policies WHERE id = ?`, id).Scan)
+	return scanManaged(q.QueryRow(selectPolicies+`WHERE p.id = ?`, id).Scan)
 }
 
 // managedByARN finds a policy, or answers nil. The snapshot remembers what was
@@ -90,7 +89,7 @@ func (s *Service) managedByARN(sn *store.Snapshot, name string) (*managed, error
 	if _, err := sn.Version(policyNameKey(account, last)); err != nil {
 		return nil, err
 	}
-	m, err := scanManaged(sn.QueryRow(`SELECT `+policyColumns+` FROM iam_policies WHERE account = ? AND folded = ?`, account, fold(last)).Scan)
+	m, err := scanManaged(sn.QueryRow(selectPolicies+`WHERE p.account = ? AND p.folded = ?`, account, fold(last)).Scan)
 	if m == nil || err != nil || m.arn() != name {
 		return nil, err
 	}
@@ -127,13 +126,13 @@ func (s *Service) policyTarget(c *api.Call, name, action string) (*managed, []ap
 	return m, []api.Demand{{Action: action, Resource: m.resource(), Keys: resourceTagKeys(m.tags)}}, nil
 }
 
-// toPolicy is a policy as the API describes it.
+// toPolicy is a policy as the API describes it to an account.
 func toPolicy(q querier, m *managed, account string) (shape.Policy, error) {
-	n, err := count(q, `SELECT COUNT(*) FROM iam_attachments WHERE policy = ? AND account = ?`, m.id, account)
-	attached, attachable := int32(n), true
+	attached, bounding, err := uses(q, m.id, account)
+	attachable := true
 	return shape.Policy{
-		Arn: m.arn(), AttachmentCount: &attached, PermissionsBoundaryUsageCount: new(int32), IsAttachable: &attachable,
-		CreateDate: m.created, UpdateDate: m.created, DefaultVersionId: onlyVersion, Description: m.description,
+		Arn: m.arn(), AttachmentCount: &attached, PermissionsBoundaryUsageCount: &bounding, IsAttachable: &attachable,
+		CreateDate: m.created, UpdateDate: m.updated, DefaultVersionId: versionID(m.standard), Description: m.description,
 		Path: m.path, PolicyId: m.id, PolicyName: m.name, Tags: m.tags,
 	}, err
 }
@@ -144,8 +143,9 @@ func (s *Service) newPolicy(_ context.Context, c *api.Call, in *shape.CreatePoli
 	}
 	m := &managed{
 		id: newID("ANPA", 17), account: c.Account, path: in.Path, name: in.PolicyName, description: in.Description,
-		document: in.PolicyDocument, created: c.Now.UTC().Truncate(time.Second), tags: in.Tags,
+		document: in.PolicyDocument, standard: 1, latest: 1, created: c.Now.UTC().Truncate(time.Second), tags: in.Tags,
 	}
+	m.updated = m.created
 	if m.path == "" {
 		m.path = "/"
 	}
@@ -176,8 +176,7 @@ func (s *Service) createPolicy(_ context.Context, c *api.Call, _ *shape.CreatePo
 		if n >= maxPolicies {
 			return nil, exceeded("PoliciesPerAccount", maxPolicies)
 		}
-		if _, err := tx.Exec(`INSERT INTO iam_policies (id, account, path, name, folded, description, document, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-			m.id, m.account, m.path, m.name, fold(m.name), m.description, m.document, m.created.UnixMicro()); err != nil {
+		if err := insertManaged(tx, m); err != nil {
 			return nil, err
 		}
 		if err := putTags(tx, m.id, m.tags); err != nil {
@@ -191,6 +190,15 @@ func (s *Service) createPolicy(_ context.Context, c *api.Call, _ *shape.CreatePo
 	}, nil
 }
 
+func insertManaged(tx *store.Tx, m *managed) error {
+	if _, err := tx.Exec(`INSERT INTO iam_policies (id, account, path, name, folded, description, standard, latest, created, updated)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, m.id, m.account, m.path, m.name, fold(m.name), m.description,
+		m.standard, m.latest, m.created.UnixMicro(), m.updated.UnixMicro()); err != nil {
+		return err
+	}
+	return insertVersion(tx, m.id, m.latest, m.document, m.created)
+}
+
 func (s *Service) gottenPolicy(_ context.Context, c *api.Call, in *shape.GetPolicyInput) (*managed, []api.Demand, error) {
 	return s.policyTarget(c, in.PolicyArn, "iam:GetPolicy")
 }
@@ -198,72 +206,6 @@ func (s *Service) gottenPolicy(_ context.Context, c *api.Call, in *shape.GetPoli
 func (s *Service) getPolicy(_ context.Context, c *api.Call, _ *shape.GetPolicyInput, m *managed) (*shape.GetPolicyOutput, error) {
 	p, err := toPolicy(c.Snapshot, m, c.Account)
 	return &shape.GetPolicyOutput{Policy: &p}, err
-}
-
-func (s *Service) gottenPolicyVersion(_ context.Context, c *api.Call, in *shape.GetPolicyVersionInput) (*managed, []api.Demand, error) {
-	return s.policyTarget(c, in.PolicyArn, "iam:GetPolicyVersion")
-}
-
-func (s *Service) getPolicyVersion(_ context.Context, _ *api.Call, in *shape.GetPolicyVersionInput, m *managed) (*shape.GetPolicyVersionOutput, error) {
-	if in.VersionId != onlyVersion {
-		return nil, fail("NoSuchEntity", "Policy %s version %s does not exist or is not attachable.", m.arn(), in.VersionId)
-	}
-	standard := true
-	return &shape.GetPolicyVersionOutput{PolicyVersion: &shape.PolicyVersion{
-		CreateDate: m.created, Document: answered(m.document), IsDefaultVersion: &standard, VersionId: onlyVersion,
-	}}, nil
-}
-
-func (s *Service) listedPolicies(_ context.Context, c *api.Call, in *shape.ListPoliciesInput) (struct{}, []api.Demand, error) {
-	prefix := in.PathPrefix
-	if prefix == "" {
-		prefix = "/"
-	}
-	return struct{}{}, api.On("iam:ListPolicies", api.Resource{ARN: "arn:aws:iam::" + c.Account + ":policy" + prefix, Type: "AWS::IAM::ManagedPolicy"}), nil
-}
-
-// listPolicies sorts in memory: the quota keeps an account's policies few.
-func (s *Service) listPolicies(_ context.Context, c *api.Call, in *shape.ListPoliciesInput, _ struct{}) (*shape.ListPoliciesOutput, error) {
-	p, err := paging(in.Marker, in.MaxItems)
-	if err != nil {
-		return nil, err
-	}
-	out := &shape.ListPoliciesOutput{Policies: []shape.Policy{}, IsTruncated: new(bool)}
-	if in.PolicyUsageFilter == shape.PolicyUsageTypePermissionsBoundary {
-		return out, nil // nothing is used as one
-	}
-	var all []*managed
-	if in.Scope != shape.PolicyScopeTypeLocal {
-		for _, m := range s.supplied {
-			all = append(all, m)
-		}
-	}
-	if in.Scope != shape.PolicyScopeTypeAws {
-		local, err := store.Collect(c.Snapshot, func(r *store.Rows) (*managed, error) { return scanManaged(r.Scan) },
-			`SELECT `+policyColumns+` FROM iam_policies WHERE account = ?`, c.Account)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, local...)
-	}
-	attached, err := attachedAnywhere(c.Snapshot, c.Account)
-	if err != nil {
-		return nil, err
-	}
-	all = slices.DeleteFunc(all, func(m *managed) bool {
-		return !strings.HasPrefix(m.path, in.PathPrefix) || in.OnlyAttached != nil && *in.OnlyAttached && !attached[m.id]
-	})
-	slices.SortFunc(all, func(a, b *managed) int { return strings.Compare(a.arn(), b.arn()) })
-	all, out.IsTruncated, out.Marker = cut(p, rest(p, all, (*managed).arn), (*managed).arn)
-	for _, m := range all {
-		shown, err := toPolicy(c.Snapshot, m, c.Account)
-		if err != nil {
-			return nil, err
-		}
-		shown.Tags, shown.Description = nil, "" // as in AWS
-		out.Policies = append(out.Policies, shown)
-	}
-	return out, nil
 }
 
 func (s *Service) deletedPolicy(_ context.Context, c *api.Call, in *shape.DeletePolicyInput) (*managed, []api.Demand, error) {
@@ -275,18 +217,35 @@ func (s *Service) deletePolicy(_ context.Context, _ *api.Call, _ *shape.DeletePo
 		return nil, fail("AccessDenied", "Cannot delete an AWS managed policy.")
 	}
 	return func(tx *store.Tx) (*shape.DeletePolicyOutput, error) {
-		n, err := count(tx, `SELECT COUNT(*) FROM iam_attachments WHERE policy = ?`, m.id)
-		if err != nil {
+		if err := checkUnused(tx, m); err != nil {
 			return nil, err
 		}
-		if n > 0 {
-			return nil, fail("DeleteConflict", "Cannot delete a policy attached to entities.")
-		}
-		for _, statement := range []string{`DELETE FROM iam_policies WHERE id = ?`, `DELETE FROM iam_tags WHERE owner = ?`} {
+		for _, statement := range []string{
+			`DELETE FROM iam_policies WHERE id = ?`, `DELETE FROM iam_policy_versions WHERE policy = ?`, `DELETE FROM iam_tags WHERE owner = ?`,
+		} {
 			if _, err := tx.Exec(statement, m.id); err != nil {
 				return nil, err
 			}
 		}
 		return &shape.DeletePolicyOutput{}, tx.Touch(policyKey(m.id), policyNameKey(m.account, m.name))
 	}, nil
+}
+
+// checkUnused refuses to delete a policy that something still hangs on.
+func checkUnused(q querier, m *managed) error {
+	for _, part := range []struct{ query, message string }{
+		{`SELECT COUNT(*) FROM iam_attachments WHERE policy = ?`, "Cannot delete a policy attached to entities."},
+		{`SELECT COUNT(*) FROM iam_boundaries WHERE policy = ?`, "Cannot delete a policy that is used as a permissions boundary."},
+		{`SELECT COUNT(*) - 1 FROM iam_policy_versions WHERE policy = ?`, "This policy has more than one version. Before you delete a policy, " +
+			"you must delete the policy's versions. The default version is deleted with the policy."},
+	} {
+		n, err := count(q, part.query, m.id)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			return fail("DeleteConflict", "%s", part.message)
+		}
+	}
+	return nil
 }

@@ -51,5 +51,5 @@ func (s *Service) foreignPolicy(sn *store.Snapshot, name string) (*api.Foreign, 
 		account, _, _ := cutPolicyARN(name)
 		return &api.Foreign{Resource: api.Resource{ARN: name, Account: account, Type: "AWS::IAM::ManagedPolicy", Missing: noSuchPolicy(name)}}, nil
 	}
-	return &api.Foreign{Resource: m.resource(), Detail: &shape.Policy{Arn: m.arn(), PolicyId: m.id, PolicyName: m.name, Path: m.path, DefaultVersionId: onlyVersion}}, nil
+	return &api.Foreign{Resource: m.resource(), Detail: &shape.Policy{Arn: m.arn(), PolicyId: m.id, PolicyName: m.name, Path: m.path, DefaultVersionId: versionID(m.standard)}}, nil
 }

@@ -24,6 +24,7 @@ func toRole(q querier, e *entity) (*shape.Role, error) {
 	return &shape.Role{
 		Arn: e.arn(), AssumeRolePolicyDocument: answered(trust), CreateDate: e.created, Description: e.description,
 		MaxSessionDuration: &seconds, Path: e.path, RoleId: e.id, RoleName: e.name, Tags: e.tags,
+		PermissionsBoundary: toBoundary(e.boundary),
 	}, nil
 }
 
@@ -40,7 +41,9 @@ func (s *Service) newRole(_ context.Context, c *api.Call, in *shape.CreateRoleIn
 	if in.MaxSessionDuration != nil {
 		e.maxSession = time.Duration(*in.MaxSessionDuration) * time.Second
 	}
-	return e, creating("iam:CreateRole", "iam:TagRole", plain(e), in.Tags), nil
+	demands := creating("iam:CreateRole", "iam:TagRole", plain(e), in.Tags)
+	withBoundary(&demands[0], in.PermissionsBoundary)
+	return e, demands, nil
 }
 
 func (s *Service) createRole(_ context.Context, c *api.Call, in *shape.CreateRoleInput, e *entity) (api.Commit[shape.CreateRoleOutput], error) {
@@ -52,6 +55,9 @@ func (s *Service) createRole(_ context.Context, c *api.Call, in *shape.CreateRol
 	}
 	trusted, err := bind(c.Snapshot, e.trust)
 	if err != nil {
+		return nil, err
+	}
+	if e.boundary, err = s.newBoundary(c, in.PermissionsBoundary); err != nil {
 		return nil, err
 	}
 	return func(tx *store.Tx) (*shape.CreateRoleOutput, error) {

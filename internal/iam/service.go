@@ -72,7 +72,7 @@ func (s *Service) API() *api.Service {
 
 func (s *Service) operations() []api.Operation {
 	return slices.Concat(s.basicOperations(), s.userOperations(), s.groupOperations(), s.lastUsedOperations(),
-		s.deviceOperations(), s.roleOperations(), s.versionOperations(), s.boundaryOperations(), s.providerOperations(), s.accountOperations(), s.simulatorOperations())
+		s.deviceOperations(), s.roleOperations(), s.usageOperations(), s.versionOperations(), s.boundaryOperations(), s.providerOperations(), s.accountOperations(), s.simulatorOperations())
 }
 
 func (s *Service) basicOperations() []api.Operation {
@@ -109,8 +109,6 @@ func (s *Service) basicOperations() []api.Operation {
 
 		api.Write("CreatePolicy", s.newPolicy, s.createPolicy).Demands("iam:CreatePolicy", "iam:TagPolicy"),
 		api.Read("GetPolicy", s.gottenPolicy, s.getPolicy),
-		api.Read("GetPolicyVersion", s.gottenPolicyVersion, s.getPolicyVersion),
-		api.Read("ListPolicies", s.listedPolicies, s.listPolicies),
 		api.Write("DeletePolicy", s.deletedPolicy, s.deletePolicy),
 
 		api.Write("AttachUserPolicy", s.attachedToUser, s.attachUserPolicy),

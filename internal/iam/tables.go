@@ -110,6 +110,9 @@ func insertEntity(tx *store.Tx, e *entity) error {
 	if err := putTags(tx, e.id, e.tags); err != nil {
 		return err
 	}
+	if err := putBoundary(tx, e, e.boundary); err != nil {
+		return err
+	}
 	return tx.Touch(e.key(), nameKey(e.kind, e.account, e.name))
 }
 

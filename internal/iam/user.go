@@ -8,9 +8,23 @@ import (
 	"bawn.dev/internal/store"
 )
 
+func (s *Service) userOperations() []api.Operation {
+	return []api.Operation{
+		api.Write("UpdateUser", s.updatedUser, s.updateUser),
+		api.Write("TagUser", s.taggedUser, s.tagUser),
+		api.Write("UntagUser", s.untaggedUser, s.untagUser),
+		api.Read("ListUserTags", s.listedUserTags, s.listUserTags),
+
+		api.Read("GetLoginProfile", s.passwordUser, s.getLoginProfile),
+		api.Read("ListSSHPublicKeys", s.shellUser, s.listSSHPublicKeys),
+		api.Read("ListSigningCertificates", s.certifiedUser, s.listSigningCertificates),
+		api.Read("ListServiceSpecificCredentials", s.specificUser, s.listServiceSpecificCredentials),
+	}
+}
+
 // toUser is a user as the API describes it.
 func toUser(e *entity) shape.User {
-	return shape.User{Arn: e.arn(), CreateDate: e.created, Path: e.path, UserId: e.id, UserName: e.name, Tags: e.tags}
+	return shape.User{Arn: e.arn(), CreateDate: e.created, Path: e.path, UserId: e.id, UserName: e.name, Tags: e.tags, PermissionsBoundary: toBoundary(e.boundary)}
 }
 
 // newUser answers who bears the name already, if anyone does.
@@ -20,7 +34,9 @@ func (s *Service) newUser(_ context.Context, c *api.Call, in *shape.CreateUserIn
 	}
 	e := newEntity(user, c.Account, in.Path, in.UserName, c.Now)
 	e.tags = in.Tags
-	return e, creating("iam:CreateUser", "iam:TagUser", plain(e), in.Tags), nil
+	demands := creating("iam:CreateUser", "iam:TagUser", plain(e), in.Tags)
+	withBoundary(&demands[0], in.PermissionsBoundary)
+	return e, demands, nil
 }
 
 // plain is a resource that does not exist yet: the tags that the request brings
@@ -31,8 +47,12 @@ func plain(e *entity) api.Resource {
 	return r
 }
 
-func (s *Service) createUser(_ context.Context, c *api.Call, _ *shape.CreateUserInput, e *entity) (api.Commit[shape.CreateUserOutput], error) {
+func (s *Service) createUser(_ context.Context, c *api.Call, in *shape.CreateUserInput, e *entity) (api.Commit[shape.CreateUserOutput], error) {
 	if err := vacant(c.Snapshot, e); err != nil {
+		return nil, err
+	}
+	var err error
+	if e.boundary, err = s.newBoundary(c, in.PermissionsBoundary); err != nil {
 		return nil, err
 	}
 	return func(tx *store.Tx) (*shape.CreateUserOutput, error) {
@@ -67,6 +87,17 @@ func (s *Service) gottenUser(_ context.Context, c *api.Call, in *shape.GetUserIn
 func (s *Service) getUser(_ context.Context, _ *api.Call, _ *shape.GetUserInput, e *entity) (*shape.GetUserOutput, error) {
 	u := toUser(e)
 	return &shape.GetUserOutput{User: &u}, nil
+}
+
+func (s *Service) updatedUser(_ context.Context, c *api.Call, in *shape.UpdateUserInput) (*renaming, []api.Demand, error) {
+	return renamed(c, user, in.UserName, in.NewUserName, in.NewPath, "iam:UpdateUser")
+}
+
+func (s *Service) updateUser(_ context.Context, c *api.Call, _ *shape.UpdateUserInput, r *renaming) (api.Commit[shape.UpdateUserOutput], error) {
+	if err := r.check(c.Snapshot); err != nil {
+		return nil, err
+	}
+	return func(tx *store.Tx) (*shape.UpdateUserOutput, error) { return &shape.UpdateUserOutput{}, r.commit(tx) }, nil
 }
 
 func (s *Service) listedUsers(_ context.Context, c *api.Call, in *shape.ListUsersInput) (struct{}, []api.Demand, error) {
