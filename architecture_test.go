@@ -14,7 +14,7 @@ import (
 // Every package has its floor; a new one is put on a floor here, on purpose.
 var floors = map[string][]string{
 	"floor":    {"arn", "policy", "sigv4", "shape", "wire", "seal", "ledger", "netmodel", "spec", "catalogue", "cache", "netlimit", "uuid"},
-	"ground":   {"store", "blob", "trail", "authz", "api", "fetch", "oidc"},
+	"ground":   {"store", "blob", "trail", "authz", "api", "fetch", "saml", "oidc"},
 	"service":  {"iam", "sts", "organizations", "identity", "signin", "kms", "cloudtrail", "s3", "ec2", "sagemaker", "logs"},
 	"machines": {"host", "fabric", "driver", "worker", "metadata", "volume", "image"},
 	"top":      {"config", "server"},
@@ -71,7 +71,7 @@ func floorOf(room string) string {
 
 // forTests are packages that only tests import.
 func forTests(path string) bool {
-	for _, suffix := range []string{"apitest", "servertest", "storetest", "pgtest", "drivertest", "oidctest", "/fake", "/generate", "/trim", "/probe"} {
+	for _, suffix := range []string{"apitest", "servertest", "storetest", "pgtest", "drivertest", "oidctest", "samltest", "/fake", "/generate", "/trim", "/probe"} {
 		if strings.HasSuffix(path, suffix) {
 			return true
 		}
