@@ -69,6 +69,9 @@ type Resource struct {
 	RootOfTrust bool        // that policy must allow (KMS keys, role trust)
 	Tags        map[string]string
 
+	// Called, when set, is how a refusal names the resource, where the ARN would tell
+	// what the caller does not know.
+	Called string
 	// Missing is what a caller hears who may know that there is no such
 	// resource. The others hear that access is denied.
 	Missing *Error

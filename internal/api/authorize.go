@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -78,7 +79,7 @@ func (d *Door) decide(ctx context.Context, c *Call, demand Demand) error {
 		return err
 	}
 	if !decision.Allowed {
-		return denied(decision.Reason(demand.Action, r.ARN, c.subject.Principal.ARN))
+		return denied(decision.Reason(demand.Action, cmp.Or(r.Called, r.ARN), c.subject.Principal.ARN))
 	}
 	if r.Missing != nil {
 		return r.Missing

@@ -176,9 +176,25 @@ func (s *Service) deletedAccessKey(_ context.Context, c *api.Call, in *shape.Del
 
 func (s *Service) deleteAccessKey(_ context.Context, _ *api.Call, in *shape.DeleteAccessKeyInput, e *entity) (api.Commit[shape.DeleteAccessKeyOutput], error) {
 	return func(tx *store.Tx) (*shape.DeleteAccessKeyOutput, error) {
-		err := changeAccessKey(tx, e, in.AccessKeyId, `DELETE FROM iam_access_keys WHERE id = ? AND owner = ?`, in.AccessKeyId, e.id)
+		if err := changeAccessKey(tx, e, in.AccessKeyId, `DELETE FROM iam_access_keys WHERE id = ? AND owner = ?`, in.AccessKeyId, e.id); err != nil {
+			return nil, err
+		}
+		_, err := tx.Exec(`DELETE FROM iam_last_used WHERE id = ?`, in.AccessKeyId)
 		return &shape.DeleteAccessKeyOutput{}, err
 	}, nil
+}
+
+// keyOwner is the user of an account whose key it is, or nil.
+func keyOwner(sn *store.Snapshot, account, id string) (*entity, error) {
+	if _, err := sn.Version(accessKeyKey(id)); err != nil {
+		return nil, err
+	}
+	e, err := scanEntity(sn.QueryRow(`SELECT `+entityColumns+` FROM iam_entities
+		WHERE account = ? AND id = (SELECT owner FROM iam_access_keys WHERE id = ?)`, account, id).Scan)
+	if e == nil || err != nil {
+		return nil, err
+	}
+	return e, complete(sn, e)
 }
 
 // changeAccessKey runs a statement on one key of a user.

@@ -28,7 +28,7 @@ func newHouse(t testing.TB) *house {
 
 func houseOver(t testing.TB, st *store.Store, dir string) *house {
 	t.Helper()
-	s, err := New(Config{Key: seal.NewKey(), Catalogue: catalogue.New()})
+	s, err := New(Config{Key: seal.NewKey(), Catalogue: catalogue.New(), Region: apitest.Region})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,6 +37,7 @@ func houseOver(t testing.TB, st *store.Store, dir string) *house {
 		Credentials: map[string]api.Credentials{"AKIA": s},
 		Principals:  s,
 		Contribute:  func(sources *authz.Sources) { sources.Catalogue = catalogue.New() },
+		Used:        s.Used,
 	}, s.API())
 	h := &house{Rig: rig, iam: s}
 	h.admin = h.bootstrap(t, apitest.Account, "admin")

@@ -30,6 +30,8 @@ type Config struct {
 	// Catalogue, when set, refuses policies with condition keys that it does not
 	// know, and trust policies with such actions.
 	Catalogue policy.Catalogue
+	// Region is where access keys and roles are said to be used.
+	Region string
 }
 
 // Service is IAM. It implements authz.Principals, api.Credentials for long-term
@@ -40,6 +42,7 @@ type Service struct {
 	entities *cache[*api.Entity] // by unique id
 	secrets  *cache[*secret]     // by access key id
 	policies *cache[policy.Doc]  // customer-managed, by unique id
+	notes    *notes              // of last uses
 }
 
 // How many entries the caches hold.
@@ -59,6 +62,7 @@ func New(cfg Config) (*Service, error) {
 		entities: newCache[*api.Entity](cachedEntities),
 		secrets:  newCache[*secret](cachedSecrets),
 		policies: newCache[policy.Doc](cachedPolicies),
+		notes:    newNotes(),
 	}
 	var err error
 	s.supplied, err = suppliedPolicies()

@@ -88,50 +88,79 @@ func putTags(tx *store.Tx, owner string, tags []tag) error {
 	return nil
 }
 
-func (s *Service) taggedRole(_ context.Context, c *api.Call, in *shape.TagRoleInput) (*entity, []api.Demand, error) {
-	if err := checkTags(in.Tags); err != nil {
+// tagging resolves the entity that a request brings tags to.
+func tagging(c *api.Call, k kind, name, action string, tags []tag) (*entity, []api.Demand, error) {
+	if err := checkTags(tags); err != nil {
 		return nil, nil, err
 	}
-	e, demands, err := target(c, role, in.RoleName, "iam:TagRole")
+	e, demands, err := target(c, k, name, action)
 	for i := range demands {
-		demands[i].Keys = withKeys(demands[i].Keys, requestTagKeys(in.Tags))
+		demands[i].Keys = withKeys(demands[i].Keys, requestTagKeys(tags))
 	}
 	return e, demands, err
+}
+
+// untagging resolves the entity that a request takes tags from.
+func untagging(c *api.Call, k kind, name, action string, tagKeys []string) (*entity, []api.Demand, error) {
+	e, demands, err := target(c, k, name, action)
+	for i := range demands {
+		demands[i].Keys = withKeys(demands[i].Keys, policy.Context{})
+		demands[i].Keys.Set("aws:TagKeys", tagKeys...)
+	}
+	return e, demands, err
+}
+
+func addTags(tx *store.Tx, e *entity, tags []tag) error {
+	if err := putTags(tx, e.id, tags); err != nil {
+		return err
+	}
+	n, err := count(tx, `SELECT COUNT(*) FROM iam_tags WHERE owner = ?`, e.id)
+	if err != nil {
+		return err
+	}
+	if n > maxTags {
+		return exceeded("TagsPer"+string(e.kind), maxTags)
+	}
+	return tx.Touch(e.key())
+}
+
+func removeTags(tx *store.Tx, e *entity, tagKeys []string) error {
+	for _, name := range tagKeys {
+		if _, err := tx.Exec(`DELETE FROM iam_tags WHERE owner = ? AND folded = ?`, e.id, fold(name)); err != nil {
+			return err
+		}
+	}
+	return tx.Touch(e.key())
+}
+
+// pageOfTags is the part of some tags that a list wants.
+func pageOfTags(tags []tag, marker string, maxItems *int32) ([]tag, *bool, string, error) {
+	p, err := paging(marker, maxItems)
+	if err != nil {
+		return nil, nil, "", err
+	}
+	name := func(t tag) string { return fold(t.Key) }
+	tags, more, next := cut(p, rest(p, slices.Clone(tags), name), name)
+	return tags, more, next, nil
+}
+
+func (s *Service) taggedRole(_ context.Context, c *api.Call, in *shape.TagRoleInput) (*entity, []api.Demand, error) {
+	return tagging(c, role, in.RoleName, "iam:TagRole", in.Tags)
 }
 
 func (s *Service) tagRole(_ context.Context, _ *api.Call, in *shape.TagRoleInput, e *entity) (api.Commit[shape.TagRoleOutput], error) {
 	return func(tx *store.Tx) (*shape.TagRoleOutput, error) {
-		if err := putTags(tx, e.id, in.Tags); err != nil {
-			return nil, err
-		}
-		n, err := count(tx, `SELECT COUNT(*) FROM iam_tags WHERE owner = ?`, e.id)
-		if err != nil {
-			return nil, err
-		}
-		if n > maxTags {
-			return nil, exceeded("TagsPerRole", maxTags)
-		}
-		return &shape.TagRoleOutput{}, tx.Touch(e.key())
+		return &shape.TagRoleOutput{}, addTags(tx, e, in.Tags)
 	}, nil
 }
 
 func (s *Service) untaggedRole(_ context.Context, c *api.Call, in *shape.UntagRoleInput) (*entity, []api.Demand, error) {
-	e, demands, err := target(c, role, in.RoleName, "iam:UntagRole")
-	for i := range demands {
-		demands[i].Keys = withKeys(demands[i].Keys, policy.Context{})
-		demands[i].Keys.Set("aws:TagKeys", in.TagKeys...)
-	}
-	return e, demands, err
+	return untagging(c, role, in.RoleName, "iam:UntagRole", in.TagKeys)
 }
 
 func (s *Service) untagRole(_ context.Context, _ *api.Call, in *shape.UntagRoleInput, e *entity) (api.Commit[shape.UntagRoleOutput], error) {
 	return func(tx *store.Tx) (*shape.UntagRoleOutput, error) {
-		for _, name := range in.TagKeys {
-			if _, err := tx.Exec(`DELETE FROM iam_tags WHERE owner = ? AND folded = ?`, e.id, fold(name)); err != nil {
-				return nil, err
-			}
-		}
-		return &shape.UntagRoleOutput{}, tx.Touch(e.key())
+		return &shape.UntagRoleOutput{}, removeTags(tx, e, in.TagKeys)
 	}, nil
 }
 
@@ -140,14 +169,10 @@ func (s *Service) listedRoleTags(_ context.Context, c *api.Call, in *shape.ListR
 }
 
 func (s *Service) listRoleTags(_ context.Context, _ *api.Call, in *shape.ListRoleTagsInput, e *entity) (*shape.ListRoleTagsOutput, error) {
-	p, err := paging(in.Marker, in.MaxItems)
-	if err != nil {
-		return nil, err
-	}
-	name := func(t tag) string { return fold(t.Key) }
 	out := &shape.ListRoleTagsOutput{}
-	out.Tags, out.IsTruncated, out.Marker = cut(p, rest(p, slices.Clone(e.tags), name), name)
-	return out, nil
+	var err error
+	out.Tags, out.IsTruncated, out.Marker, err = pageOfTags(e.tags, in.Marker, in.MaxItems)
+	return out, err
 }
 
 // withKeys adds keys to those that a demand has.

@@ -134,7 +134,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 	if s.organizations, err = organizations.New(organizations.Config{}); err != nil {
 		return nil, err
 	}
-	if s.iam, err = iam.New(iam.Config{Key: keys["iam"], Catalogue: known}); err != nil {
+	if s.iam, err = iam.New(iam.Config{Key: keys["iam"], Catalogue: known, Region: cfg.Region}); err != nil {
 		return nil, err
 	}
 	if s.identity, err = identity.New(identity.Config{Account: cfg.AccountID}); err != nil {
@@ -211,6 +211,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 		Account:     cfg.AccountID,
 		Now:         s.now,
 		Log:         log,
+		Used:        s.iam.Used,
 	})
 	if err != nil {
 		return nil, err

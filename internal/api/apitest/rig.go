@@ -58,6 +58,7 @@ type Options struct {
 	Credentials map[string]api.Credentials // besides AKIA, which the rig serves
 	Principals  authz.Principals           // instead of the rig's own
 	Contribute  func(*authz.Sources)
+	Used        func(api.Claim, string, time.Time)
 }
 
 // NewStore opens a store and trail for a rig. Services that need the store before
@@ -124,7 +125,7 @@ func Over(t testing.TB, st *store.Store, dir string, opt Options, services ...*a
 	}
 	r.Door, err = api.New(api.Config{
 		Store: st, Trail: tr, Authorizer: authorizer, Credentials: credentials, Services: services,
-		Region: Region, Account: Account, Now: r.Now,
+		Region: Region, Account: Account, Now: r.Now, Used: opt.Used,
 	})
 	if err != nil {
 		t.Fatal(err)

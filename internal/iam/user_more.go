@@ -1,5 +1,0 @@
-package iam
-
-import "bawn.dev/internal/api"
-
-func (s *Service) userOperations() []api.Operation { return nil }
