@@ -27,8 +27,8 @@ func (p people) Present(_ context.Context, _ *store.Snapshot, who *api.Person) e
 func (people) Instance(*store.Snapshot) (string, string, error) { return "instance", "store", nil }
 
 func TestSessions(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.Store) {
-		ctx := t.Context()
+	storetest.Each(t, func(t *testing.T, open func(t testing.TB) *store.Store) {
+		ctx, db := t.Context(), open(t)
 		if err := db.Migrate(ctx, Migrations()); err != nil {
 			t.Fatal(err)
 		}
