@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -9,7 +10,7 @@ import (
 // policy lets through. Without a catalogue the same statements show what a
 // misspelt key does elsewhere: a Deny that never fires, an Allow that always does.
 func TestUnknownKeysFailClosed(t *testing.T) {
-	cat := knows{"aws:username": true}
+	cat := knows{"aws:username": true, "s3:getobject": true}
 	ctx := Context{}
 	ctx.Set("aws:username", "alice")
 	ctx.Set("aws:usrname", "alice") // even if a request carried it
@@ -63,7 +64,7 @@ func TestValidate(t *testing.T) {
 			t.Errorf("no message in %+v", f)
 		}
 	}
-	want := []found{{1, "Action", "s3:GetObjct"}, {1, "NotResource", "aws:usernme"}, {1, "Condition", "aws:team"}, {1, "Condition", "aws:surceip"}}
+	want := []found{{1, "Action", "s3:GetObjct"}, {1, "NotResource", "aws:usernme"}, {1, "Condition", "aws:team"}, {1, "Condition", "aws:SurceIp"}}
 	for _, f := range want {
 		if !got[f] {
 			t.Errorf("%+v was not found", f)
@@ -74,5 +75,63 @@ func TestValidate(t *testing.T) {
 	}
 	if f := Validate(p, nil); f != nil {
 		t.Errorf("without a catalogue: %v", f)
+	}
+}
+
+// TestUnknownActionsAreDenied: nothing allows an action that does not exist, and a
+// Deny of it is still told for what it is.
+func TestUnknownActionsAreDenied(t *testing.T) {
+	everything := docs(doc(t, Identity, allow("*", "*")))
+	full := ptr(doc(t, Resource, allowTo(everyone, "*")))
+	for name, in := range map[string]Input{
+		"user":      {Principal: aUser, Identity: everything, ResourcePolicy: full},
+		"root user": {Principal: aRoot, Identity: everything},
+		"grant":     {Principal: aSession, Granted: true},
+		"service":   {Principal: aService, ResourcePolicy: ptr(doc(t, Resource, allowTo(`{"Service":"sagemaker.amazonaws.com"}`, "*")))},
+		"anonymous": {ResourcePolicy: full},
+		"abroad":    {Principal: aUser, Identity: everything, ResourcePolicy: full, ResourceAccount: other},
+	} {
+		in.Resource = object
+		if in.ResourceAccount == "" {
+			in.ResourceAccount = home
+		}
+		for action, want := range map[string]bool{get: true, "S3:GETOBJECT": true, "s3:GetObjects": false, "s4:GetObject": false, "s3:*": false} {
+			in.Action, in.Catalogue = action, nil
+			if d := Decide(&in); !d.Allowed {
+				t.Errorf("%s, %s without a catalogue: %s", name, action, d)
+			}
+			in.Catalogue = knows{"s3:getobject": true}
+			x := Explain(&in)
+			if d := Decide(&in); d.Allowed != want || !want && d != (Decision{}) || x.Decision != d || (x.Note == "") != want {
+				t.Errorf("%s, %s: %s\n%s", name, action, d, x)
+			}
+		}
+	}
+	in := &Input{Action: "s3:GetObjects", Resource: object, Principal: aUser, ResourceAccount: home, Catalogue: knows{}, Identity: docs(doc(t, Identity, deny("s3:*", "*")))}
+	if got := verdict(t, in); got != "denied by identity-based policy" {
+		t.Error(got)
+	}
+}
+
+// spells is a Catalogue of nothing that guesses.
+type spells struct{ knows }
+
+func (spells) NearAction(string) string { return "s3:GetObject" }
+func (spells) NearKey(string) string    { return "" }
+
+func TestValidateGuesses(t *testing.T) {
+	names := make([]string, 1000)
+	for i := range names {
+		names[i] = `"s3:A"`
+	}
+	p := mustParse(t, Identity, `{"Statement":{"Effect":"Allow","Action":[`+strings.Join(names, ",")+`],"Resource":"*","Condition":{"Bool":{"aws:X":"true"}}}}`)
+	found, guesses := Validate(p, spells{}), 0
+	for _, f := range found {
+		if f.Message == "no action s3:A exists; did you mean s3:GetObject?" {
+			guesses++
+		}
+	}
+	if len(found) != 1001 || guesses != maxGuesses || found[1000].Message != "no condition key aws:X exists" {
+		t.Errorf("%d findings with %d guesses; the last is %+v", len(found), guesses, found[len(found)-1])
 	}
 }

@@ -9,6 +9,8 @@ func (w *weighing) conclude() Decision {
 		return d
 	}
 	switch {
+	case w.unknownAction():
+		return missing(GateRequest)
 	case !w.scp:
 		return missing(GateSCP)
 	case !w.rcp:

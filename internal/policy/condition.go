@@ -14,6 +14,15 @@ type condition struct {
 	text      []string // values, as written
 }
 
+// keys appends the condition keys of the condition and of its variables, as written.
+func (c *condition) keys(to []string) []string {
+	to = append(to, c.written)
+	if m, ok := c.values.(variableUser); ok {
+		to = m.variables(to)
+	}
+	return to
+}
+
 // A matcher compares one value of a request's key with the values of a policy.
 // Known is false if it cannot be told: the request's value is not of the
 // operator's type, or a variable has no value. A match is always known.

@@ -5,7 +5,7 @@ type Gate uint8
 
 // The gates. The zero Gate is that of a request which is not one.
 const (
-	GateRequest  Gate = iota // no action, no resource, or an action without a service
+	GateRequest  Gate = iota // no action, no resource, or an action that does not exist
 	GateSCP                  // service control policies
 	GateRCP                  // resource control policies
 	GateEndpoint             // VPC endpoint policy

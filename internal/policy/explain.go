@@ -10,7 +10,8 @@ import (
 // as they are.
 type Explanation struct {
 	Decision Decision       `json:"decision"`
-	Policies []*PolicyTrace `json:"policies"` // in the order in which they were looked at
+	Note     string         `json:"note,omitzero"` // why no policy could have allowed, if none could
+	Policies []*PolicyTrace `json:"policies"`      // in the order in which they were looked at
 }
 
 // A PolicyTrace says what one policy had to say.
@@ -62,7 +63,11 @@ func Explain(in *Input) Explanation {
 	var x Explanation
 	e, ok := newEnv(in)
 	if !ok {
+		x.Note = "this is no request: it lacks a resource, or an action of the form service:Name"
 		return x
+	}
+	if e.unknownAction() {
+		x.Note = "no action " + in.Action + " exists"
 	}
 	w := weighing{env: &e, trace: &x}
 	w.weigh()

@@ -13,7 +13,7 @@ func TestExplain(t *testing.T) {
 	ctx.Set("aws:PrincipalTag/team", "red")
 	in := &Input{
 		Action: get, Resource: object, Principal: aSession, ResourceAccount: home, Context: ctx,
-		Catalogue: knows{"aws:principaltag/team": true, "aws:sourcevpce": true},
+		Catalogue: knows{"s3:getobject": true, "aws:principaltag/team": true, "aws:sourcevpce": true},
 		SCPs:      [][]Doc{docs(Doc{"FullAWSAccess", mustParse(t, SCP, allowAll)})},
 		Identity: docs(Doc{"inline train", mustParse(t, Identity, statements(
 			allow("kms:*", "*"),

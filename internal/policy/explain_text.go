@@ -5,11 +5,14 @@ import (
 	"strings"
 )
 
-// String tells the derivation in lines for a reader: the verdict, then each
+// String tells the derivation in lines for a reader: the verdict, the note, then each
 // policy with its statements, and under a statement its conditions.
 func (x Explanation) String() string {
 	var b strings.Builder
 	b.WriteString(x.Decision.String() + "\n")
+	if x.Note != "" {
+		b.WriteString(x.Note + "\n")
+	}
 	for _, p := range x.Policies {
 		b.WriteString(p.Gate.String())
 		if p.Gate == GateSCP || p.Gate == GateRCP {

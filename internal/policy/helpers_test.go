@@ -84,8 +84,8 @@ func verdict(t testing.TB, in *Input) string {
 	return "not allowed by " + d.Gate.String()
 }
 
-// knows is a Catalogue that knows the names in it.
+// knows is a Catalogue that knows the names in it, which are in lower case.
 type knows map[string]bool
 
-func (k knows) KnownAction(a string) bool { return k[a] }
+func (k knows) KnownAction(a string) bool { return k[fold(a)] }
 func (k knows) KnownKey(key string) bool  { return k[key] }

@@ -32,14 +32,22 @@ type Input struct {
 	SCPs     [][]Doc // of the principal's account, a level each from root to account; nil: not in force
 	RCPs     [][]Doc // of the resource's account, likewise; nil: not in force
 
-	// Catalogue, when set, makes condition keys that it does not know fail
-	// closed: an Allow with one does not match, and in a Deny it counts as met.
+	// Catalogue, when set, makes what it does not know fail closed. An unknown
+	// action is never allowed; an Allow with an unknown condition key does not
+	// match, and in a Deny such a key counts as met.
 	Catalogue Catalogue
 }
 
-// A Catalogue knows the actions and condition keys that exist. Both are asked
-// for in lower case. It must be safe for concurrent use and answer at once.
+// A Catalogue knows the actions and condition keys that exist. It must be safe
+// for concurrent use and answer at once.
 type Catalogue interface {
-	KnownAction(action string) bool // "s3:getobject"
-	KnownKey(key string) bool       // "aws:principaltag/team", families included
+	KnownAction(action string) bool // "s3:GetObject", in any case
+	KnownKey(key string) bool       // "aws:principaltag/team", in lower case; families included
+}
+
+// A Speller is a Catalogue that can guess what was meant by an unknown name. It
+// answers with an empty string where it cannot.
+type Speller interface {
+	NearAction(action string) string
+	NearKey(key string) string
 }

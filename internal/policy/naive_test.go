@@ -61,6 +61,9 @@ func (n naive) decide() answer {
 	allows := func(docs ...Doc) bool {
 		return slices.ContainsFunc(docs, func(d Doc) bool { return n.ask(d, "Allow") != nil })
 	}
+	if n.Catalogue != nil && !n.Catalogue.KnownAction(n.Action) {
+		return silent
+	}
 	for _, level := range slices.Concat(n.SCPs, n.RCPs) {
 		if !allows(level...) {
 			return silent

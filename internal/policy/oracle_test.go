@@ -188,7 +188,7 @@ func (m *maker) policies() Input {
 		in.RCPs = append(in.RCPs, append(m.docs(RCP, 1), m.doc(RCP)))
 	}
 	if m.chance(30) {
-		in.Catalogue = knows{"aws:username": true, "aws:principaltag/team": true, "aws:tagkeys": true, "aws:principalarn": true, "aws:sourceip": true,
+		in.Catalogue = knows{"s3:getobject": true, "kms:decrypt": true, "aws:username": true, "aws:principaltag/team": true, "aws:tagkeys": true, "aws:principalarn": true, "aws:sourceip": true,
 			"s3:max-keys": true, "aws:currenttime": true, "aws:multifactorauthpresent": true, "kms:seal": true}
 	}
 	return in

@@ -130,6 +130,11 @@ func newEnv(in *Input) (e env, ok bool) {
 	return e, ok && in.Resource != ""
 }
 
+// unknownAction says whether the catalogue misses the request's action.
+func (e *env) unknownAction() bool {
+	return e.in.Catalogue != nil && !e.in.Catalogue.KnownAction(e.in.Action)
+}
+
 // unknownKey says whether the catalogue misses one of the keys.
 func (e *env) unknownKey(keys []string) bool {
 	if e.in.Catalogue == nil {

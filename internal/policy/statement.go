@@ -30,10 +30,7 @@ func (s *statement) keys() (keys []string) {
 		keys = s.resources.patterns[i].keys(keys)
 	}
 	for i := range s.conditions {
-		keys = append(keys, s.conditions[i].written)
-		if m, ok := s.conditions[i].values.(variableUser); ok {
-			keys = m.variables(keys)
-		}
+		keys = s.conditions[i].keys(keys)
 	}
 	return keys
 }

@@ -121,16 +121,20 @@ func readVariable(s string) (p piece, n int, problem string) {
 	return p, len(s) - len(after) + 1, ""
 }
 
-// validKey says whether s has the form of a condition key, prefix:name. Names may
-// be those of tags or encryption contexts, and hold nearly anything.
+// validKey says whether s has the form of a condition key, prefix:name. The prefix
+// is a service's, or the host and path of an identity provider. Names may be those
+// of tags or encryption contexts, and hold nearly anything.
 func validKey(s string) bool {
 	prefix, name, ok := strings.Cut(s, ":")
 	if !ok || prefix == "" || name == "" || len(s) > 512 {
 		return false
 	}
-	for _, c := range []byte(prefix) {
-		// Keys of identity providers begin with their host and path.
-		if c = lower(c); !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || strings.IndexByte("-._~/", c) >= 0) {
+	host, path, _ := strings.Cut(prefix, "/")
+	if path != "" && !strings.Contains(host, ".") {
+		return false
+	}
+	for i, c := range []byte(prefix) {
+		if c = lower(c); !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '.' || i >= len(host) && strings.IndexByte("/_~%", c) >= 0) {
 			return false
 		}
 	}

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -10,14 +9,19 @@ import (
 type Finding struct {
 	Statement int    // index
 	Element   string // "Action", "Resource" or "Condition"; the Not forms too
-	Name      string // the action as written, or the key in lower case
+	Name      string // the action or key as written
 	Message   string
 }
 
-// Validate lists the actions and condition keys of p that cat does not know.
-// Actions with wildcards are not judged: a Catalogue cannot list. A policy with
-// findings must not be stored; if one was, its unknown keys fail closed. Without
-// a catalogue nothing is judged.
+// maxGuesses bounds what a policy full of unknown names can cost: looking for what
+// one of them meant takes a millisecond.
+const maxGuesses = 10
+
+// Validate lists the actions and condition keys of p that cat does not know, and
+// if cat is a Speller, what was meant by the first of them. Actions with wildcards
+// are not judged: a Catalogue cannot list. A policy with findings must not be
+// stored; if one was, its unknown keys fail closed. Without a catalogue nothing is
+// judged.
 func Validate(p *Policy, cat Catalogue) []Finding {
 	if cat == nil {
 		return nil
@@ -25,23 +29,35 @@ func Validate(p *Policy, cat Catalogue) []Finding {
 	var all []Finding
 	for i := range p.statements {
 		s := &p.statements[i]
-		find := func(element, name, format string) {
-			all = append(all, Finding{i, element, name, fmt.Sprintf(format, name)})
+		find := func(element, name, format string, near func(string) string) {
+			message := fmt.Sprintf(format, name)
+			if near != nil && len(all) < maxGuesses {
+				if meant := near(name); meant != "" {
+					message += "; did you mean " + meant + "?"
+				}
+			}
+			all = append(all, Finding{i, element, name, message})
+		}
+		var nearAction, nearKey func(string) string
+		if speller, ok := cat.(Speller); ok {
+			nearAction, nearKey = speller.NearAction, speller.NearKey
 		}
 		for _, a := range s.actions {
-			if !a.all && !strings.ContainsAny(a.text, "*?") && !cat.KnownAction(fold(a.text)) {
-				find(either(s.notAction, "NotAction", "Action"), a.text, "no action %s exists; check its spelling in the service authorization reference")
+			if !a.all && !strings.ContainsAny(a.text, "*?") && !cat.KnownAction(a.text) {
+				find(either(s.notAction, "NotAction", "Action"), a.text, "no action %s exists", nearAction)
 			}
 		}
-		for _, k := range s.resources.keys {
-			if !cat.KnownKey(k) {
-				find(either(s.resources.not, "NotResource", "Resource"), k, "the policy variable ${%s} is of no condition key that exists")
+		for j := range s.resources.patterns {
+			for _, k := range s.resources.patterns[j].keys(nil) {
+				if !cat.KnownKey(fold(k)) {
+					find(either(s.resources.not, "NotResource", "Resource"), k, "the policy variable ${%s} is of no condition key that exists", nearKey)
+				}
 			}
 		}
-		for _, c := range s.conditions {
-			for _, k := range slices.Concat([]string{c.key}, c.variables) {
-				if !cat.KnownKey(k) {
-					find("Condition", k, "no condition key %s exists; check its spelling in the service authorization reference")
+		for j := range s.conditions {
+			for _, k := range s.conditions[j].keys(nil) {
+				if !cat.KnownKey(fold(k)) {
+					find("Condition", k, "no condition key %s exists", nearKey)
 				}
 			}
 		}
