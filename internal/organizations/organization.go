@@ -19,11 +19,12 @@ func (s *Service) Bootstrap(tx *store.Tx, accountID, name string, now time.Time)
 	if _, err := organization(tx); !errors.Is(err, sql.ErrNoRows) {
 		return false, err
 	}
+	o := org{id: "o-" + letters(10), root: "r-" + letters(4), management: accountID}
 	if _, err := tx.Exec(`INSERT INTO organizations_organization (single, id, root, management, created) VALUES (1, ?, ?, ?, ?)`,
-		"o-"+letters(10), "r-"+letters(4), accountID, now.UnixMicro()); err != nil {
+		o.id, o.root, o.management, now.UnixMicro()); err != nil {
 		return false, err
 	}
-	return true, insertAccount(tx, &account{
+	return true, insertAccount(tx, o, &account{
 		id: accountID, name: name, email: name + "@" + accountID + ".invalid", state: shape.AccountStateActive,
 		joined: shape.AccountJoinedMethodInvited, created: now.UTC(),
 	})
@@ -34,10 +35,6 @@ func letters(n int) string { return strings.ToLower(rand.Text()[:n]) }
 
 func (o org) arn() string {
 	return "arn:aws:organizations::" + o.management + ":organization/" + o.id
-}
-
-func (o org) accountARN(id string) string {
-	return "arn:aws:organizations::" + o.management + ":account/" + o.id + "/" + id
 }
 
 func (s *Service) newOrganization(context.Context, *api.Call, *shape.CreateOrganizationInput) (struct{}, []api.Demand, error) {
@@ -66,9 +63,13 @@ func (s *Service) describeOrganization(_ context.Context, c *api.Call, _ *shape.
 	if err != nil {
 		return nil, err
 	}
+	enabled, err := enabledTypes(c.Snapshot)
+	if err != nil {
+		return nil, err
+	}
 	out := &shape.Organization{
-		Arn: o.arn(), Id: o.id, FeatureSet: shape.OrganizationFeatureSetAll, AvailablePolicyTypes: []shape.PolicyTypeSummary{},
-		MasterAccountId: o.management, MasterAccountArn: o.accountARN(o.management),
+		Arn: o.arn(), Id: o.id, FeatureSet: shape.OrganizationFeatureSetAll, AvailablePolicyTypes: summaries(enabled),
+		MasterAccountId: o.management, MasterAccountArn: o.nodeARN(o.management),
 	}
 	if management != nil {
 		out.MasterAccountEmail = management.email

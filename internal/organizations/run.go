@@ -103,7 +103,7 @@ func (s *Service) finish(ctx context.Context, door *api.Door, o org, r *request)
 	event := api.Event{
 		Service: "organizations", Name: "CreateAccountResult",
 		Claim:     api.Claim{Kind: api.KindService, Account: o.management, ID: servicePrincipal},
-		Resources: []api.Resource{{ARN: o.accountARN(r.account), Account: o.management, Type: "AWS::Organizations::Account"}},
+		Resources: []api.Resource{{ARN: o.nodeARN(r.account), Account: o.management, Type: "AWS::Organizations::Account"}},
 		Details:   map[string]any{"createAccountStatus": map[string]any{"id": r.id, "accountId": r.account, "state": state, "failureReason": reason}},
 	}
 	err := door.Happened(ctx, event, func(tx *store.Tx) error { return settled(tx, r, state, reason, door.Now()) })
@@ -129,7 +129,8 @@ func settled(tx *store.Tx, r *request, state shape.CreateAccountState, reason sh
 	if state == shape.CreateAccountStateFailed {
 		become = shape.AccountStateClosed
 	}
-	if _, err := tx.Exec(`UPDATE organizations_accounts SET state = ? WHERE id = ?`, string(become), r.account); err != nil {
+	if _, err := tx.Exec(`UPDATE organizations_accounts SET state = ? WHERE id = ? AND state = ?`,
+		string(become), r.account, string(shape.AccountStatePendingActivation)); err != nil {
 		return err
 	}
 	return tx.Touch(accountKey(r.account), requestKey(r.id))

@@ -9,24 +9,6 @@ import (
 	"bawn.dev/internal/store"
 )
 
-// Migrations are the tables of the service. Times are microseconds since 1970.
-func Migrations() []store.Migration {
-	return []store.Migration{{Room: "organizations", Version: 1, SQL: []string{
-		// One row: there is one organization.
-		`CREATE TABLE organizations_organization (
-			single INTEGER PRIMARY KEY CHECK (single = 1), id TEXT NOT NULL, root TEXT NOT NULL, management TEXT NOT NULL,
-			created INTEGER NOT NULL)`,
-		`CREATE TABLE organizations_accounts (
-			id TEXT PRIMARY KEY, name TEXT NOT NULL, email TEXT NOT NULL, state TEXT NOT NULL, joined TEXT NOT NULL,
-			created INTEGER NOT NULL, not_before INTEGER NOT NULL) WITHOUT ROWID`,
-		`CREATE UNIQUE INDEX organizations_accounts_email ON organizations_accounts (email)`,
-		`CREATE TABLE organizations_requests (
-			id TEXT PRIMARY KEY, account TEXT NOT NULL, name TEXT NOT NULL, role TEXT NOT NULL, state TEXT NOT NULL,
-			reason TEXT NOT NULL, requested INTEGER NOT NULL, completed INTEGER NOT NULL) WITHOUT ROWID`,
-		`CREATE INDEX organizations_requests_state ON organizations_requests (state)`,
-	}}}
-}
-
 type org struct{ id, root, management string }
 
 // organization reads the one there is.
@@ -42,6 +24,8 @@ type account struct {
 	joined          shape.AccountJoinedMethod
 	created         time.Time
 	notBefore       time.Time
+	closed          time.Time
+	parent          string
 }
 
 // active says whether calls are served in the account. One that is being made is:
@@ -54,18 +38,21 @@ func accountKey(id string) string { return "organizations:account/" + id }
 
 func requestKey(id string) string { return "organizations:request/" + id }
 
-const accountColumns = `id, name, email, state, joined, created, not_before`
+const accountColumns = `id, name, email, state, joined, created, not_before, closed, parent`
 
 func scanAccount(scan func(...any) error) (*account, error) {
 	a := &account{}
-	var created, notBefore int64
-	err := scan(&a.id, &a.name, &a.email, &a.state, &a.joined, &created, &notBefore)
+	var created, notBefore, closed int64
+	err := scan(&a.id, &a.name, &a.email, &a.state, &a.joined, &created, &notBefore, &closed, &a.parent)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
 	a.created = time.UnixMicro(created).UTC()
 	if notBefore != 0 {
 		a.notBefore = time.UnixMicro(notBefore).UTC()
+	}
+	if closed != 0 {
+		a.closed = time.UnixMicro(closed).UTC()
 	}
 	return a, err
 }
@@ -74,9 +61,14 @@ func accountByID(q store.Querier, id string) (*account, error) {
 	return scanAccount(q.QueryRow(`SELECT `+accountColumns+` FROM organizations_accounts WHERE id = ?`, id).Scan)
 }
 
-func insertAccount(tx *store.Tx, a *account) error {
-	if _, err := tx.Exec(`INSERT INTO organizations_accounts (id, name, email, state, joined, created, not_before) VALUES (?, ?, ?, ?, ?, ?, 0)`,
-		a.id, a.name, a.email, string(a.state), string(a.joined), a.created.UnixMicro()); err != nil {
+// insertAccount puts a new account under the root, where the policies that AWS
+// attaches of itself are attached to it.
+func insertAccount(tx *store.Tx, o org, a *account) error {
+	if _, err := tx.Exec(`INSERT INTO organizations_accounts (id, name, email, state, joined, created, not_before, parent) VALUES (?, ?, ?, ?, ?, ?, 0, ?)`,
+		a.id, a.name, a.email, string(a.state), string(a.joined), a.created.UnixMicro(), o.root); err != nil {
+		return err
+	}
+	if err := attachSupplied(tx, a.id); err != nil {
 		return err
 	}
 	return tx.Touch(accountKey(a.id))

@@ -131,7 +131,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 
 	// Services.
 	known := catalogue.New()
-	if s.organizations, err = organizations.New(organizations.Config{}); err != nil {
+	if s.organizations, err = organizations.New(organizations.Config{Catalogue: known}); err != nil {
 		return nil, err
 	}
 	if s.iam, err = iam.New(iam.Config{Key: keys["iam"], Catalogue: known, Region: cfg.Region}); err != nil {
