@@ -139,8 +139,8 @@ refused(iam.attach_role_policy, "InvalidInput", RoleName="train", PolicyArn="arn
 refused(iam.attach_role_policy, "NoSuchEntity", RoleName="none", PolicyArn=p["Arn"])
 refused(iam.delete_policy, "DeleteConflict", PolicyArn=p["Arn"])
 refused(iam.delete_policy, "AccessDenied", PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess")
-names = [x["PolicyName"] for page in iam.get_paginator("list_policies").paginate(PaginationConfig={"PageSize": 1}) for x in page["Policies"]]
-assert sorted(names) == ["AdministratorAccess", "AmazonSageMakerFullAccess", "ReadOnlyAccess", "Reader"], names
+names = [x["PolicyName"] for page in iam.get_paginator("list_policies").paginate(PaginationConfig={"PageSize": 7}) for x in page["Policies"]]
+assert len(names) == len(set(names)) and {"AdministratorAccess", "AmazonSageMakerFullAccess", "ReadOnlyAccess", "Reader", "ViewOnlyAccess"} < set(names), names
 assert [x["PolicyName"] for x in iam.list_policies(Scope="Local")["Policies"]] == ["Reader"]
 assert sorted(x["PolicyName"] for x in iam.list_policies(OnlyAttached=True)["Policies"]) == ["AdministratorAccess", "ReadOnlyAccess", "Reader"]
 

@@ -35,9 +35,8 @@ func (s *Service) Principal(_ context.Context, sn *store.Snapshot, id string) (*
 }
 
 // load reads and parses what belongs to an entity. All of it hangs on the entity's
-// one version key: whatever attaches, detaches or rewrites a policy touches it,
-// and an attached policy can neither change nor be deleted. Where policies will
-// have several versions, a change of the default must touch whom it is attached to.
+// one version key: whatever attaches, detaches or rewrites a policy touches it, and
+// so does a change of the default version of a policy that it has by any way.
 func (s *Service) load(sn *store.Snapshot, row *entity) (*api.Entity, error) {
 	var err error
 	if row.tags, err = tagsOf(sn, row.id); err != nil {
@@ -111,10 +110,8 @@ func (s *Service) trust(sn *store.Snapshot, row *entity) (*policy.Doc, error) {
 // Policy is a managed policy by its unique id. A missing one is ErrGone. Besides
 // entities, sessions name policies in this way.
 func (s *Service) Policy(sn *store.Snapshot, id string) (*policy.Doc, error) {
-	for _, m := range s.supplied {
-		if m.id == id {
-			return &m.doc, nil
-		}
+	if m := s.suppliedByID[id]; m != nil {
+		return &m.doc, nil
 	}
 	if doc, ok, err := s.policies.get(sn, id); ok || err != nil {
 		return &doc, err

@@ -13,6 +13,13 @@ import (
 
 const defaultMaxSession = time.Hour
 
+func (s *Service) roleOperations() []api.Operation {
+	return []api.Operation{
+		api.Write("UpdateRole", s.updatedRole, s.updateRole),
+		api.Write("UpdateRoleDescription", s.describedRole, s.updateRoleDescription),
+	}
+}
+
 // toRole is a role as the API describes it. Its trust policy names principals
 // that are gone by their ids.
 func toRole(q querier, e *entity) (*shape.Role, error) {
@@ -81,6 +88,10 @@ func (s *Service) gottenRole(_ context.Context, c *api.Call, in *shape.GetRoleIn
 
 func (s *Service) getRole(_ context.Context, c *api.Call, _ *shape.GetRoleInput, e *entity) (*shape.GetRoleOutput, error) {
 	r, err := toRole(c.Snapshot, e)
+	if err != nil {
+		return nil, err
+	}
+	r.RoleLastUsed, err = s.roleLastUsed(c.Snapshot, e.id)
 	return &shape.GetRoleOutput{Role: r}, err
 }
 
@@ -140,6 +151,48 @@ func (s *Service) updateAssumeRolePolicy(_ context.Context, c *api.Call, in *sha
 		}
 		return &shape.UpdateAssumeRolePolicyOutput{}, tx.Touch(e.key())
 	}, nil
+}
+
+func (s *Service) updatedRole(_ context.Context, c *api.Call, in *shape.UpdateRoleInput) (*entity, []api.Demand, error) {
+	return target(c, role, in.RoleName, "iam:UpdateRole")
+}
+
+// updateRole leaves a description that is not given, and gives the session its
+// default length again, as AWS documents it.
+func (s *Service) updateRole(_ context.Context, _ *api.Call, in *shape.UpdateRoleInput, e *entity) (api.Commit[shape.UpdateRoleOutput], error) {
+	e.maxSession = defaultMaxSession
+	if in.MaxSessionDuration != nil {
+		e.maxSession = time.Duration(*in.MaxSessionDuration) * time.Second
+	}
+	if in.Description != "" {
+		e.description = in.Description
+	}
+	return func(tx *store.Tx) (*shape.UpdateRoleOutput, error) {
+		return &shape.UpdateRoleOutput{}, updateRole(tx, e)
+	}, nil
+}
+
+func (s *Service) describedRole(_ context.Context, c *api.Call, in *shape.UpdateRoleDescriptionInput) (*entity, []api.Demand, error) {
+	return target(c, role, in.RoleName, "iam:UpdateRoleDescription")
+}
+
+func (s *Service) updateRoleDescription(_ context.Context, _ *api.Call, in *shape.UpdateRoleDescriptionInput, e *entity) (api.Commit[shape.UpdateRoleDescriptionOutput], error) {
+	e.description = in.Description
+	return func(tx *store.Tx) (*shape.UpdateRoleDescriptionOutput, error) {
+		if err := updateRole(tx, e); err != nil {
+			return nil, err
+		}
+		r, err := toRole(tx, e)
+		return &shape.UpdateRoleDescriptionOutput{Role: r}, err
+	}, nil
+}
+
+func updateRole(tx *store.Tx, e *entity) error {
+	if _, err := tx.Exec(`UPDATE iam_entities SET description = ?, max_session = ? WHERE id = ?`,
+		e.description, int64(e.maxSession/time.Second), e.id); err != nil {
+		return err
+	}
+	return tx.Touch(e.key())
 }
 
 func (s *Service) profiledRole(_ context.Context, c *api.Call, in *shape.ListInstanceProfilesForRoleInput) (*entity, []api.Demand, error) {

@@ -37,19 +37,21 @@ type Config struct {
 // Service is IAM. It implements authz.Principals, api.Credentials for long-term
 // keys, and the session policies that sts asks for.
 type Service struct {
-	cfg      Config
-	supplied map[string]*managed // AWS-managed policies, by ARN
-	entities *cache[*api.Entity] // by unique id
-	secrets  *cache[*secret]     // by access key id
-	policies *cache[policy.Doc]  // customer-managed, by unique id
-	notes    *notes              // of last uses
+	cfg          Config
+	supplied     map[string]*managed // AWS-managed policies, by ARN
+	suppliedByID map[string]*managed
+	entities     *cache[*api.Entity] // by unique id
+	secrets      *cache[*secret]     // by access key id
+	policies     *cache[policy.Doc]  // customer-managed, by unique id
+	notes        *notes              // of last uses
 }
 
-// How many entries the caches hold.
+// How many entries the caches hold: those of a few full accounts at once. Parsed
+// policies are shared between the entities that have them.
 const (
-	cachedEntities = 4096
-	cachedSecrets  = 4096
-	cachedPolicies = 1024
+	cachedEntities = 16384
+	cachedSecrets  = 16384
+	cachedPolicies = 4096
 )
 
 // New makes the service. It refuses a zero key.
@@ -58,15 +60,21 @@ func New(cfg Config) (*Service, error) {
 		return nil, errors.New("iam: a key is needed to seal secrets with")
 	}
 	s := &Service{
-		cfg:      cfg,
-		entities: newCache[*api.Entity](cachedEntities),
-		secrets:  newCache[*secret](cachedSecrets),
-		policies: newCache[policy.Doc](cachedPolicies),
-		notes:    newNotes(),
+		cfg:          cfg,
+		suppliedByID: map[string]*managed{},
+		entities:     newCache[*api.Entity](cachedEntities),
+		secrets:      newCache[*secret](cachedSecrets),
+		policies:     newCache[policy.Doc](cachedPolicies),
+		notes:        newNotes(),
 	}
 	var err error
-	s.supplied, err = suppliedPolicies()
-	return s, err
+	if s.supplied, err = suppliedPolicies(); err != nil {
+		return nil, err
+	}
+	for _, m := range s.supplied {
+		s.suppliedByID[m.id] = m
+	}
+	return s, nil
 }
 
 // API is what the door serves.

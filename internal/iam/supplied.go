@@ -5,43 +5,48 @@ import (
 	"embed"
 	"encoding/base32"
 	"fmt"
+	"io/fs"
+	"path"
 	"strings"
 	"time"
 )
 
 // The documents of AWS-managed policies, written for what Bawn serves under the
-// names that people know.
+// names that people know. Directories are the paths in their ARNs.
 //
-//go:embed supplied/*.json
+//go:embed supplied
 var suppliedFiles embed.FS
 
-// suppliedPolicies reads them. Their ids follow from their names, since sessions
-// and attachments outlive a release.
+// suppliedPolicies reads them, by ARN. Their ids follow from their ARNs, since
+// sessions and attachments outlive a release.
 func suppliedPolicies() (map[string]*managed, error) {
-	files, err := suppliedFiles.ReadDir("supplied")
-	if err != nil {
-		return nil, err
-	}
 	all := map[string]*managed{}
-	for _, f := range files {
-		document, err := suppliedFiles.ReadFile("supplied/" + f.Name())
+	err := fs.WalkDir(suppliedFiles, "supplied", func(file string, f fs.DirEntry, err error) error {
+		if err != nil || f.IsDir() {
+			return err
+		}
+		document, err := suppliedFiles.ReadFile(file)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		name := strings.TrimSuffix(f.Name(), ".json")
 		m := &managed{
-			id: suppliedID(name), account: supplier, path: "/", name: name, document: string(document),
-			created: time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC),
+			account: supplier, path: "/", name: strings.TrimSuffix(f.Name(), ".json"), document: string(document),
+			standard: 1, latest: 1, created: time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC),
 		}
+		if dir := strings.TrimPrefix(path.Dir(file), "supplied"); dir != "" {
+			m.path = dir + "/"
+		}
+		m.id, m.updated = suppliedID(m.arn()), m.created
 		if m.doc, err = parsedManaged(m.arn(), m.document); err != nil {
-			return nil, fmt.Errorf("iam: supplied policy %s: %w", name, err)
+			return fmt.Errorf("iam: supplied policy %s: %w", m.name, err)
 		}
 		all[m.arn()] = m
-	}
-	return all, nil
+		return nil
+	})
+	return all, err
 }
 
-func suppliedID(name string) string {
-	sum := sha256.Sum256([]byte("arn:aws:iam::aws:policy/" + name))
+func suppliedID(arn string) string {
+	sum := sha256.Sum256([]byte(arn))
 	return "ANPA" + base32.StdEncoding.EncodeToString(sum[:])[:17]
 }

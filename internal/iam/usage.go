@@ -17,6 +17,9 @@ func (s *Service) usageOperations() []api.Operation {
 	return []api.Operation{
 		api.Read("ListPolicies", s.listedPolicies, s.listPolicies),
 		api.Read("ListEntitiesForPolicy", s.listedEntitiesForPolicy, s.listEntitiesForPolicy),
+		api.Write("TagPolicy", s.taggedPolicy, s.tagPolicy),
+		api.Write("UntagPolicy", s.untaggedPolicy, s.untagPolicy),
+		api.Read("ListPolicyTags", s.listedPolicyTags, s.listPolicyTags),
 	}
 }
 

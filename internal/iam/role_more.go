@@ -1,5 +1,0 @@
-package iam
-
-import "bawn.dev/internal/api"
-
-func (s *Service) roleOperations() []api.Operation { return nil }
