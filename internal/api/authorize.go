@@ -58,7 +58,7 @@ func (d *Door) decide(ctx context.Context, c *Call, demand Demand) error {
 	if r.ARN != "*" && !slices.ContainsFunc(c.touched, func(t Resource) bool { return t.ARN == r.ARN }) {
 		c.touched = append(c.touched, r)
 	}
-	decision, err := d.Authorizer.Decide(ctx, c.Snapshot, &authz.Question{
+	q := &authz.Question{
 		Subject: c.subject,
 		Action:  demand.Action,
 		Target: authz.Target{
@@ -74,12 +74,22 @@ func (d *Door) decide(ctx context.Context, c *Call, demand Demand) error {
 		Region:    c.Region,
 		Now:       c.Now,
 		UserAgent: c.agent,
-	})
+	}
+	decision, err := d.Authorizer.Decide(ctx, c.Snapshot, q)
 	if err != nil {
 		return err
 	}
 	if !decision.Allowed {
-		return denied(decision.Reason(demand.Action, cmp.Or(r.Called, r.ARN), c.subject.Principal.ARN))
+		name := cmp.Or(r.Called, r.ARN)
+		refusal := denied(decision.Reason(demand.Action, name, c.subject.Principal.ARN))
+		if d.encodes(c.service) {
+			sealed, err := d.encoded(ctx, c, q, name, decision)
+			if err != nil {
+				return err
+			}
+			refusal.Message += encodedAfter + sealed
+		}
+		return refusal
 	}
 	if r.Missing != nil {
 		return r.Missing

@@ -55,6 +55,9 @@ type Config struct {
 	// Used, when set, hears of every credential that a call was signed with: its
 	// claim, the service called ("s3") and when. It must return at once.
 	Used func(claim Claim, service string, now time.Time)
+	// Messages, when set, seals what a refusal of EC2's tells whoever may decode it in
+	// an account.
+	Messages func(account string, plain []byte) (string, error)
 }
 
 // A Door leads every call through the pipeline.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -130,6 +131,9 @@ func (c *Call) event(failure *Error, out any) *trail.Record {
 	}
 	if failure != nil {
 		r.ErrorCode, r.ErrorMessage = failure.Code, failure.Message
+		if i := strings.LastIndex(r.ErrorMessage, encodedAfter); i >= 0 && c.service != nil && c.door.encodes(c.service) {
+			r.ErrorMessage = r.ErrorMessage[:i] // the record has no room for it, and its readers no need
+		}
 	}
 	if c.subject == nil {
 		r.Account = cmp.Or(c.suspect.Account, c.door.Config.Account)
