@@ -148,7 +148,12 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 	if err != nil {
 		return nil, err
 	}
-	if s.sts, err = sts.New(sts.Config{Key: keys["sts"], Contexts: s.signin, Policies: s.iam, Catalogue: known}); err != nil {
+	s.sts, err = sts.New(sts.Config{
+		Key: keys["sts"], Contexts: s.signin, Policies: s.iam, Keys: s.iam, Accounts: s.organizations, Issuers: issuers,
+		SAMLRecipients: samlRecipients(cfg), Catalogue: known,
+		Trouble: func(err error) { log.Warn("an identity provider", "err", err) },
+	})
+	if err != nil {
 		return nil, err
 	}
 	keyKMS := keys["kms"]
@@ -221,6 +226,16 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 		again: s.ec2.Again, flows: s.deliverFlows, log: log,
 	}
 	return s, nil
+}
+
+// samlRecipients are the addresses, as configured, to which a SAML provider may send
+// people for here.
+func samlRecipients(cfg config.Config) []string {
+	to := []string{"https://" + cfg.Region + ".signin.aws.amazon.com/saml"}
+	for _, host := range cfg.Hosts {
+		to = append(to, "https://"+host+"/saml")
+	}
+	return to
 }
 
 // services lists what exists.

@@ -15,10 +15,17 @@ func fail(code, format string, args ...any) *api.Error {
 
 func invalid(format string, args ...any) *api.Error { return fail("ValidationError", format, args...) }
 
+// badToken refuses a token or assertion as such.
+func badToken(message string) *api.Error { return fail("InvalidIdentityToken", "%s", message) }
+
+func denied(message string) *api.Error {
+	return &api.Error{Code: "AccessDenied", Status: http.StatusForbidden, Message: message}
+}
+
 // refused is what there is to say of a role that is not there, as of one that may
 // not be assumed.
 func refused(role string) *api.Error {
-	return &api.Error{Code: "AccessDenied", Status: http.StatusForbidden, Message: "Not authorized to assume " + role}
+	return denied("Not authorized to assume " + role)
 }
 
 // malformed tells the writer of a session policy where it is wrong.

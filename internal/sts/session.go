@@ -9,22 +9,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/policy"
-	"bawn.dev/internal/seal"
 	"bawn.dev/internal/store"
 )
 
-const (
-	sealing seal.Purpose = "sts session token"
-	prefix  string       = "ASIA"
-
-	maxToken = 12 << 10 // characters; what AssumeRole makes is smaller
-)
-
-// Policies of a session, beside those of its role.
+// Policies of a session, beside those of its role or user.
 type SessionPolicies struct {
 	Inline  string   // document; empty for none
 	Managed []string // unique ids
@@ -40,68 +30,38 @@ type Credentials struct {
 	Expiration      time.Time
 }
 
-// A token is what the sealed session token holds. Names are short because every
-// request carries it.
-type token struct {
-	Secret     string            `json:"k"`
-	Account    string            `json:"a"`
-	Role       string            `json:"r"` // unique id
-	Session    string            `json:"n"`
-	Issued     int64             `json:"i"` // microseconds since 1970
-	Expires    int64             `json:"e"`
-	Inline     string            `json:"p,omitempty"`
-	Managed    []string          `json:"m,omitempty"`
-	Tags       map[string]string `json:"t,omitempty"`
-	Transitive []string          `json:"tt,omitempty"`
-	Source     string            `json:"s,omitempty"`
-	Chained    bool              `json:"c,omitempty"`
-	Person     *person           `json:"h,omitempty"`
-}
-
-type person struct {
-	User        string `json:"u"`
-	Store       string `json:"s,omitempty"`
-	Instance    string `json:"i,omitempty"`
-	Application string `json:"a,omitempty"`
-	Credential  string `json:"c,omitempty"`
-	SignedIn    int64  `json:"t"`
-}
-
 // Issue makes the credentials of a role's session. The claim says whose, from
 // when to when, for which person and with which tags; AssumeRole has decided that
 // it may be, and so must any other caller. Of the claim, AccessKeyID,
 // SessionPolicies and HasSession are not read.
 func (s *Service) Issue(claim api.Claim, policies SessionPolicies) (Credentials, error) {
-	if claim.Kind != api.KindRole || claim.Account == "" || claim.ID == "" || claim.SessionName == "" ||
-		claim.Issued.IsZero() || !claim.Expires.After(claim.Issued) {
-		return Credentials{}, errors.New("sts: the claim of a session needs account, role, name and times")
+	if claim.Kind != api.KindRole || claim.SessionName == "" {
+		return Credentials{}, errors.New("sts: the claim of a role's session needs a role and a name")
+	}
+	return s.issue(claim, policies, "")
+}
+
+// issue makes the credentials of any session. A user's, and a federated user's,
+// ends with the access key that made it.
+func (s *Service) issue(claim api.Claim, policies SessionPolicies, madeBy string) (Credentials, error) {
+	if claim.Account == "" || claim.ID == "" || claim.Issued.IsZero() || !claim.Expires.After(claim.Issued) {
+		return Credentials{}, errors.New("sts: the claim of a session needs account, id and times")
+	}
+	id, err := newKeyID(claim.Account)
+	if err != nil {
+		return Credentials{}, err
 	}
 	var random [30]byte
 	rand.Read(random[:])
-	t := token{
-		Secret:  base64.StdEncoding.EncodeToString(random[:]),
-		Account: claim.Account, Role: claim.ID, Session: claim.SessionName,
-		Issued: claim.Issued.UnixMicro(), Expires: claim.Expires.UnixMicro(),
-		Inline: policies.Inline, Managed: policies.Managed,
-		Tags: claim.Tags, Transitive: claim.TransitiveTags, Source: claim.SourceIdentity, Chained: claim.Chained,
-	}
-	if p := claim.Person; p != nil {
-		t.Person = &person{p.UserID, p.IdentityStoreARN, p.InstanceARN, p.ApplicationARN, p.CredentialID, p.SignedIn.UnixMicro()}
-	}
-	plain, err := json.Marshal(t, json.Deterministic(true))
+	secret := base64.StdEncoding.EncodeToString(random[:])
+	text, err := s.seal(id, newToken(secret, claim, policies, madeBy))
 	if err != nil {
 		return Credentials{}, err
 	}
-	id := prefix + rand.Text()[:16]
-	sealed, err := sealing.Seal(s.cfg.Key[:], plain, []byte(id))
-	if err != nil {
-		return Credentials{}, err
-	}
-	text := base64.StdEncoding.EncodeToString(sealed)
 	if len(text) > maxToken {
 		return Credentials{}, tooLarge(len(text))
 	}
-	return Credentials{id, t.Secret, text, claim.Expires}, nil
+	return Credentials{id, secret, text, claim.Expires}, nil
 }
 
 func tooLarge(n int) *api.Error {
@@ -113,11 +73,13 @@ type session struct {
 	secret  string
 	claim   api.Claim
 	managed []string
+	madeBy  string // access key id; empty for a role's session
 }
 
 // Credential opens a session token: it must be ours, whole, and belong to the
-// access key id. It implements api.Credentials for "ASIA".
-func (s *Service) Credential(_ context.Context, sn *store.Snapshot, accessKeyID, token string, now time.Time) (string, api.Claim, error) {
+// access key id; the key that made it, if it ends with one, must be active. It
+// implements api.Credentials for "ASIA".
+func (s *Service) Credential(ctx context.Context, sn *store.Snapshot, accessKeyID, token string, now time.Time) (string, api.Claim, error) {
 	if !strings.HasPrefix(accessKeyID, prefix) || token == "" || len(token) > maxToken {
 		return "", api.Claim{}, api.ErrGone
 	}
@@ -133,6 +95,15 @@ func (s *Service) Credential(_ context.Context, sn *store.Snapshot, accessKeyID,
 	if !now.Before(o.claim.Expires) {
 		return "", api.Claim{}, api.ErrExpired
 	}
+	if o.claim.Kind != api.KindRole {
+		active, err := s.cfg.Keys.KeyActive(ctx, sn, o.madeBy)
+		if err == nil && !active {
+			err = api.ErrGone
+		}
+		if err != nil {
+			return "", api.Claim{}, err
+		}
+	}
 	claim := o.claim
 	for _, id := range o.managed {
 		doc, err := s.cfg.Policies.Policy(sn, id)
@@ -147,47 +118,14 @@ func (s *Service) Credential(_ context.Context, sn *store.Snapshot, accessKeyID,
 	return o.secret, claim, nil
 }
 
-// open unseals a token. The access key id is bound in, so that neither serves
-// with another's.
-func (s *Service) open(accessKeyID, text string) (*session, error) {
-	if strings.ContainsAny(text, "\r\n") {
-		return nil, api.ErrGone // which the decoder would pass over
+// sessionPolicy reads an inline policy as it stands in a token.
+func sessionPolicy(text, of string) ([]policy.Doc, error) {
+	if text == "" {
+		return nil, nil
 	}
-	sealed, err := base64.StdEncoding.Strict().DecodeString(text)
+	parsed, err := policy.Parse([]byte(text), policy.SessionPolicy)
 	if err != nil {
 		return nil, err
 	}
-	plain, err := sealing.Open(s.cfg.Key[:], sealed, []byte(accessKeyID))
-	if err != nil {
-		return nil, err
-	}
-	defer clear(plain)
-	var t token
-	// What a later release put in may restrict: without knowing it, nothing is allowed.
-	if err := json.Unmarshal(plain, &t, json.RejectUnknownMembers(true)); err != nil {
-		return nil, err
-	}
-	if len(t.Managed) > 0 && s.cfg.Policies == nil {
-		return nil, api.ErrGone
-	}
-	o := &session{secret: t.Secret, managed: t.Managed, claim: api.Claim{
-		Kind: api.KindRole, Account: t.Account, ID: t.Role, SessionName: t.Session,
-		Issued: time.UnixMicro(t.Issued).UTC(), Expires: time.UnixMicro(t.Expires).UTC(),
-		HasSession: t.Inline != "" || len(t.Managed) > 0,
-		Tags:       t.Tags, TransitiveTags: t.Transitive, SourceIdentity: t.Source, Chained: t.Chained,
-	}}
-	if p := t.Person; p != nil {
-		o.claim.Person = &api.Person{
-			UserID: p.User, IdentityStoreARN: p.Store, InstanceARN: p.Instance, ApplicationARN: p.Application,
-			CredentialID: p.Credential, SignedIn: time.UnixMicro(p.SignedIn).UTC(),
-		}
-	}
-	if t.Inline != "" {
-		parsed, err := policy.Parse([]byte(t.Inline), policy.SessionPolicy)
-		if err != nil {
-			return nil, err
-		}
-		o.claim.SessionPolicies = []policy.Doc{{Name: "session policy of " + t.Session, Policy: parsed}}
-	}
-	return o, nil
+	return []policy.Doc{{Name: "session policy of " + of, Policy: parsed}}, nil
 }
