@@ -2,10 +2,10 @@ package identity
 
 import (
 	"context"
-	"database/sql"
 	"errors"
-	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json"
 
 	"bawn.dev/internal/api"
 	shape "bawn.dev/internal/shape/identitystore"
@@ -13,82 +13,147 @@ import (
 	"bawn.dev/internal/uuid"
 )
 
-func (s *Service) createGroup(_ context.Context, c *api.Call, in *shape.CreateGroupInput, i instance) (api.Commit[shape.CreateGroupOutput], error) {
-	if in.DisplayName == "" {
-		return nil, invalid("DisplayName is required.")
+// groupNamed finds a group by its name without case. A group from before is folded
+// as far as the database could, and is found by its exact name at least.
+const groupNamed = `(folded = ? OR name = ?)`
+
+const groupColumns = `SELECT id, name, description, created, doc FROM identity_groups`
+
+func (s *Service) scanGroup(storeID string) func(*store.Rows) (shape.Group, error) {
+	return func(r *store.Rows) (shape.Group, error) {
+		g := shape.Group{}
+		var created int64
+		var doc []byte
+		if err := r.Scan(&g.GroupId, &g.DisplayName, &g.Description, &created, &doc); err != nil {
+			return g, err
+		}
+		g.IdentityStoreId, g.CreatedAt = storeID, time.UnixMicro(created).UTC()
+		if doc == nil {
+			return g, nil
+		}
+		return g, json.Unmarshal(doc, &g)
 	}
-	id := uuid.New()
-	return func(tx *store.Tx) (*shape.CreateGroupOutput, error) {
-		var taken int
-		if err := tx.QueryRow(`SELECT count(*) FROM identity_groups WHERE name = ?`, in.DisplayName).Scan(&taken); err != nil {
-			return nil, err
-		}
-		if taken > 0 {
-			return nil, conflict("Duplicate GroupDisplayName")
-		}
-		_, err := tx.Exec(`INSERT INTO identity_groups (id, name, description, created) VALUES (?, ?, ?, ?)`, id, in.DisplayName, in.Description, c.Now.UnixMicro())
-		return &shape.CreateGroupOutput{GroupId: id, IdentityStoreId: i.store}, err
-	}, nil
 }
 
-func (s *Service) listGroups(_ context.Context, c *api.Call, in *shape.ListGroupsInput, i instance) (*shape.ListGroupsOutput, error) {
-	limit := pageSize(in.MaxResults)
-	query, args := `SELECT id, name, description, created FROM identity_groups WHERE id > ? ORDER BY id LIMIT ?`, []any{in.NextToken, limit + 1}
-	if len(in.Filters) > 1 {
-		return nil, invalid("One filter can be given.")
+// group finds a group by id; nil if there is none.
+func (s *Service) group(q store.Querier, id string) (*shape.Group, error) {
+	if _, err := q.Version(groupKey(id)); err != nil {
+		return nil, err
 	}
-	for _, f := range in.Filters {
-		if !strings.EqualFold(f.AttributePath, "DisplayName") {
-			return nil, invalid("Groups can be filtered by DisplayName only, not by %q.", f.AttributePath)
-		}
-		query = `SELECT id, name, description, created FROM identity_groups WHERE id > ? AND name = ? ORDER BY id LIMIT ?`
-		args = []any{in.NextToken, f.AttributeValue, limit + 1}
-	}
-	groups, err := store.Collect(c.Snapshot, func(r *store.Rows) (shape.Group, error) {
-		g := shape.Group{IdentityStoreId: i.store}
-		var created int64
-		err := r.Scan(&g.GroupId, &g.DisplayName, &g.Description, &created)
-		g.CreatedAt = time.UnixMicro(created).UTC()
-		return g, err
-	}, query, args...)
+	i, err := s.instance(q)
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.ListGroupsOutput{Groups: groups}
-	if len(groups) > limit {
-		out.Groups, out.NextToken = groups[:limit], groups[limit-1].GroupId
+	list, err := store.Collect(q, s.scanGroup(i.store), groupColumns+` WHERE id = ?`, id)
+	if err != nil || len(list) == 0 {
+		return nil, err
 	}
-	return out, nil
+	return &list[0], nil
 }
 
-// group demands an action on one group and answers its id.
-func (s *Service) group(c *api.Call, action, storeID, id string) (instance, []api.Demand, error) {
-	i, err := s.instance(c.Snapshot)
-	if err != nil {
-		return i, nil, err
-	}
-	r := api.Resource{ARN: personARN("group", id), Account: s.account, Type: "AWS::IdentityStore::Group"}
-	there, err := groupExists(c.Snapshot, id)
-	if err != nil {
-		return i, nil, err
-	}
-	if !there || storeID != i.store {
-		r.Missing = notFound("GROUP not found.")
-	}
-	return i, api.On(action, r), nil
+func (s *Service) newGroup(_ context.Context, c *api.Call, in *shape.CreateGroupInput) (instance, []api.Demand, error) {
+	return s.inside(c, "CreateGroup", in.IdentityStoreId, nil)
 }
 
-func groupExists(q store.Querier, id string) (bool, error) {
+func (s *Service) createGroup(_ context.Context, c *api.Call, in *shape.CreateGroupInput, i instance) (api.Commit[shape.CreateGroupOutput], error) {
+	g := &shape.Group{
+		GroupId: uuid.New(), IdentityStoreId: i.store, DisplayName: in.DisplayName, Description: in.Description,
+		CreatedAt: c.Now.UTC(), CreatedBy: c.Caller().ARN,
+	}
+	g.UpdatedAt, g.UpdatedBy = g.CreatedAt, g.CreatedBy
+	if err := s.checkGroup(g); err != nil {
+		return nil, err
+	}
+	if err := s.groups.room(c.Snapshot); err != nil {
+		return nil, err
+	}
+	doc, err := json.Marshal(g)
+	if err != nil {
+		return nil, err
+	}
+	return func(tx *store.Tx) (*shape.CreateGroupOutput, error) {
+		if err := uniqueGroup(tx, g); err != nil {
+			return nil, err
+		}
+		_, err := tx.Exec(`INSERT INTO identity_groups (id, name, description, created, doc, folded) VALUES (?, ?, ?, ?, ?, ?)`,
+			g.GroupId, g.DisplayName, g.Description, c.Now.UnixMicro(), doc, fold(g.DisplayName))
+		if err != nil {
+			return nil, err
+		}
+		return &shape.CreateGroupOutput{GroupId: g.GroupId, IdentityStoreId: i.store}, tx.Touch(groupKey(g.GroupId))
+	}, nil
+}
+
+// checkGroup says what is wrong with a group as it would be stored.
+func (s *Service) checkGroup(g *shape.Group) error {
+	if g.DisplayName == "" {
+		return invalid("DisplayName is required.")
+	}
+	switch fold(g.DisplayName) {
+	case "administrator", "awsadministrators":
+		return invalid("The DisplayName is reserved.")
+	}
+	return errors.Join(s.rules.check("Group", g, ""), distinct(g.ExternalIds))
+}
+
+// uniqueGroup refuses a group whose name or external id is another's.
+func uniqueGroup(tx *store.Tx, g *shape.Group) error {
 	var n int
-	err := q.QueryRow(`SELECT count(*) FROM identity_groups WHERE id = ?`, id).Scan(&n)
-	return n > 0, err
+	err := tx.QueryRow(`SELECT count(*) FROM identity_groups WHERE `+groupNamed+` AND id <> ?`, fold(g.DisplayName), g.DisplayName, g.GroupId).Scan(&n)
+	if err != nil || n > 0 {
+		return errors.Join(err, whether(n > 0, "GroupDisplayName"))
+	}
+	return uniqueExternalIDs(tx, "GROUP", g.GroupId, g.ExternalIds)
 }
 
-func (s *Service) deletedGroup(_ context.Context, c *api.Call, in *shape.DeleteGroupInput) (instance, []api.Demand, error) {
-	return s.group(c, "identitystore:DeleteGroup", in.IdentityStoreId, in.GroupId)
+func (s *Service) describedGroup(_ context.Context, c *api.Call, in *shape.DescribeGroupInput) (*shape.Group, []api.Demand, error) {
+	return s.team(c, "DescribeGroup", in.IdentityStoreId, in.GroupId)
 }
 
-func (s *Service) deleteGroup(_ context.Context, _ *api.Call, in *shape.DeleteGroupInput, _ instance) (api.Commit[shape.DeleteGroupOutput], error) {
+func (s *Service) describeGroup(_ context.Context, _ *api.Call, _ *shape.DescribeGroupInput, g *shape.Group) (*shape.DescribeGroupOutput, error) {
+	out := shape.DescribeGroupOutput(*g)
+	return &out, nil
+}
+
+func (s *Service) changedGroup(_ context.Context, c *api.Call, in *shape.UpdateGroupInput) (*shape.Group, []api.Demand, error) {
+	return s.team(c, "UpdateGroup", in.IdentityStoreId, in.GroupId, given(in.Operations)...)
+}
+
+func (s *Service) updateGroup(_ context.Context, c *api.Call, in *shape.UpdateGroupInput, g *shape.Group) (api.Commit[shape.UpdateGroupOutput], error) {
+	for _, op := range in.Operations {
+		if err := setGroup(g, op); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.checkGroup(g); err != nil {
+		return nil, err
+	}
+	g.UpdatedAt, g.UpdatedBy = c.Now.UTC(), c.Caller().ARN
+	doc, err := json.Marshal(g)
+	if err != nil {
+		return nil, err
+	}
+	return func(tx *store.Tx) (*shape.UpdateGroupOutput, error) {
+		if err := uniqueGroup(tx, g); err != nil {
+			return nil, err
+		}
+		_, err := tx.Exec(`UPDATE identity_groups SET name = ?, description = ?, doc = ?, folded = ? WHERE id = ?`,
+			g.DisplayName, g.Description, doc, fold(g.DisplayName), g.GroupId)
+		if err != nil {
+			return nil, err
+		}
+		if err := replaceExternalIDs(tx, "GROUP", g.GroupId, g.ExternalIds); err != nil {
+			return nil, err
+		}
+		return &shape.UpdateGroupOutput{}, tx.Touch(groupKey(g.GroupId))
+	}, nil
+}
+
+func (s *Service) deletedGroup(_ context.Context, c *api.Call, in *shape.DeleteGroupInput) (*shape.Group, []api.Demand, error) {
+	return s.team(c, "DeleteGroup", in.IdentityStoreId, in.GroupId)
+}
+
+func (s *Service) deleteGroup(_ context.Context, _ *api.Call, in *shape.DeleteGroupInput, _ *shape.Group) (api.Commit[shape.DeleteGroupOutput], error) {
 	return func(tx *store.Tx) (*shape.DeleteGroupOutput, error) {
 		members, err := store.Collect(tx, func(r *store.Rows) (id string, err error) { return id, r.Scan(&id) },
 			`SELECT user_id FROM identity_memberships WHERE group_id = ?`, in.GroupId)
@@ -99,96 +164,39 @@ func (s *Service) deleteGroup(_ context.Context, _ *api.Call, in *shape.DeleteGr
 			`DELETE FROM identity_groups WHERE id = ?`,
 			`DELETE FROM identity_memberships WHERE group_id = ?`,
 			`DELETE FROM identity_assignments WHERE kind = 'GROUP' AND principal = ?`,
+			`DELETE FROM identity_external_ids WHERE kind = 'GROUP' AND principal = ?`,
 		} {
 			if _, err := tx.Exec(q, in.GroupId); err != nil {
 				return nil, err
 			}
 		}
-		for _, id := range members {
-			if err := tx.Touch(userKey(id)); err != nil {
-				return nil, err
-			}
+		for i, id := range members {
+			members[i] = userKey(id)
 		}
-		return &shape.DeleteGroupOutput{}, nil
+		return &shape.DeleteGroupOutput{}, tx.Touch(append(members, groupKey(in.GroupId))...)
 	}, nil
 }
 
-func (s *Service) joinedGroup(_ context.Context, c *api.Call, in *shape.CreateGroupMembershipInput) (instance, []api.Demand, error) {
-	i, demands, err := s.group(c, "identitystore:CreateGroupMembership", in.IdentityStoreId, in.GroupId)
-	if err != nil {
-		return i, nil, err
-	}
-	if in.MemberId == nil || in.MemberId.UserId == "" {
-		return i, nil, invalid("MemberId.UserId is required.")
-	}
-	_, more, err := s.person(c, "identitystore:CreateGroupMembership", in.IdentityStoreId, in.MemberId.UserId)
-	return i, append(demands, more...), err
+func (s *Service) listedGroups(_ context.Context, c *api.Call, in *shape.ListGroupsInput) (instance, []api.Demand, error) {
+	return s.inside(c, "ListGroups", in.IdentityStoreId, nil, s.allGroups())
 }
 
-func (s *Service) createMembership(_ context.Context, _ *api.Call, in *shape.CreateGroupMembershipInput, i instance) (api.Commit[shape.CreateGroupMembershipOutput], error) {
-	id := uuid.New()
-	return func(tx *store.Tx) (*shape.CreateGroupMembershipOutput, error) {
-		there, err := groupExists(tx, in.GroupId)
-		if err != nil {
-			return nil, err
-		}
-		if !there {
-			return nil, notFound("GROUP not found.")
-		}
-		var joined int
-		if err := tx.QueryRow(`SELECT count(*) FROM identity_memberships WHERE group_id = ? AND user_id = ?`, in.GroupId, in.MemberId.UserId).Scan(&joined); err != nil {
-			return nil, err
-		}
-		if joined > 0 {
-			return nil, conflict("Member and Group relationship already exists.")
-		}
-		if _, err := tx.Exec(`INSERT INTO identity_memberships (id, group_id, user_id) VALUES (?, ?, ?)`, id, in.GroupId, in.MemberId.UserId); err != nil {
-			return nil, err
-		}
-		return &shape.CreateGroupMembershipOutput{IdentityStoreId: i.store, MembershipId: id}, tx.Touch(userKey(in.MemberId.UserId))
-	}, nil
-}
-
-func (s *Service) listedGroup(_ context.Context, c *api.Call, in *shape.ListGroupMembershipsInput) (instance, []api.Demand, error) {
-	return s.group(c, "identitystore:ListGroupMemberships", in.IdentityStoreId, in.GroupId)
-}
-
-func (s *Service) listMemberships(_ context.Context, c *api.Call, in *shape.ListGroupMembershipsInput, i instance) (*shape.ListGroupMembershipsOutput, error) {
-	limit := pageSize(in.MaxResults)
-	members, err := store.Collect(c.Snapshot, func(r *store.Rows) (shape.GroupMembership, error) {
-		m := shape.GroupMembership{IdentityStoreId: i.store, GroupId: in.GroupId, MemberId: &shape.MemberId{}}
-		return m, r.Scan(&m.MembershipId, &m.MemberId.UserId)
-	}, `SELECT id, user_id FROM identity_memberships WHERE group_id = ? AND id > ? ORDER BY id LIMIT ?`, in.GroupId, in.NextToken, limit+1)
+// listGroups pages by id.
+func (s *Service) listGroups(_ context.Context, c *api.Call, in *shape.ListGroupsInput, i instance) (*shape.ListGroupsOutput, error) {
+	name, only, err := filtered(in.Filters, "DisplayName")
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.ListGroupMembershipsOutput{GroupMemberships: members}
-	if len(members) > limit {
-		out.GroupMemberships, out.NextToken = members[:limit], members[limit-1].MembershipId
+	limit := pageSize(in.MaxResults)
+	query, args := groupColumns+` WHERE id > ? ORDER BY id LIMIT ?`, []any{in.NextToken, limit + 1}
+	if only {
+		query, args = groupColumns+` WHERE id > ? AND `+groupNamed+` ORDER BY id LIMIT ?`, []any{in.NextToken, fold(name), name, limit + 1}
 	}
-	return out, nil
-}
-
-// deletedMembership resolves to the id of the user who leaves.
-func (s *Service) deletedMembership(_ context.Context, c *api.Call, in *shape.DeleteGroupMembershipInput) (string, []api.Demand, error) {
-	i, err := s.instance(c.Snapshot)
+	groups, err := store.Collect(c.Snapshot, s.scanGroup(i.store), query, args...)
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
-	r := api.Resource{ARN: personARN("membership", in.MembershipId), Account: s.account, Type: "AWS::IdentityStore::GroupMembership"}
-	var userID string
-	err = c.Snapshot.QueryRow(`SELECT user_id FROM identity_memberships WHERE id = ?`, in.MembershipId).Scan(&userID)
-	if errors.Is(err, sql.ErrNoRows) || in.IdentityStoreId != i.store {
-		r.Missing, err = notFound("MEMBERSHIP not found."), nil
-	}
-	return userID, api.On("identitystore:DeleteGroupMembership", r), err
-}
-
-func (s *Service) deleteMembership(_ context.Context, _ *api.Call, in *shape.DeleteGroupMembershipInput, userID string) (api.Commit[shape.DeleteGroupMembershipOutput], error) {
-	return func(tx *store.Tx) (*shape.DeleteGroupMembershipOutput, error) {
-		if _, err := tx.Exec(`DELETE FROM identity_memberships WHERE id = ?`, in.MembershipId); err != nil {
-			return nil, err
-		}
-		return &shape.DeleteGroupMembershipOutput{}, tx.Touch(userKey(userID))
-	}, nil
+	out := &shape.ListGroupsOutput{}
+	out.Groups, out.NextToken = cut(groups, limit, func(g shape.Group) string { return g.GroupId })
+	return out, nil
 }

@@ -4,9 +4,16 @@
 // It has one instance, in the management account, whose callers alone may change
 // it. It trusts the caller of its operations as far as the pipeline allowed her.
 // A person who was removed or disabled here is gone for every session that carries
-// her, on the next call: package authz asks Present each time. An attacker who
+// her, on the next call: package authz asks Present each time. So is one who lost
+// the assignment to the application through which she came. An attacker who
 // controls an attribute (a display name, an e-mail) controls text; what identifies
 // a person is an id that this package made.
+//
+// What an identity provider says of a person and AWS's public API has no member for,
+// is said here in the places that API leaves open: a new user's extension
+// aws:identitystore:provisioning holds externalIds and userStatus, and an update may
+// set the attributes of these names. They are decided and recorded like everything
+// else, so that package scim needs no way in of its own.
 package identity
 
 import (
@@ -18,6 +25,7 @@ import (
 	"time"
 
 	"bawn.dev/internal/api"
+	"bawn.dev/internal/cache"
 	directory "bawn.dev/internal/shape/identitystore"
 	admin "bawn.dev/internal/shape/ssoadmin"
 	"bawn.dev/internal/store"
@@ -29,30 +37,55 @@ type Config struct {
 }
 
 // A Service is the identity centre.
-type Service struct{ account string }
+type Service struct {
+	account       string
+	rules         *rules
+	users, groups quota
+	standings     *cache.Cache[standingKey, standing]
+}
+
+// maxStandings bounds how many people's standing is remembered.
+const maxStandings = 10_000
 
 // New makes the service.
 func New(cfg Config) (*Service, error) {
 	if cfg.Account == "" {
 		return nil, errors.New("identity: the management account is needed")
 	}
-	return &Service{cfg.Account}, nil
+	rules, err := newRules(directory.Model())
+	if err != nil {
+		return nil, err
+	}
+	return &Service{
+		account: cfg.Account, rules: rules,
+		users:     quota{table: "identity_users", what: "users", max: maxPeople},
+		groups:    quota{table: "identity_groups", what: "groups", max: maxGroups},
+		standings: cache.New[standingKey, standing](maxStandings, nil),
+	}, nil
 }
 
 // APIs lists what is served: identitystore and sso-admin.
 func (s *Service) APIs() []*api.Service {
 	return []*api.Service{
 		{Model: directory.Model(), Prefix: "identitystore", Resolver: s.resolvePerson, Operations: []api.Operation{
-			api.Write("CreateUser", on[directory.CreateUserInput](s.inStore("identitystore:CreateUser")), s.createUser),
+			api.Write("CreateUser", s.newUser, s.createUser),
 			api.Read("DescribeUser", s.describedUser, s.describeUser),
-			api.Read("ListUsers", on[directory.ListUsersInput](s.inStore("identitystore:ListUsers")), s.listUsers),
+			api.Write("UpdateUser", s.changedUser, s.updateUser),
+			api.Read("ListUsers", s.listedUsers, s.listUsers),
 			api.Write("DeleteUser", s.deletedUser, s.deleteUser),
-			api.Read("GetUserId", on[directory.GetUserIdInput](s.inStore("identitystore:GetUserId")), s.getUserID),
-			api.Write("CreateGroup", on[directory.CreateGroupInput](s.inStore("identitystore:CreateGroup")), s.createGroup),
-			api.Read("ListGroups", on[directory.ListGroupsInput](s.inStore("identitystore:ListGroups")), s.listGroups),
+			api.Read("GetUserId", s.foundUser, s.getUserID),
+			api.Write("CreateGroup", s.newGroup, s.createGroup),
+			api.Read("DescribeGroup", s.describedGroup, s.describeGroup),
+			api.Write("UpdateGroup", s.changedGroup, s.updateGroup),
+			api.Read("ListGroups", s.listedGroups, s.listGroups),
 			api.Write("DeleteGroup", s.deletedGroup, s.deleteGroup),
+			api.Read("GetGroupId", s.foundGroup, s.getGroupID),
 			api.Write("CreateGroupMembership", s.joinedGroup, s.createMembership),
+			api.Read("DescribeGroupMembership", s.describedMembership, s.describeMembership),
+			api.Read("GetGroupMembershipId", s.foundMembership, s.getMembershipID),
 			api.Read("ListGroupMemberships", s.listedGroup, s.listMemberships),
+			api.Read("ListGroupMembershipsForMember", s.listedMember, s.listMembershipsOf),
+			api.Read("IsMemberInGroups", s.askedMember, s.isMember),
 			api.Write("DeleteGroupMembership", s.deletedMembership, s.deleteMembership),
 		}},
 		{Model: admin.Model(), Prefix: "sso", Resolver: s.resolveApplication, Operations: []api.Operation{

@@ -16,10 +16,25 @@ func Migrations() []store.Migration {
 		`CREATE TABLE identity_applications (arn TEXT PRIMARY KEY, name TEXT NOT NULL, doc BLOB NOT NULL, created INTEGER NOT NULL)`,
 		`CREATE TABLE identity_assignments (application TEXT NOT NULL, kind TEXT NOT NULL, principal TEXT NOT NULL, PRIMARY KEY (application, kind, principal))`,
 		`CREATE TABLE identity_issuers (arn TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, doc BLOB NOT NULL)`,
+	}}, {Room: "identity", Version: 2, SQL: []string{
+		// A group from before has no doc. lower knows ASCII only: see findGroup.
+		`ALTER TABLE identity_groups ADD COLUMN doc BLOB`,
+		`ALTER TABLE identity_groups ADD COLUMN folded TEXT NOT NULL DEFAULT ''`,
+		`UPDATE identity_groups SET folded = lower(name)`,
+		`CREATE INDEX identity_groups_folded ON identity_groups (folded)`,
+		`ALTER TABLE identity_memberships ADD COLUMN created INTEGER NOT NULL DEFAULT 0`,
+		`ALTER TABLE identity_memberships ADD COLUMN created_by TEXT NOT NULL DEFAULT ''`,
+		`CREATE INDEX identity_memberships_group_page ON identity_memberships (group_id, id)`,
+		`CREATE INDEX identity_memberships_user_page ON identity_memberships (user_id, id)`,
+		`DROP INDEX identity_memberships_user`,
+		`CREATE TABLE identity_external_ids (kind TEXT NOT NULL, issuer TEXT NOT NULL, external TEXT NOT NULL, principal TEXT NOT NULL,
+			PRIMARY KEY (kind, issuer, external))`,
+		`CREATE INDEX identity_external_ids_principal ON identity_external_ids (principal)`,
 	}}}
 }
 
 // The version keys of what decisions read.
 func userKey(id string) string         { return "identity:user/" + id }
+func groupKey(id string) string        { return "identity:group/" + id }
 func applicationKey(arn string) string { return "identity:application/" + arn }
 func issuerKey(arn string) string      { return "identity:issuer/" + arn }

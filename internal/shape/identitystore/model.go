@@ -9,14 +9,18 @@ func Model() *shape.Service {
 	types := append(scalars(), []*shape.Type{
 		typeAddress(),
 		typeAlternateIdentifier(),
+		typeAttributeOperation(),
 		typeEmail(),
 		typeExternalId(),
 		typeFilter(),
 		typeGroup(),
 		typeGroupMembership(),
+		typeGroupMembershipExistenceResult(),
 		typeMemberId(),
 		typeName(),
 		typePhoneNumber(),
+		typePhoto(),
+		typeRole(),
 		typeUniqueAttribute(),
 		typeUser(),
 	}...)
@@ -32,11 +36,19 @@ func Model() *shape.Service {
 			opDeleteGroup(),
 			opDeleteGroupMembership(),
 			opDeleteUser(),
+			opDescribeGroup(),
+			opDescribeGroupMembership(),
 			opDescribeUser(),
+			opGetGroupId(),
+			opGetGroupMembershipId(),
 			opGetUserId(),
+			opIsMemberInGroups(),
 			opListGroupMemberships(),
+			opListGroupMembershipsForMember(),
 			opListGroups(),
 			opListUsers(),
+			opUpdateGroup(),
+			opUpdateUser(),
 		},
 		Errors: errors(),
 	}, types...)
@@ -57,23 +69,31 @@ func errors() map[string]*shape.Error {
 func scalars() []*shape.Type {
 	return []*shape.Type{
 		{Name: "Addresses", Kind: shape.List, Min: shape.Int(1), Max: shape.Int(1), ElemName: "Address"},
+		{Name: "AttributeOperations", Kind: shape.List, Min: shape.Int(1), Max: shape.Int(100), ElemName: "AttributeOperation"},
 		{Name: "AttributePath", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(255), Pattern: "(?:\\p{L}+:\\p{L}+:\\p{L}+(?:\\.\\p{L}+){0,3}|\\p{L}+(?:\\.\\p{L}+){0,2})"},
-		{Name: "AttributeValue", Kind: shape.Any},
+		{Name: "AttributeValue", Kind: shape.Any, Sensitive: true},
 		{Name: "BooleanType", Kind: shape.Boolean},
 		{Name: "DateType", Kind: shape.Timestamp},
 		{Name: "Emails", Kind: shape.List, Min: shape.Int(1), Max: shape.Int(1), ElemName: "Email"},
+		{Name: "ExtensionName", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(50), Pattern: "aws:identitystore:[a-z]{1,20}"},
+		{Name: "ExtensionNames", Kind: shape.List, Min: shape.Int(1), Max: shape.Int(10), ElemName: "ExtensionName"},
+		{Name: "Extensions", Kind: shape.Map, Min: shape.Int(1), Max: shape.Int(10), ElemName: "AttributeValue", KeyName: "ExtensionName"},
 		{Name: "ExternalIdIdentifier", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(256), Pattern: "[\\p{L}\\p{M}\\p{S}\\p{N}\\p{P}]+", Sensitive: true},
 		{Name: "ExternalIdIssuer", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(256), Pattern: "[\\p{L}\\p{M}\\p{S}\\p{N}\\p{P}]+", Sensitive: true},
 		{Name: "ExternalIds", Kind: shape.List, Min: shape.Int(1), Max: shape.Int(10), ElemName: "ExternalId"},
 		{Name: "Filters", Kind: shape.List, Min: shape.Int(0), Max: shape.Int(1), ElemName: "Filter"},
 		{Name: "GroupDisplayName", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(1024), Pattern: "[\\p{L}\\p{M}\\p{S}\\p{N}\\p{P}\\t\\n\\r \u00a0]+", Sensitive: true},
+		{Name: "GroupIds", Kind: shape.List, Min: shape.Int(1), Max: shape.Int(100), ElemName: "ResourceId"},
+		{Name: "GroupMembershipExistenceResults", Kind: shape.List, ElemName: "GroupMembershipExistenceResult"},
 		{Name: "GroupMemberships", Kind: shape.List, ElemName: "GroupMembership"},
 		{Name: "Groups", Kind: shape.List, ElemName: "Group"},
 		{Name: "IdentityStoreId", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(36), Pattern: "d-[0-9a-f]{10}$|^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"},
 		{Name: "MaxResults", Kind: shape.Integer, Min: shape.Int(1), Max: shape.Int(100)},
 		{Name: "NextToken", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(65535), Pattern: "[-a-zA-Z0-9+=/:_]*"},
 		{Name: "PhoneNumbers", Kind: shape.List, Min: shape.Int(1), Max: shape.Int(1), ElemName: "PhoneNumber"},
+		{Name: "Photos", Kind: shape.List, Min: shape.Int(1), Max: shape.Int(3), ElemName: "Photo"},
 		{Name: "ResourceId", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(47), Pattern: "([0-9a-f]{10}-|)[A-Fa-f0-9]{8}-[A-Fa-f0-9]{4}-[A-Fa-f0-9]{4}-[A-Fa-f0-9]{4}-[A-Fa-f0-9]{12}"},
+		{Name: "Roles", Kind: shape.List, Min: shape.Int(1), Max: shape.Int(1), ElemName: "Role"},
 		{Name: "SensitiveStringType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(1024), Pattern: "[\\p{L}\\p{M}\\p{S}\\p{N}\\p{P}\\t\\n\\r \u00a0\u3000]+", Sensitive: true},
 		{Name: "StringType", Kind: shape.String},
 		{Name: "UserName", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(128), Pattern: "[\\p{L}\\p{M}\\p{S}\\p{N}\\p{P}]+", Sensitive: true},
@@ -123,25 +143,24 @@ func opCreateUser() *shape.Operation {
 		Name: "CreateUser", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "CreateUserInput", Fields: []shape.Field{
 			{Name: "Addresses", GoName: "Addresses", TypeName: "Addresses", Location: shape.Body, Wire: "Addresses"},
+			{Name: "Birthdate", GoName: "Birthdate", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "Birthdate"},
 			{Name: "DisplayName", GoName: "DisplayName", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "DisplayName"},
 			{Name: "Emails", GoName: "Emails", TypeName: "Emails", Location: shape.Body, Wire: "Emails"},
+			{Name: "Extensions", GoName: "Extensions", TypeName: "Extensions", Location: shape.Body, Wire: "Extensions"},
 			{Name: "IdentityStoreId", GoName: "IdentityStoreId", TypeName: "IdentityStoreId", Location: shape.Body, Wire: "IdentityStoreId", Required: true},
 			{Name: "Locale", GoName: "Locale", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "Locale"},
 			{Name: "Name", GoName: "Name", TypeName: "Name", Location: shape.Body, Wire: "Name"},
 			{Name: "NickName", GoName: "NickName", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "NickName"},
 			{Name: "PhoneNumbers", GoName: "PhoneNumbers", TypeName: "PhoneNumbers", Location: shape.Body, Wire: "PhoneNumbers"},
+			{Name: "Photos", GoName: "Photos", TypeName: "Photos", Location: shape.Body, Wire: "Photos"},
 			{Name: "PreferredLanguage", GoName: "PreferredLanguage", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "PreferredLanguage"},
 			{Name: "ProfileUrl", GoName: "ProfileUrl", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "ProfileUrl"},
+			{Name: "Roles", GoName: "Roles", TypeName: "Roles", Location: shape.Body, Wire: "Roles"},
 			{Name: "Timezone", GoName: "Timezone", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "Timezone"},
 			{Name: "Title", GoName: "Title", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "Title"},
 			{Name: "UserName", GoName: "UserName", TypeName: "UserName", Location: shape.Body, Wire: "UserName"},
 			{Name: "UserType", GoName: "UserType", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "UserType"},
-		}, Refused: []shape.Refused{
-			{Name: "Birthdate", Location: shape.Body, Wire: "Birthdate"},
-			{Name: "Extensions", Location: shape.Body, Wire: "Extensions"},
-			{Name: "Photos", Location: shape.Body, Wire: "Photos"},
-			{Name: "Roles", Location: shape.Body, Wire: "Roles"},
-			{Name: "Website", Location: shape.Body, Wire: "Website"},
+			{Name: "Website", GoName: "Website", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "Website"},
 		}},
 		Output: &shape.Struct{Name: "CreateUserOutput", Fields: []shape.Field{
 			{Name: "IdentityStoreId", GoName: "IdentityStoreId", TypeName: "IdentityStoreId", Location: shape.Body, Wire: "IdentityStoreId", Required: true},
@@ -195,29 +214,79 @@ func opDeleteUser() *shape.Operation {
 	}
 }
 
+func opDescribeGroup() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeGroup", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeGroupInput", Fields: []shape.Field{
+			{Name: "GroupId", GoName: "GroupId", TypeName: "ResourceId", Location: shape.Body, Wire: "GroupId", Required: true},
+			{Name: "IdentityStoreId", GoName: "IdentityStoreId", TypeName: "IdentityStoreId", Location: shape.Body, Wire: "IdentityStoreId", Required: true},
+		}},
+		Output: &shape.Struct{Name: "DescribeGroupOutput", Fields: []shape.Field{
+			{Name: "CreatedAt", GoName: "CreatedAt", TypeName: "DateType", Location: shape.Body, Wire: "CreatedAt"},
+			{Name: "CreatedBy", GoName: "CreatedBy", TypeName: "StringType", Location: shape.Body, Wire: "CreatedBy"},
+			{Name: "Description", GoName: "Description", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "Description"},
+			{Name: "DisplayName", GoName: "DisplayName", TypeName: "GroupDisplayName", Location: shape.Body, Wire: "DisplayName"},
+			{Name: "ExternalIds", GoName: "ExternalIds", TypeName: "ExternalIds", Location: shape.Body, Wire: "ExternalIds"},
+			{Name: "GroupId", GoName: "GroupId", TypeName: "ResourceId", Location: shape.Body, Wire: "GroupId", Required: true},
+			{Name: "IdentityStoreId", GoName: "IdentityStoreId", TypeName: "IdentityStoreId", Location: shape.Body, Wire: "IdentityStoreId", Required: true},
+			{Name: "UpdatedAt", GoName: "UpdatedAt", TypeName: "DateType", Location: shape.Body, Wire: "UpdatedAt"},
+			{Name: "UpdatedBy", GoName: "UpdatedBy", TypeName: "StringType", Location: shape.Body, Wire: "UpdatedBy"},
+		}},
+		Errors:    []string{"ResourceNotFoundException", "ThrottlingException", "AccessDeniedException", "InternalServerException", "ValidationException"},
+		NewInput:  func() any { return new(DescribeGroupInput) },
+		NewOutput: func() any { return new(DescribeGroupOutput) },
+	}
+}
+
+func opDescribeGroupMembership() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeGroupMembership", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeGroupMembershipInput", Fields: []shape.Field{
+			{Name: "IdentityStoreId", GoName: "IdentityStoreId", TypeName: "IdentityStoreId", Location: shape.Body, Wire: "IdentityStoreId", Required: true},
+			{Name: "MembershipId", GoName: "MembershipId", TypeName: "ResourceId", Location: shape.Body, Wire: "MembershipId", Required: true},
+		}},
+		Output: &shape.Struct{Name: "DescribeGroupMembershipOutput", Fields: []shape.Field{
+			{Name: "CreatedAt", GoName: "CreatedAt", TypeName: "DateType", Location: shape.Body, Wire: "CreatedAt"},
+			{Name: "CreatedBy", GoName: "CreatedBy", TypeName: "StringType", Location: shape.Body, Wire: "CreatedBy"},
+			{Name: "GroupId", GoName: "GroupId", TypeName: "ResourceId", Location: shape.Body, Wire: "GroupId", Required: true},
+			{Name: "IdentityStoreId", GoName: "IdentityStoreId", TypeName: "IdentityStoreId", Location: shape.Body, Wire: "IdentityStoreId", Required: true},
+			{Name: "MemberId", GoName: "MemberId", TypeName: "MemberId", Location: shape.Body, Wire: "MemberId", Required: true},
+			{Name: "MembershipId", GoName: "MembershipId", TypeName: "ResourceId", Location: shape.Body, Wire: "MembershipId", Required: true},
+			{Name: "UpdatedAt", GoName: "UpdatedAt", TypeName: "DateType", Location: shape.Body, Wire: "UpdatedAt"},
+			{Name: "UpdatedBy", GoName: "UpdatedBy", TypeName: "StringType", Location: shape.Body, Wire: "UpdatedBy"},
+		}},
+		Errors:    []string{"ResourceNotFoundException", "ThrottlingException", "AccessDeniedException", "InternalServerException", "ValidationException"},
+		NewInput:  func() any { return new(DescribeGroupMembershipInput) },
+		NewOutput: func() any { return new(DescribeGroupMembershipOutput) },
+	}
+}
+
 func opDescribeUser() *shape.Operation {
 	return &shape.Operation{
 		Name: "DescribeUser", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DescribeUserInput", Fields: []shape.Field{
+			{Name: "Extensions", GoName: "Extensions", TypeName: "ExtensionNames", Location: shape.Body, Wire: "Extensions"},
 			{Name: "IdentityStoreId", GoName: "IdentityStoreId", TypeName: "IdentityStoreId", Location: shape.Body, Wire: "IdentityStoreId", Required: true},
 			{Name: "UserId", GoName: "UserId", TypeName: "ResourceId", Location: shape.Body, Wire: "UserId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "Extensions", Location: shape.Body, Wire: "Extensions"},
 		}},
 		Output: &shape.Struct{Name: "DescribeUserOutput", Fields: []shape.Field{
 			{Name: "Addresses", GoName: "Addresses", TypeName: "Addresses", Location: shape.Body, Wire: "Addresses"},
+			{Name: "Birthdate", GoName: "Birthdate", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "Birthdate"},
 			{Name: "CreatedAt", GoName: "CreatedAt", TypeName: "DateType", Location: shape.Body, Wire: "CreatedAt"},
 			{Name: "CreatedBy", GoName: "CreatedBy", TypeName: "StringType", Location: shape.Body, Wire: "CreatedBy"},
 			{Name: "DisplayName", GoName: "DisplayName", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "DisplayName"},
 			{Name: "Emails", GoName: "Emails", TypeName: "Emails", Location: shape.Body, Wire: "Emails"},
+			{Name: "Extensions", GoName: "Extensions", TypeName: "Extensions", Location: shape.Body, Wire: "Extensions"},
 			{Name: "ExternalIds", GoName: "ExternalIds", TypeName: "ExternalIds", Location: shape.Body, Wire: "ExternalIds"},
 			{Name: "IdentityStoreId", GoName: "IdentityStoreId", TypeName: "IdentityStoreId", Location: shape.Body, Wire: "IdentityStoreId", Required: true},
 			{Name: "Locale", GoName: "Locale", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "Locale"},
 			{Name: "Name", GoName: "Name", TypeName: "Name", Location: shape.Body, Wire: "Name"},
 			{Name: "NickName", GoName: "NickName", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "NickName"},
 			{Name: "PhoneNumbers", GoName: "PhoneNumbers", TypeName: "PhoneNumbers", Location: shape.Body, Wire: "PhoneNumbers"},
+			{Name: "Photos", GoName: "Photos", TypeName: "Photos", Location: shape.Body, Wire: "Photos"},
 			{Name: "PreferredLanguage", GoName: "PreferredLanguage", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "PreferredLanguage"},
 			{Name: "ProfileUrl", GoName: "ProfileUrl", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "ProfileUrl"},
+			{Name: "Roles", GoName: "Roles", TypeName: "Roles", Location: shape.Body, Wire: "Roles"},
 			{Name: "Timezone", GoName: "Timezone", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "Timezone"},
 			{Name: "Title", GoName: "Title", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "Title"},
 			{Name: "UpdatedAt", GoName: "UpdatedAt", TypeName: "DateType", Location: shape.Body, Wire: "UpdatedAt"},
@@ -226,10 +295,46 @@ func opDescribeUser() *shape.Operation {
 			{Name: "UserName", GoName: "UserName", TypeName: "UserName", Location: shape.Body, Wire: "UserName"},
 			{Name: "UserStatus", GoName: "UserStatus", TypeName: "UserStatus", Location: shape.Body, Wire: "UserStatus"},
 			{Name: "UserType", GoName: "UserType", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "UserType"},
+			{Name: "Website", GoName: "Website", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "Website"},
 		}},
 		Errors:    []string{"ResourceNotFoundException", "ThrottlingException", "AccessDeniedException", "InternalServerException", "ValidationException"},
 		NewInput:  func() any { return new(DescribeUserInput) },
 		NewOutput: func() any { return new(DescribeUserOutput) },
+	}
+}
+
+func opGetGroupId() *shape.Operation {
+	return &shape.Operation{
+		Name: "GetGroupId", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "GetGroupIdInput", Fields: []shape.Field{
+			{Name: "AlternateIdentifier", GoName: "AlternateIdentifier", TypeName: "AlternateIdentifier", Location: shape.Body, Wire: "AlternateIdentifier", Required: true},
+			{Name: "IdentityStoreId", GoName: "IdentityStoreId", TypeName: "IdentityStoreId", Location: shape.Body, Wire: "IdentityStoreId", Required: true},
+		}},
+		Output: &shape.Struct{Name: "GetGroupIdOutput", Fields: []shape.Field{
+			{Name: "GroupId", GoName: "GroupId", TypeName: "ResourceId", Location: shape.Body, Wire: "GroupId", Required: true},
+			{Name: "IdentityStoreId", GoName: "IdentityStoreId", TypeName: "IdentityStoreId", Location: shape.Body, Wire: "IdentityStoreId", Required: true},
+		}},
+		Errors:    []string{"ResourceNotFoundException", "ThrottlingException", "AccessDeniedException", "InternalServerException", "ValidationException"},
+		NewInput:  func() any { return new(GetGroupIdInput) },
+		NewOutput: func() any { return new(GetGroupIdOutput) },
+	}
+}
+
+func opGetGroupMembershipId() *shape.Operation {
+	return &shape.Operation{
+		Name: "GetGroupMembershipId", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "GetGroupMembershipIdInput", Fields: []shape.Field{
+			{Name: "GroupId", GoName: "GroupId", TypeName: "ResourceId", Location: shape.Body, Wire: "GroupId", Required: true},
+			{Name: "IdentityStoreId", GoName: "IdentityStoreId", TypeName: "IdentityStoreId", Location: shape.Body, Wire: "IdentityStoreId", Required: true},
+			{Name: "MemberId", GoName: "MemberId", TypeName: "MemberId", Location: shape.Body, Wire: "MemberId", Required: true},
+		}},
+		Output: &shape.Struct{Name: "GetGroupMembershipIdOutput", Fields: []shape.Field{
+			{Name: "IdentityStoreId", GoName: "IdentityStoreId", TypeName: "IdentityStoreId", Location: shape.Body, Wire: "IdentityStoreId", Required: true},
+			{Name: "MembershipId", GoName: "MembershipId", TypeName: "ResourceId", Location: shape.Body, Wire: "MembershipId", Required: true},
+		}},
+		Errors:    []string{"ResourceNotFoundException", "ThrottlingException", "AccessDeniedException", "InternalServerException", "ValidationException"},
+		NewInput:  func() any { return new(GetGroupMembershipIdInput) },
+		NewOutput: func() any { return new(GetGroupMembershipIdOutput) },
 	}
 }
 
@@ -250,6 +355,23 @@ func opGetUserId() *shape.Operation {
 	}
 }
 
+func opIsMemberInGroups() *shape.Operation {
+	return &shape.Operation{
+		Name: "IsMemberInGroups", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "IsMemberInGroupsInput", Fields: []shape.Field{
+			{Name: "GroupIds", GoName: "GroupIds", TypeName: "GroupIds", Location: shape.Body, Wire: "GroupIds", Required: true},
+			{Name: "IdentityStoreId", GoName: "IdentityStoreId", TypeName: "IdentityStoreId", Location: shape.Body, Wire: "IdentityStoreId", Required: true},
+			{Name: "MemberId", GoName: "MemberId", TypeName: "MemberId", Location: shape.Body, Wire: "MemberId", Required: true},
+		}},
+		Output: &shape.Struct{Name: "IsMemberInGroupsOutput", Fields: []shape.Field{
+			{Name: "Results", GoName: "Results", TypeName: "GroupMembershipExistenceResults", Location: shape.Body, Wire: "Results", Required: true},
+		}},
+		Errors:    []string{"ResourceNotFoundException", "ThrottlingException", "AccessDeniedException", "InternalServerException", "ValidationException"},
+		NewInput:  func() any { return new(IsMemberInGroupsInput) },
+		NewOutput: func() any { return new(IsMemberInGroupsOutput) },
+	}
+}
+
 func opListGroupMemberships() *shape.Operation {
 	return &shape.Operation{
 		Name: "ListGroupMemberships", Method: "POST", URI: "/",
@@ -266,6 +388,25 @@ func opListGroupMemberships() *shape.Operation {
 		Errors:    []string{"ResourceNotFoundException", "ThrottlingException", "AccessDeniedException", "InternalServerException", "ValidationException"},
 		NewInput:  func() any { return new(ListGroupMembershipsInput) },
 		NewOutput: func() any { return new(ListGroupMembershipsOutput) },
+	}
+}
+
+func opListGroupMembershipsForMember() *shape.Operation {
+	return &shape.Operation{
+		Name: "ListGroupMembershipsForMember", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "ListGroupMembershipsForMemberInput", Fields: []shape.Field{
+			{Name: "IdentityStoreId", GoName: "IdentityStoreId", TypeName: "IdentityStoreId", Location: shape.Body, Wire: "IdentityStoreId", Required: true},
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "MaxResults", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "MemberId", GoName: "MemberId", TypeName: "MemberId", Location: shape.Body, Wire: "MemberId", Required: true},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "NextToken", Location: shape.Body, Wire: "NextToken"},
+		}},
+		Output: &shape.Struct{Name: "ListGroupMembershipsForMemberOutput", Fields: []shape.Field{
+			{Name: "GroupMemberships", GoName: "GroupMemberships", TypeName: "GroupMemberships", Location: shape.Body, Wire: "GroupMemberships", Required: true},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "NextToken", Location: shape.Body, Wire: "NextToken"},
+		}},
+		Errors:    []string{"ResourceNotFoundException", "ThrottlingException", "AccessDeniedException", "InternalServerException", "ValidationException"},
+		NewInput:  func() any { return new(ListGroupMembershipsForMemberInput) },
+		NewOutput: func() any { return new(ListGroupMembershipsForMemberOutput) },
 	}
 }
 
@@ -292,12 +433,11 @@ func opListUsers() *shape.Operation {
 	return &shape.Operation{
 		Name: "ListUsers", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "ListUsersInput", Fields: []shape.Field{
+			{Name: "Extensions", GoName: "Extensions", TypeName: "ExtensionNames", Location: shape.Body, Wire: "Extensions"},
 			{Name: "Filters", GoName: "Filters", TypeName: "Filters", Location: shape.Body, Wire: "Filters"},
 			{Name: "IdentityStoreId", GoName: "IdentityStoreId", TypeName: "IdentityStoreId", Location: shape.Body, Wire: "IdentityStoreId", Required: true},
 			{Name: "MaxResults", GoName: "MaxResults", TypeName: "MaxResults", Location: shape.Body, Wire: "MaxResults"},
 			{Name: "NextToken", GoName: "NextToken", TypeName: "NextToken", Location: shape.Body, Wire: "NextToken"},
-		}, Refused: []shape.Refused{
-			{Name: "Extensions", Location: shape.Body, Wire: "Extensions"},
 		}},
 		Output: &shape.Struct{Name: "ListUsersOutput", Fields: []shape.Field{
 			{Name: "NextToken", GoName: "NextToken", TypeName: "NextToken", Location: shape.Body, Wire: "NextToken"},
@@ -306,6 +446,36 @@ func opListUsers() *shape.Operation {
 		Errors:    []string{"ResourceNotFoundException", "ThrottlingException", "AccessDeniedException", "InternalServerException", "ValidationException"},
 		NewInput:  func() any { return new(ListUsersInput) },
 		NewOutput: func() any { return new(ListUsersOutput) },
+	}
+}
+
+func opUpdateGroup() *shape.Operation {
+	return &shape.Operation{
+		Name: "UpdateGroup", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "UpdateGroupInput", Fields: []shape.Field{
+			{Name: "GroupId", GoName: "GroupId", TypeName: "ResourceId", Location: shape.Body, Wire: "GroupId", Required: true},
+			{Name: "IdentityStoreId", GoName: "IdentityStoreId", TypeName: "IdentityStoreId", Location: shape.Body, Wire: "IdentityStoreId", Required: true},
+			{Name: "Operations", GoName: "Operations", TypeName: "AttributeOperations", Location: shape.Body, Wire: "Operations", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "UpdateGroupOutput", Fields: []shape.Field{}},
+		Errors:    []string{"ResourceNotFoundException", "ThrottlingException", "AccessDeniedException", "ConflictException", "InternalServerException", "ValidationException", "ServiceQuotaExceededException"},
+		NewInput:  func() any { return new(UpdateGroupInput) },
+		NewOutput: func() any { return new(UpdateGroupOutput) },
+	}
+}
+
+func opUpdateUser() *shape.Operation {
+	return &shape.Operation{
+		Name: "UpdateUser", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "UpdateUserInput", Fields: []shape.Field{
+			{Name: "IdentityStoreId", GoName: "IdentityStoreId", TypeName: "IdentityStoreId", Location: shape.Body, Wire: "IdentityStoreId", Required: true},
+			{Name: "Operations", GoName: "Operations", TypeName: "AttributeOperations", Location: shape.Body, Wire: "Operations", Required: true},
+			{Name: "UserId", GoName: "UserId", TypeName: "ResourceId", Location: shape.Body, Wire: "UserId", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "UpdateUserOutput", Fields: []shape.Field{}},
+		Errors:    []string{"ResourceNotFoundException", "ThrottlingException", "AccessDeniedException", "ConflictException", "InternalServerException", "ValidationException", "ServiceQuotaExceededException"},
+		NewInput:  func() any { return new(UpdateUserInput) },
+		NewOutput: func() any { return new(UpdateUserOutput) },
 	}
 }
 
@@ -326,6 +496,13 @@ func typeAlternateIdentifier() *shape.Type {
 	return &shape.Type{Name: "AlternateIdentifier", Kind: shape.Structure, Union: true, Struct: &shape.Struct{Name: "AlternateIdentifier", Fields: []shape.Field{
 		{Name: "ExternalId", GoName: "ExternalId", TypeName: "ExternalId", Location: shape.Body, Wire: "ExternalId"},
 		{Name: "UniqueAttribute", GoName: "UniqueAttribute", TypeName: "UniqueAttribute", Location: shape.Body, Wire: "UniqueAttribute"},
+	}}}
+}
+
+func typeAttributeOperation() *shape.Type {
+	return &shape.Type{Name: "AttributeOperation", Kind: shape.Structure, Struct: &shape.Struct{Name: "AttributeOperation", Fields: []shape.Field{
+		{Name: "AttributePath", GoName: "AttributePath", TypeName: "AttributePath", Location: shape.Body, Wire: "AttributePath", Required: true},
+		{Name: "AttributeValue", GoName: "AttributeValue", TypeName: "AttributeValue", Location: shape.Body, Wire: "AttributeValue"},
 	}}}
 }
 
@@ -378,6 +555,14 @@ func typeGroupMembership() *shape.Type {
 	}}}
 }
 
+func typeGroupMembershipExistenceResult() *shape.Type {
+	return &shape.Type{Name: "GroupMembershipExistenceResult", Kind: shape.Structure, Struct: &shape.Struct{Name: "GroupMembershipExistenceResult", Fields: []shape.Field{
+		{Name: "GroupId", GoName: "GroupId", TypeName: "ResourceId", Location: shape.Body, Wire: "GroupId"},
+		{Name: "MemberId", GoName: "MemberId", TypeName: "MemberId", Location: shape.Body, Wire: "MemberId"},
+		{Name: "MembershipExists", GoName: "MembershipExists", TypeName: "BooleanType", Location: shape.Body, Wire: "MembershipExists"},
+	}}}
+}
+
 func typeMemberId() *shape.Type {
 	return &shape.Type{Name: "MemberId", Kind: shape.Structure, Union: true, Struct: &shape.Struct{Name: "MemberId", Fields: []shape.Field{
 		{Name: "UserId", GoName: "UserId", TypeName: "ResourceId", Location: shape.Body, Wire: "UserId"},
@@ -403,6 +588,23 @@ func typePhoneNumber() *shape.Type {
 	}}}
 }
 
+func typePhoto() *shape.Type {
+	return &shape.Type{Name: "Photo", Kind: shape.Structure, Struct: &shape.Struct{Name: "Photo", Fields: []shape.Field{
+		{Name: "Display", GoName: "Display", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "Display"},
+		{Name: "Primary", GoName: "Primary", TypeName: "BooleanType", Location: shape.Body, Wire: "Primary"},
+		{Name: "Type", GoName: "Type", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "Type"},
+		{Name: "Value", GoName: "Value", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "Value", Required: true},
+	}}}
+}
+
+func typeRole() *shape.Type {
+	return &shape.Type{Name: "Role", Kind: shape.Structure, Struct: &shape.Struct{Name: "Role", Fields: []shape.Field{
+		{Name: "Primary", GoName: "Primary", TypeName: "BooleanType", Location: shape.Body, Wire: "Primary"},
+		{Name: "Type", GoName: "Type", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "Type"},
+		{Name: "Value", GoName: "Value", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "Value"},
+	}}}
+}
+
 func typeUniqueAttribute() *shape.Type {
 	return &shape.Type{Name: "UniqueAttribute", Kind: shape.Structure, Struct: &shape.Struct{Name: "UniqueAttribute", Fields: []shape.Field{
 		{Name: "AttributePath", GoName: "AttributePath", TypeName: "AttributePath", Location: shape.Body, Wire: "AttributePath", Required: true},
@@ -413,18 +615,22 @@ func typeUniqueAttribute() *shape.Type {
 func typeUser() *shape.Type {
 	return &shape.Type{Name: "User", Kind: shape.Structure, Struct: &shape.Struct{Name: "User", Fields: []shape.Field{
 		{Name: "Addresses", GoName: "Addresses", TypeName: "Addresses", Location: shape.Body, Wire: "Addresses"},
+		{Name: "Birthdate", GoName: "Birthdate", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "Birthdate"},
 		{Name: "CreatedAt", GoName: "CreatedAt", TypeName: "DateType", Location: shape.Body, Wire: "CreatedAt"},
 		{Name: "CreatedBy", GoName: "CreatedBy", TypeName: "StringType", Location: shape.Body, Wire: "CreatedBy"},
 		{Name: "DisplayName", GoName: "DisplayName", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "DisplayName"},
 		{Name: "Emails", GoName: "Emails", TypeName: "Emails", Location: shape.Body, Wire: "Emails"},
+		{Name: "Extensions", GoName: "Extensions", TypeName: "Extensions", Location: shape.Body, Wire: "Extensions"},
 		{Name: "ExternalIds", GoName: "ExternalIds", TypeName: "ExternalIds", Location: shape.Body, Wire: "ExternalIds"},
 		{Name: "IdentityStoreId", GoName: "IdentityStoreId", TypeName: "IdentityStoreId", Location: shape.Body, Wire: "IdentityStoreId", Required: true},
 		{Name: "Locale", GoName: "Locale", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "Locale"},
 		{Name: "Name", GoName: "Name", TypeName: "Name", Location: shape.Body, Wire: "Name"},
 		{Name: "NickName", GoName: "NickName", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "NickName"},
 		{Name: "PhoneNumbers", GoName: "PhoneNumbers", TypeName: "PhoneNumbers", Location: shape.Body, Wire: "PhoneNumbers"},
+		{Name: "Photos", GoName: "Photos", TypeName: "Photos", Location: shape.Body, Wire: "Photos"},
 		{Name: "PreferredLanguage", GoName: "PreferredLanguage", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "PreferredLanguage"},
 		{Name: "ProfileUrl", GoName: "ProfileUrl", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "ProfileUrl"},
+		{Name: "Roles", GoName: "Roles", TypeName: "Roles", Location: shape.Body, Wire: "Roles"},
 		{Name: "Timezone", GoName: "Timezone", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "Timezone"},
 		{Name: "Title", GoName: "Title", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "Title"},
 		{Name: "UpdatedAt", GoName: "UpdatedAt", TypeName: "DateType", Location: shape.Body, Wire: "UpdatedAt"},
@@ -433,11 +639,6 @@ func typeUser() *shape.Type {
 		{Name: "UserName", GoName: "UserName", TypeName: "UserName", Location: shape.Body, Wire: "UserName"},
 		{Name: "UserStatus", GoName: "UserStatus", TypeName: "UserStatus", Location: shape.Body, Wire: "UserStatus"},
 		{Name: "UserType", GoName: "UserType", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "UserType"},
-	}, Refused: []shape.Refused{
-		{Name: "Birthdate", Location: shape.Body, Wire: "Birthdate"},
-		{Name: "Extensions", Location: shape.Body, Wire: "Extensions"},
-		{Name: "Photos", Location: shape.Body, Wire: "Photos"},
-		{Name: "Roles", Location: shape.Body, Wire: "Roles"},
-		{Name: "Website", Location: shape.Body, Wire: "Website"},
+		{Name: "Website", GoName: "Website", TypeName: "SensitiveStringType", Location: shape.Body, Wire: "Website"},
 	}}}
 }

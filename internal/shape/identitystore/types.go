@@ -26,6 +26,12 @@ type AlternateIdentifier struct {
 	UniqueAttribute *UniqueAttribute
 }
 
+// AttributeOperation is a structure of the API.
+type AttributeOperation struct {
+	AttributePath  string         // required
+	AttributeValue shape.Document // sensitive
+}
+
 // CreateGroupInput is what CreateGroup takes.
 type CreateGroupInput struct {
 	Description     string // sensitive
@@ -53,22 +59,26 @@ type CreateGroupMembershipOutput struct {
 }
 
 // CreateUserInput is what CreateUser takes.
-// Refused by name: Birthdate, Extensions, Photos, Roles, Website.
 type CreateUserInput struct {
 	Addresses         []Address
+	Birthdate         string // sensitive
 	DisplayName       string // sensitive
 	Emails            []Email
+	Extensions        map[string]shape.Document
 	IdentityStoreId   string // required
 	Locale            string // sensitive
 	Name              *Name
 	NickName          string // sensitive
 	PhoneNumbers      []PhoneNumber
+	Photos            []Photo
 	PreferredLanguage string // sensitive
 	ProfileUrl        string // sensitive
+	Roles             []Role
 	Timezone          string // sensitive
 	Title             string // sensitive
 	UserName          string // sensitive
 	UserType          string // sensitive
+	Website           string // sensitive
 }
 
 // CreateUserOutput is what CreateUser answers.
@@ -107,9 +117,46 @@ type DeleteUserInput struct {
 type DeleteUserOutput struct {
 }
 
+// DescribeGroupInput is what DescribeGroup takes.
+type DescribeGroupInput struct {
+	GroupId         string // required
+	IdentityStoreId string // required
+}
+
+// DescribeGroupOutput is what DescribeGroup answers.
+type DescribeGroupOutput struct {
+	CreatedAt       time.Time
+	CreatedBy       string
+	Description     string // sensitive
+	DisplayName     string // sensitive
+	ExternalIds     []ExternalId
+	GroupId         string // required
+	IdentityStoreId string // required
+	UpdatedAt       time.Time
+	UpdatedBy       string
+}
+
+// DescribeGroupMembershipInput is what DescribeGroupMembership takes.
+type DescribeGroupMembershipInput struct {
+	IdentityStoreId string // required
+	MembershipId    string // required
+}
+
+// DescribeGroupMembershipOutput is what DescribeGroupMembership answers.
+type DescribeGroupMembershipOutput struct {
+	CreatedAt       time.Time
+	CreatedBy       string
+	GroupId         string    // required
+	IdentityStoreId string    // required
+	MemberId        *MemberId // required
+	MembershipId    string    // required
+	UpdatedAt       time.Time
+	UpdatedBy       string
+}
+
 // DescribeUserInput is what DescribeUser takes.
-// Refused by name: Extensions.
 type DescribeUserInput struct {
+	Extensions      []string
 	IdentityStoreId string // required
 	UserId          string // required
 }
@@ -117,18 +164,22 @@ type DescribeUserInput struct {
 // DescribeUserOutput is what DescribeUser answers.
 type DescribeUserOutput struct {
 	Addresses         []Address
+	Birthdate         string // sensitive
 	CreatedAt         time.Time
 	CreatedBy         string
 	DisplayName       string // sensitive
 	Emails            []Email
+	Extensions        map[string]shape.Document
 	ExternalIds       []ExternalId
 	IdentityStoreId   string // required
 	Locale            string // sensitive
 	Name              *Name
 	NickName          string // sensitive
 	PhoneNumbers      []PhoneNumber
+	Photos            []Photo
 	PreferredLanguage string // sensitive
 	ProfileUrl        string // sensitive
+	Roles             []Role
 	Timezone          string // sensitive
 	Title             string // sensitive
 	UpdatedAt         time.Time
@@ -137,6 +188,7 @@ type DescribeUserOutput struct {
 	UserName          string // sensitive
 	UserStatus        UserStatus
 	UserType          string // sensitive
+	Website           string // sensitive
 }
 
 // Email is a structure of the API.
@@ -156,6 +208,31 @@ type ExternalId struct {
 type Filter struct {
 	AttributePath  string // required
 	AttributeValue string // required, sensitive
+}
+
+// GetGroupIdInput is what GetGroupId takes.
+type GetGroupIdInput struct {
+	AlternateIdentifier *AlternateIdentifier // required
+	IdentityStoreId     string               // required
+}
+
+// GetGroupIdOutput is what GetGroupId answers.
+type GetGroupIdOutput struct {
+	GroupId         string // required
+	IdentityStoreId string // required
+}
+
+// GetGroupMembershipIdInput is what GetGroupMembershipId takes.
+type GetGroupMembershipIdInput struct {
+	GroupId         string    // required
+	IdentityStoreId string    // required
+	MemberId        *MemberId // required
+}
+
+// GetGroupMembershipIdOutput is what GetGroupMembershipId answers.
+type GetGroupMembershipIdOutput struct {
+	IdentityStoreId string // required
+	MembershipId    string // required
 }
 
 // GetUserIdInput is what GetUserId takes.
@@ -195,6 +272,25 @@ type GroupMembership struct {
 	UpdatedBy       string
 }
 
+// GroupMembershipExistenceResult is a structure of the API.
+type GroupMembershipExistenceResult struct {
+	GroupId          string
+	MemberId         *MemberId
+	MembershipExists *bool
+}
+
+// IsMemberInGroupsInput is what IsMemberInGroups takes.
+type IsMemberInGroupsInput struct {
+	GroupIds        []string  // required
+	IdentityStoreId string    // required
+	MemberId        *MemberId // required
+}
+
+// IsMemberInGroupsOutput is what IsMemberInGroups answers.
+type IsMemberInGroupsOutput struct {
+	Results []GroupMembershipExistenceResult // required
+}
+
 // ListGroupMembershipsInput is what ListGroupMemberships takes.
 type ListGroupMembershipsInput struct {
 	GroupId         string // required
@@ -205,6 +301,20 @@ type ListGroupMembershipsInput struct {
 
 // ListGroupMembershipsOutput is what ListGroupMemberships answers.
 type ListGroupMembershipsOutput struct {
+	GroupMemberships []GroupMembership // required
+	NextToken        string
+}
+
+// ListGroupMembershipsForMemberInput is what ListGroupMembershipsForMember takes.
+type ListGroupMembershipsForMemberInput struct {
+	IdentityStoreId string // required
+	MaxResults      *int32
+	MemberId        *MemberId // required
+	NextToken       string
+}
+
+// ListGroupMembershipsForMemberOutput is what ListGroupMembershipsForMember answers.
+type ListGroupMembershipsForMemberOutput struct {
 	GroupMemberships []GroupMembership // required
 	NextToken        string
 }
@@ -224,8 +334,8 @@ type ListGroupsOutput struct {
 }
 
 // ListUsersInput is what ListUsers takes.
-// Refused by name: Extensions.
 type ListUsersInput struct {
+	Extensions      []string
 	Filters         []Filter
 	IdentityStoreId string // required
 	MaxResults      *int32
@@ -260,27 +370,68 @@ type PhoneNumber struct {
 	Value   string // sensitive
 }
 
+// Photo is a structure of the API.
+type Photo struct {
+	Display string // sensitive
+	Primary *bool
+	Type    string // sensitive
+	Value   string // required, sensitive
+}
+
+// Role is a structure of the API.
+type Role struct {
+	Primary *bool
+	Type    string // sensitive
+	Value   string // sensitive
+}
+
 // UniqueAttribute is a structure of the API.
 type UniqueAttribute struct {
 	AttributePath  string         // required
-	AttributeValue shape.Document // required
+	AttributeValue shape.Document // required, sensitive
+}
+
+// UpdateGroupInput is what UpdateGroup takes.
+type UpdateGroupInput struct {
+	GroupId         string               // required
+	IdentityStoreId string               // required
+	Operations      []AttributeOperation // required
+}
+
+// UpdateGroupOutput is what UpdateGroup answers.
+type UpdateGroupOutput struct {
+}
+
+// UpdateUserInput is what UpdateUser takes.
+type UpdateUserInput struct {
+	IdentityStoreId string               // required
+	Operations      []AttributeOperation // required
+	UserId          string               // required
+}
+
+// UpdateUserOutput is what UpdateUser answers.
+type UpdateUserOutput struct {
 }
 
 // User is a structure of the API.
 type User struct {
 	Addresses         []Address
+	Birthdate         string // sensitive
 	CreatedAt         time.Time
 	CreatedBy         string
 	DisplayName       string // sensitive
 	Emails            []Email
+	Extensions        map[string]shape.Document
 	ExternalIds       []ExternalId
 	IdentityStoreId   string // required
 	Locale            string // sensitive
 	Name              *Name
 	NickName          string // sensitive
 	PhoneNumbers      []PhoneNumber
+	Photos            []Photo
 	PreferredLanguage string // sensitive
 	ProfileUrl        string // sensitive
+	Roles             []Role
 	Timezone          string // sensitive
 	Title             string // sensitive
 	UpdatedAt         time.Time
@@ -289,6 +440,7 @@ type User struct {
 	UserName          string // sensitive
 	UserStatus        UserStatus
 	UserType          string // sensitive
+	Website           string // sensitive
 }
 
 // UserStatus is an enumeration of the API.
