@@ -205,8 +205,9 @@ func (w *weighing) concern(s *statement, gate Gate) standing {
 	if s.deny && w.ownersWayBack(gate) {
 		return stranger
 	}
-	names := gate == GateResource || gate == GateTrust || gate == GateEndpoint || gate == GateRCP
-	return s.concern(&w.in.Principal, w.in.Boundary != nil, names)
+	grants := gate == GateResource || gate == GateTrust
+	names := grants || gate == GateEndpoint || gate == GateRCP
+	return s.concern(&w.in.Principal, w.in.Boundary != nil, names, grants)
 }
 
 // ownersWayBack says whether a bucket's policy cannot deny: AWS lets the root

@@ -1,9 +1,6 @@
 package policy
 
-import (
-	"math/rand/v2"
-	"testing"
-)
+import "testing"
 
 // TestRestrictionsOnlyRestrict puts one more restriction into random requests:
 // none may allow what was refused without it.
@@ -25,7 +22,7 @@ func TestRestrictionsOnlyRestrict(t *testing.T) {
 	}
 	effective := map[string]int{}
 	for seed := range uint64(2_000) {
-		m := &maker{rand.New(rand.NewPCG(seed, 11)), t, map[*Policy]string{}}
+		m := newMaker(t, seed, 11)
 		before := m.policies()
 		m.request(&before)
 		before.Boundary, before.HasSession, before.Session, before.Catalogue = nil, false, nil, nil

@@ -251,8 +251,9 @@ func (p *principals) federatedBy(provider string) bool {
 
 // concern says how closely a statement means the caller. An element is expected
 // in the policies of resources: without it an Allow means nobody and a Deny
-// everybody.
-func (s *statement) concern(who *Principal, bounded, expected bool) standing {
+// everybody. Grants says that an Allow there gives something, as those of
+// endpoints and organizations do not.
+func (s *statement) concern(who *Principal, bounded, expected, grants bool) standing {
 	switch {
 	case s.principals == nil && expected && !s.deny:
 		return stranger
@@ -265,7 +266,7 @@ func (s *statement) concern(who *Principal, bounded, expected bool) standing {
 		return direct
 	case s.deny && len(s.principals.canonical) > 0 && who.Canonical == "" && who.Account != "":
 		return direct // who could be meant cannot be told
-	case s.principals.everyone && !s.deny && who.Kind == WebIdentity:
+	case s.principals.everyone && !s.deny && grants && who.Kind == WebIdentity:
 		// A token becomes a role only where its provider is named: "*" means AWS's principals.
 		if s.principals.federatedBy(who.Federated) {
 			return direct
