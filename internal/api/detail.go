@@ -27,7 +27,7 @@ type TrustedIssuer struct {
 // An OIDCProvider is an OpenID Connect provider that an account registered.
 type OIDCProvider struct {
 	ARN       string   // arn:aws:iam::ACCOUNT:oidc-provider/HOST/PATH
-	URL       string   // https://HOST/PATH, no slash at the end
+	URL       string   // https://HOST/PATH as it was registered; a token's issuer is that to the letter
 	ClientIDs []string // audiences
 	// Thumbprints of the certificates of the host's chain, SHA-1 in hexadecimal. Keys
 	// are fetched over TLS that must verify; a thumbprint that fits stands in for an

@@ -147,6 +147,7 @@ func checkEmpty(q querier, e *entity) error {
 		{"iam_attachments", "owner", "Cannot delete entity, must detach all policies first."},
 		{"iam_inline", "owner", "Cannot delete entity, must delete policies first."},
 		{"iam_access_keys", "owner", "Cannot delete entity, must delete access keys first."},
+		{"iam_devices", "owner", "Cannot delete entity, must delete MFA device first."},
 	} {
 		n, err := count(q, `SELECT COUNT(*) FROM `+part.table+` WHERE `+part.owner+` = ?`, e.id)
 		if err != nil {

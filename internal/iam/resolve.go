@@ -9,18 +9,22 @@ import (
 	"bawn.dev/internal/store"
 )
 
-// resolve finds users, roles and managed policies of any account by ARN. The
-// Detail of a user or role is its *api.Entity. What a role's trust policy allows
-// (Entity.Trust) is asked for by sts when the role is assumed and by services to
-// which it is passed; it does not stand in Resource.Policy, since it has no say
-// in who may read or pass the role. The Detail of a managed policy is its
-// *shape.Policy.
+// resolve finds users, roles, managed policies and identity providers of any
+// account by ARN. The Detail of a user or role is its *api.Entity. What a role's
+// trust policy allows (Entity.Trust) is asked for by sts when the role is assumed
+// and by services to which it is passed; it does not stand in Resource.Policy,
+// since it has no say in who may read or pass the role. The Detail of a managed
+// policy is its *shape.Policy, that of an identity provider its *api.OIDCProvider
+// or *api.SAMLProvider.
 //
 // Sessions tell the name of their role and not its path. So a role is also found
 // as arn:aws:iam::ACCOUNT:assumed-role/NAME, which is no ARN that AWS knows.
 func (s *Service) resolve(ctx context.Context, sn *store.Snapshot, name string) (*api.Foreign, error) {
 	if _, _, ok := cutPolicyARN(name); ok {
 		return s.foreignPolicy(sn, name)
+	}
+	if k, account, last, ok := cutProviderARN(name); ok {
+		return s.foreignProvider(sn, k, account, last)
 	}
 	k, account, last := namedPrincipal(name)
 	if k == "" || !strings.HasPrefix(name, "arn:aws:iam::") {

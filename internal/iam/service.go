@@ -44,6 +44,7 @@ type Service struct {
 	secrets      *cache[*secret]     // by access key id
 	policies     *cache[policy.Doc]  // customer-managed, by unique id
 	notes        *notes              // of last uses
+	tries        *tries              // at one-time codes
 }
 
 // How many entries the caches hold: those of a few full accounts at once. Parsed
@@ -66,6 +67,7 @@ func New(cfg Config) (*Service, error) {
 		secrets:      newCache[*secret](cachedSecrets),
 		policies:     newCache[policy.Doc](cachedPolicies),
 		notes:        newNotes(),
+		tries:        newTries(),
 	}
 	var err error
 	if s.supplied, err = suppliedPolicies(); err != nil {

@@ -32,6 +32,9 @@ var counts = map[shape.SummaryKeyType]string{
 	"Groups":              `SELECT COUNT(*) FROM iam_entities WHERE account = ? AND kind = 'Group'`,
 	"Roles":               `SELECT COUNT(*) FROM iam_entities WHERE account = ? AND kind = 'Role'`,
 	"Policies":            `SELECT COUNT(*) FROM iam_policies WHERE account = ?`,
+	"Providers":           `SELECT COUNT(*) FROM iam_providers WHERE account = ?`,
+	"MFADevices":          `SELECT COUNT(*) FROM iam_devices WHERE account = ?`,
+	"MFADevicesInUse":     `SELECT COUNT(*) FROM iam_devices WHERE account = ? AND owner <> ''`,
 	"PolicyVersionsInUse": `SELECT COUNT(*) FROM iam_policy_versions v JOIN iam_policies p ON p.id = v.policy WHERE p.account = ?`,
 }
 

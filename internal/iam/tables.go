@@ -67,6 +67,22 @@ func Migrations() []store.Migration {
 		`CREATE INDEX iam_boundaries_policy ON iam_boundaries (policy, account)`,
 		// An account has one alias, and an alias one account.
 		`CREATE TABLE iam_aliases (account TEXT PRIMARY KEY, alias TEXT NOT NULL UNIQUE) WITHOUT ROWID`,
+	}}, {Room: "iam", Version: 4, SQL: []string{
+		// Identity providers. Of OIDC the name is the URL without https://, of SAML the
+		// metadata is what was uploaded.
+		`CREATE TABLE iam_providers (
+			id TEXT PRIMARY KEY, account TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, thumbprints TEXT NOT NULL,
+			metadata TEXT NOT NULL, valid_until BIGINT NOT NULL, created BIGINT NOT NULL) WITHOUT ROWID`,
+		`CREATE UNIQUE INDEX iam_providers_name ON iam_providers (account, kind, name)`,
+		`CREATE TABLE iam_provider_clients (
+			owner TEXT NOT NULL, client TEXT NOT NULL, PRIMARY KEY (owner, client)) WITHOUT ROWID`,
+		// Virtual MFA devices, their seeds sealed. The owner is empty while a device is nobody's.
+		`CREATE TABLE iam_devices (
+			id TEXT PRIMARY KEY, serial TEXT NOT NULL UNIQUE, account TEXT NOT NULL, path TEXT NOT NULL, name TEXT NOT NULL,
+			owner TEXT NOT NULL, created BIGINT NOT NULL, enabled BIGINT NOT NULL, last_step BIGINT NOT NULL,
+			drift BIGINT NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID`,
+		`CREATE INDEX iam_devices_owner ON iam_devices (owner)`,
+		`CREATE INDEX iam_devices_account ON iam_devices (account)`,
 	}}}
 }
 
