@@ -235,7 +235,7 @@ func (s *Service) deletePolicy(_ context.Context, _ *api.Call, _ *shape.DeletePo
 func checkUnused(q querier, m *managed) error {
 	for _, part := range []struct{ query, message string }{
 		{`SELECT COUNT(*) FROM iam_attachments WHERE policy = ?`, "Cannot delete a policy attached to entities."},
-		{`SELECT COUNT(*) FROM iam_boundaries WHERE policy = ?`, "Cannot delete a policy that is used as a permissions boundary."},
+		{`SELECT COUNT(*) FROM iam_boundaries WHERE policy = ?`, "Cannot delete a policy attached to entities."},
 		{`SELECT COUNT(*) - 1 FROM iam_policy_versions WHERE policy = ?`, "This policy has more than one version. Before you delete a policy, " +
 			"you must delete the policy's versions. The default version is deleted with the policy."},
 	} {
