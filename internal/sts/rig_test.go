@@ -2,6 +2,7 @@ package sts_test
 
 import (
 	"context"
+	"net/http"
 	"testing"
 	"time"
 
@@ -10,6 +11,8 @@ import (
 	"bawn.dev/internal/authz"
 	"bawn.dev/internal/catalogue"
 	"bawn.dev/internal/iam"
+	"bawn.dev/internal/oidc"
+	"bawn.dev/internal/oidctest"
 	"bawn.dev/internal/seal"
 	iamshape "bawn.dev/internal/shape/iam"
 	shape "bawn.dev/internal/shape/sts"
@@ -26,7 +29,11 @@ type house struct {
 	admin api.Claim
 	key   *apitest.Caller // the admin's
 	other api.Claim       // admin of the other account
+
+	issuer *oidctest.Issuer // at issuerURL
 }
+
+const issuerURL = "https://token.example.org/tenant"
 
 type assertions map[string]*api.Person
 
@@ -52,20 +59,28 @@ func newHouse(t testing.TB) *house {
 		t.Fatal(err)
 	}
 	signedIn := time.Now().Add(-time.Minute)
-	s, err := sts.New(sts.Config{Key: seal.NewKey(), Catalogue: catalogue.New(), Policies: people, Contexts: assertions{
-		"ada": {UserID: "ada-id", IdentityStoreARN: identityStore, SignedIn: signedIn, ApplicationARN: "arn:aws:sso::" + apitest.Account + ":application/x/y"},
-		"eve": {UserID: "eve-id", IdentityStoreARN: identityStore, SignedIn: signedIn},
-	}})
+	h := &house{iam: people}
+	if h.issuer, err = oidctest.New(); err != nil {
+		t.Fatal(err)
+	}
+	h.issuer.URL = issuerURL
+	h.sts, err = sts.New(sts.Config{
+		Key: seal.NewKey(), Catalogue: catalogue.New(), Policies: people, Keys: people, Accounts: accounts{}, MFA: people,
+		Issuers: oidc.New(network{"token.example.org": http.StripPrefix("/tenant", h.issuer)}, func() time.Time { return h.Now() }),
+		Contexts: assertions{
+			"ada": {UserID: "ada-id", IdentityStoreARN: identityStore, SignedIn: signedIn, ApplicationARN: "arn:aws:sso::" + apitest.Account + ":application/x/y"},
+			"eve": {UserID: "eve-id", IdentityStoreARN: identityStore, SignedIn: signedIn},
+		},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	rig := apitest.New(t, apitest.Options{
+	h.Rig = apitest.New(t, apitest.Options{
 		Migrations:  [][]store.Migration{iam.Migrations()},
-		Credentials: map[string]api.Credentials{"AKIA": people, "ASIA": s},
+		Credentials: map[string]api.Credentials{"AKIA": people, "ASIA": h.sts},
 		Principals:  people,
 		Contribute:  func(sources *authz.Sources) { sources.Catalogue = catalogue.New() },
-	}, people.API(), s.API())
-	h := &house{Rig: rig, iam: people, sts: s}
+	}, people.API(), h.sts.API())
 	h.key, h.admin = h.bootstrap(t, apitest.Account)
 	_, h.other = h.bootstrap(t, apitest.Other)
 	return h
