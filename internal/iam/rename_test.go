@@ -1,11 +1,7 @@
 package iam
 
 import (
-	"context"
-	"errors"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 
 	"bawn.dev/internal/api"
@@ -15,33 +11,6 @@ import (
 	"bawn.dev/internal/store"
 	"bawn.dev/internal/store/storetest"
 )
-
-// each makes n different calls of the administrator's at once and answers how many
-// succeeded. The others meet a quota, a name that is taken or too many others.
-func each(t *testing.T, h *house, n int, call func(i int) (action string, in any)) int {
-	t.Helper()
-	admin := h.claim(t, h.admin)
-	var all sync.WaitGroup
-	var succeeded atomic.Int32
-	for i := range n {
-		all.Go(func() {
-			c, err := h.Door.Begin(context.Background(), admin, "")
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			action, in := call(i)
-			var e *api.Error
-			if _, err := api.InvokeAny(context.Background(), c, action, in); err == nil {
-				succeeded.Add(1)
-			} else if !errors.As(err, &e) || e.Code != "EntityAlreadyExists" && e.Code != "LimitExceeded" && e.Code != "ServiceUnavailable" {
-				t.Error(err)
-			}
-		})
-	}
-	all.Wait()
-	return int(succeeded.Load())
-}
 
 func TestUserUpdatesWithBoto3(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, open func(testing.TB) *store.Store) {

@@ -1,5 +1,5 @@
-// Package iam is Identity and Access Management: users and their access keys,
-// roles and their trust policies, inline and managed policies.
+// Package iam is Identity and Access Management: users, their access keys and
+// their groups, roles and their trust policies, inline and managed policies.
 //
 // It tells package authz what a principal may do now (Principal), package api
 // which secret signs for a long-term key (Credential), and other services what
