@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"strings"
 
 	"bawn.dev/internal/api"
@@ -164,10 +165,12 @@ func (s *Service) listPolicies(_ context.Context, c *api.Call, in *shape.ListPol
 		return nil, err
 	}
 	if own := suppliedOf(in.Filter); own != nil && p.after < own.id {
-		found = append([]*control{own}, found...) // its id has capitals, which sort before all others
+		found = append(found, own)
 	}
+	byID := func(p *control) string { return p.id }
+	slices.SortFunc(found, func(a, b *control) int { return strings.Compare(a.id, b.id) })
 	out := &shape.ListPoliciesOutput{Policies: []shape.PolicySummary{}}
-	found, out.NextToken = cut(p, found, func(p *control) string { return p.id })
+	found, out.NextToken = cut(p, found, byID)
 	for _, one := range found {
 		out.Policies = append(out.Policies, *o.toSummary(one))
 	}
