@@ -236,7 +236,7 @@ func (m *maker) policies() Input {
 		d := m.doc(Resource)
 		in.ResourcePolicy = &d
 	}
-	if m.chance(15) {
+	if m.chance(25) {
 		in.Endpoint = append(m.docs(Endpoint, 1), m.doc(Endpoint))
 	}
 	for range m.IntN(2) * m.IntN(3) {

@@ -53,9 +53,13 @@ func TestRestrictionsOnlyRestrict(t *testing.T) {
 
 // denial is a policy of one Deny.
 func (m *maker) denial(kind Kind) Doc {
-	s := m.statement(kind)
-	for s["Effect"] != "Deny" {
-		s = m.statement(kind)
+	return m.document(kind, []map[string]any{m.denying(kind)})
+}
+
+func (m *maker) denying(kind Kind) map[string]any {
+	for {
+		if s := m.statement(kind); s["Effect"] == "Deny" {
+			return s
+		}
 	}
-	return m.document(kind, []map[string]any{s})
 }
