@@ -22,6 +22,7 @@ const (
 	exitUsage    = 2
 	exitNotReady = 3 // not initialized, or not running
 	exitProblems = 4 // fsck found something
+	exitDenied   = 5 // explain: it would be denied
 )
 
 type cli struct {
@@ -29,6 +30,7 @@ type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Serve the AWS APIs over a data directory."`
 	Host    hostCmd    `cmd:"" help:"Run workloads and networks on this machine, as root."`
 	Audit   auditCmd   `cmd:"" help:"Show the record: who did what, in which role, on whose behalf."`
+	Explain explainCmd `cmd:"" help:"Say why something would be allowed or denied."`
 	Fsck    fsckCmd    `cmd:"" help:"Check the database, the record and the stored bytes."`
 	Image   imageCmd   `cmd:"" help:"Manage the images that workloads run."`
 	Version versionCmd `cmd:"" help:"Show version, Go toolchain and cryptographic module."`
@@ -65,6 +67,8 @@ func exitCode(err error) int {
 		return exitNotReady
 	case errors.Is(err, errProblems):
 		return exitProblems
+	case errors.Is(err, errDenied):
+		return exitDenied
 	}
 	return 1
 }

@@ -221,7 +221,9 @@ func (a *Authorizer) requestKeys(ctx context.Context, sn *store.Snapshot, q *Que
 			k.Set("aws:SourceVpce", o.EndpointID)
 			k.Set("aws:SourceVpc", o.VPC)
 			k.Set("aws:SourceVpcArn", "arn:aws:ec2:"+q.Region+":"+o.VPCAccount+":vpc/"+o.VPC)
-			k.Set("aws:VpcSourceIp", o.SourceIP)
+			if o.SourceIP != "" {
+				k.Set("aws:VpcSourceIp", o.SourceIP)
+			}
 			k.Set("aws:VpceAccount", o.VPCAccount)
 			home, err := a.src.Organization.Account(ctx, sn, o.VPCAccount)
 			if err != nil && !errors.Is(err, ErrGone) {
@@ -231,7 +233,7 @@ func (a *Authorizer) requestKeys(ctx context.Context, sn *store.Snapshot, q *Que
 				k.Set("aws:VpceOrgID", home.OrgID)
 				k.Set("aws:VpceOrgPaths", home.OrgPath)
 			}
-		} else {
+		} else if o.SourceIP != "" { // a supposed call comes from nowhere
 			k.Set("aws:SourceIp", o.SourceIP)
 		}
 		if o.Referer != "" {

@@ -63,6 +63,7 @@ func (s *Server) adminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST /audit", command(s.Audit))
 	mux.Handle("POST /fsck", command(s.Check))
+	mux.Handle("POST /explain", command(s.Explain))
 	return mux
 }
 

@@ -149,7 +149,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 		return nil, err
 	}
 	s.sts, err = sts.New(sts.Config{
-		Key: keys["sts"], Contexts: s.signin, Policies: s.iam, Keys: s.iam, Accounts: s.organizations, Issuers: issuers,
+		Key: keys["sts"], Contexts: s.signin, Policies: s.iam, Keys: s.iam, MFA: s.iam, Accounts: s.organizations, Issuers: issuers,
 		SAMLRecipients: samlRecipients(cfg), Catalogue: known,
 		Trouble: func(err error) { log.Warn("an identity provider", "err", err) },
 	})
@@ -215,6 +215,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 		Region:      cfg.Region,
 		Account:     cfg.AccountID,
 		Now:         s.now,
+		Messages:    s.sts.SealMessage,
 		Log:         log,
 		Used:        s.iam.Used,
 	})
