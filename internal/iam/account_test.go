@@ -43,9 +43,12 @@ iam.put_user_policy(UserName="ada", PolicyName="j", PolicyDocument=json.dumps(do
 iam.create_role(RoleName="r", AssumeRolePolicyDocument=json.dumps(trust))
 iam.attach_role_policy(RoleName="r", PolicyArn=arn)
 
+iam.create_virtual_mfa_device(VirtualMFADeviceName="phone")
+iam.create_open_id_connect_provider(Url="https://id.example.org")
 got = iam.get_account_summary()["SummaryMap"]
 want = {"Users": 2, "UsersQuota": 5000, "Groups": 1, "GroupsQuota": 300, "Roles": 1, "RolesQuota": 1000, "Policies": 1, "PoliciesQuota": 1500,
-        "PolicyVersionsInUse": 2, "VersionsPerPolicyQuota": 5, "AccessKeysPerUserQuota": 2, "AccountAccessKeysPresent": 0}
+        "PolicyVersionsInUse": 2, "VersionsPerPolicyQuota": 5, "AccessKeysPerUserQuota": 2, "AccountAccessKeysPresent": 0,
+        "MFADevices": 1, "MFADevicesInUse": 0, "Providers": 1}
 assert {k: got[k] for k in want} == want, got
 
 all = iam.get_account_authorization_details()

@@ -203,3 +203,44 @@ func TestTagsOfPoliciesDecide(t *testing.T) {
 	refused[shape.TagPolicyOutput](t, h, only, "iam:TagPolicy", &shape.TagPolicyInput{PolicyArn: blue, Tags: team}, "AccessDenied")
 	refused[shape.UntagPolicyOutput](t, h, only, "iam:UntagPolicy", &shape.UntagPolicyInput{PolicyArn: blue, TagKeys: []string{"team"}}, "AccessDenied")
 }
+
+// What stood in a database before policies had versions is their first, attached to
+// whom it was.
+func TestOldPoliciesHaveAVersion(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open func(testing.TB) *store.Store) {
+		st := open(t)
+		if err := st.Migrate(t.Context(), Migrations()[:1]); err != nil {
+			t.Fatal(err)
+		}
+		const id, arn = "ANPAAAAAAAAAAAAAAAAAA", "arn:aws:iam::" + apitest.Account + ":policy/old"
+		err := st.Update(t.Context(), func(tx *store.Tx) error {
+			if _, err := tx.Exec(`INSERT INTO iam_entities (id, kind, account, path, name, folded, description, trust, max_session, created, not_before)
+				VALUES ('AIDAAAAAAAAAAAAAAAAAA', 'User', ?, '/', 'ada', 'ada', '', '', 0, 1000000, 0)`, apitest.Account); err != nil {
+				return err
+			}
+			if _, err := tx.Exec(`INSERT INTO iam_policies (id, account, path, name, folded, description, document, created)
+				VALUES (?, ?, '/', 'old', 'old', '', ?, 1000000)`, id, apitest.Account, allow(`"Action":"iam:ListRoles","Resource":"*"`)); err != nil {
+				return err
+			}
+			_, err := tx.Exec(`INSERT INTO iam_attachments (owner, policy, arn, account) VALUES ('AIDAAAAAAAAAAAAAAAAAA', ?, ?, ?)`, id, arn, apitest.Account)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := houseOver(t, st, t.TempDir())
+		k := must[shape.CreateAccessKeyOutput](t, h, h.admin, "iam:CreateAccessKey", &shape.CreateAccessKeyInput{UserName: "ada"}).AccessKey
+		ada := &apitest.Caller{AccessKeyID: k.AccessKeyId, Secret: k.SecretAccessKey}
+		must[shape.ListRolesOutput](t, h, ada, "iam:ListRoles", &shape.ListRolesInput{})
+		p := must[shape.GetPolicyOutput](t, h, h.admin, "iam:GetPolicy", &shape.GetPolicyInput{PolicyArn: arn}).Policy
+		if p.DefaultVersionId != "v1" || !p.UpdateDate.Equal(p.CreateDate) {
+			t.Errorf("%+v", p)
+		}
+		made := must[shape.CreatePolicyVersionOutput](t, h, h.admin, "iam:CreatePolicyVersion", &shape.CreatePolicyVersionInput{
+			PolicyArn: arn, PolicyDocument: allow(`"Action":"iam:ListUsers","Resource":"*"`), SetAsDefault: new(true)})
+		if made.PolicyVersion.VersionId != "v2" {
+			t.Errorf("%+v", made.PolicyVersion)
+		}
+		refused[shape.ListRolesOutput](t, h, ada, "iam:ListRoles", &shape.ListRolesInput{}, "AccessDenied")
+	})
+}
