@@ -1,5 +1,6 @@
 // Package iam is Identity and Access Management: users, their access keys and
-// their groups, roles and their trust policies, inline and managed policies.
+// their groups, roles and their trust policies, inline and managed policies,
+// permissions boundaries, and what describes an account as a whole.
 //
 // It tells package authz what a principal may do now (Principal), package api
 // which secret signs for a long-term key (Credential), and other services what
