@@ -148,7 +148,7 @@ func (m *addressMatcher) add(v string) string {
 		p, err = netip.PrefixFrom(a, a.BitLen()), nil
 	}
 	switch {
-	case err != nil || p.Addr().Zone() != "":
+	case err != nil || strings.Contains(v, "%"): // zones are of one machine
 		return "is neither an address nor a range, such as 203.0.113.0/24 or 2001:db8::/32"
 	case p.Addr().Is4In6():
 		return "is an IPv4 address written as IPv6; write it as IPv4"

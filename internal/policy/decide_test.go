@@ -236,10 +236,14 @@ func TestDecideConcurrently(t *testing.T) {
 }
 
 // A decision costs no allocation: ten policies of twenty statements, with
-// variables, wildcards and conditions.
+// variables, wildcards and conditions; alone, and with every other kind of policy.
 func TestDecideDoesNotAllocate(t *testing.T) {
-	in := hospital(t)
-	if n := testing.AllocsPerRun(100, func() { Decide(in) }); n != 0 {
-		t.Errorf("%v allocations", n)
+	for name, in := range map[string]*Input{"identity": hospital(t), "every kind": perimeter(t)} {
+		if d := Decide(in); !d.Allowed {
+			t.Fatalf("%s: %s", name, Explain(in))
+		}
+		if n := testing.AllocsPerRun(100, func() { Decide(in) }); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
 	}
 }

@@ -112,6 +112,7 @@ func TestParseRefuses(t *testing.T) {
 		{"bad Boolean", when(`{"Bool":{"aws:x":"yes"}}`), Identity, "no Boolean"},
 		{"bad base64", when(`{"BinaryEquals":{"aws:x":"===="}}`), Identity, "base64"},
 		{"bad address", when(`{"IpAddress":{"aws:x":"10.0.0.0/33"}}`), Identity, "neither an address"},
+		{"address of a zone", when(`{"IpAddress":{"aws:x":"fe80::1%eth0"}}`), Identity, "neither an address"},
 		{"leading zeros", when(`{"IpAddress":{"aws:x":"010.0.0.1"}}`), Identity, "neither an address"},
 		{"IPv4 as IPv6", when(`{"NotIpAddress":{"aws:x":"::ffff:10.0.0.0/104"}}`), Identity, "write it as IPv4"},
 		{"bad name", when(`{"ArnNotLike":{"aws:x":"arn:aws:iam"}}`), Identity, "six parts"},
