@@ -24,9 +24,12 @@ const longest = 128
 type Catalogue struct {
 	actions  map[string]string // as AWS writes them, by name in lower case
 	keys     map[string]string
-	families []string // beginnings of keys whose rest the request chooses
+	families []family
 	claims   map[string]bool
 }
+
+// A family is the beginning of keys whose rest the request chooses.
+type family struct{ folded, written string }
 
 // New reads the catalogue.
 func New() *Catalogue {
@@ -49,8 +52,8 @@ func New() *Catalogue {
 		folded := strings.ToLower(key)
 		if claim, ok := strings.CutPrefix(folded, "${provider}:"); ok {
 			c.claims[claim] = true
-		} else if family, _, ok := strings.Cut(key, "${"); ok {
-			c.families = append(c.families, family)
+		} else if beginning, _, ok := strings.Cut(key, "${"); ok {
+			c.families = append(c.families, family{strings.ToLower(beginning), beginning})
 		} else {
 			c.keys[folded] = key
 		}
@@ -90,15 +93,12 @@ func (c *Catalogue) KnownKey(key string) bool {
 	if _, ok := c.keys[key]; ok {
 		return true
 	}
-	if c.claims[claim(key)] {
-		return true
-	}
 	for _, f := range c.families {
-		if len(key) > len(f) && strings.EqualFold(key[:len(f)], f) {
+		if len(key) > len(f.folded) && strings.HasPrefix(key, f.folded) {
 			return true
 		}
 	}
-	return false
+	return c.claims[claim(key)]
 }
 
 // claim is the name of a claim in the key of an identity provider,

@@ -145,3 +145,33 @@ func BenchmarkNew(b *testing.B) {
 		New()
 	}
 }
+
+// FuzzNames: whatever somebody writes, a guess is a name that exists.
+func FuzzNames(f *testing.F) {
+	c := New()
+	for _, s := range []string{"s3:GetObjct", "aws:PrincpalTag/Team", "idp.example/a:sub", "s3:", ":", "/", "aws:\xff/"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		if near := c.NearAction(name); near != "" && !c.KnownAction(near) {
+			t.Errorf("%q is near %q, which does not exist", name, near)
+		}
+		if near := c.NearKey(name); near != "" && !c.KnownKey(strings.ToLower(near)) {
+			t.Errorf("%q is near %q, which does not exist", name, near)
+		}
+		info, ok := c.Action(name)
+		if ok != c.KnownAction(name) || ok && !strings.EqualFold(info.Name, name) {
+			t.Errorf("%q is %+v, %v", name, info, ok)
+		}
+		c.KnownKey(name)
+	})
+}
+
+func BenchmarkKnown(b *testing.B) {
+	c := New()
+	b.ReportAllocs()
+	for b.Loop() {
+		c.KnownAction("sagemaker:CreateTrainingJob")
+		c.KnownKey("aws:principaltag/team")
+	}
+}

@@ -11,8 +11,8 @@ func (c *Catalogue) NearAction(name string) string { return near(name, c.actions
 func (c *Catalogue) NearKey(key string) string {
 	if beginning, rest, ok := strings.Cut(key, "/"); ok && rest != "" && !strings.Contains(beginning, ".") {
 		for _, f := range c.families {
-			if distance(strings.ToLower(beginning)+"/", strings.ToLower(f)) <= 2 {
-				return f + rest
+			if distance(strings.ToLower(beginning)+"/", f.folded) <= 2 {
+				return f.written + rest
 			}
 		}
 	}
