@@ -10,7 +10,13 @@
 // stands for an identity (entities are found by unique id, and the principals
 // that a trust policy names are bound to the ids that they had when it was
 // written), and a policy that is not exactly of the language is never stored.
-// Whoever can read the database, but does not hold the key, learns no secret.
+// Whoever can read the database, but does not hold the key, learns no secret: keys
+// and seeds of one-time codes are sealed, each to its row.
+//
+// Identity providers are trusted to say who somebody is, and only by roles whose
+// trust policy names them; what they sign is for package sts to check. A one-time
+// code counts once, for the user who showed two of its device's, and whoever guesses
+// codes is slowed.
 package iam
 
 import (

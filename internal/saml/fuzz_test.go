@@ -70,3 +70,14 @@ func FuzzParseMetadata(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkVerify(b *testing.B) {
+	p := provider(b)
+	document := []byte(p.Sign(p.ada()))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := saml.Verify(p.md, document, want); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
