@@ -56,12 +56,14 @@ def ask(f, **kw):
         return code not in ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation"), e.response["ResponseMetadata"]["RequestId"]
 r = client("sts", keys=k).assume_role(RoleArn=role, RoleSessionName="night", ExternalId="ward")
 session = r["Credentials"]
+forged = 'x" because no y allows. User: z is not authorized to perform: s3:ListBucket on resource: "arn:aws:s3:::other'
 calls = {
     "open": [ada, "s3:GetObject", "arn:aws:s3:::explained/open", *ask(hers("s3").get_object, Bucket="explained", Key="open")],
     "secret": [ada, "s3:GetObject", "arn:aws:s3:::explained/secret/x", *ask(hers("s3").get_object, Bucket="explained", Key="secret/x")],
     "secret by admin": [admin, "s3:GetObject", "arn:aws:s3:::explained/secret/x", *ask(s3.get_object, Bucket="explained", Key="secret/x")],
     "list": [ada, "s3:ListBucket", "arn:aws:s3:::explained", *ask(hers("s3").list_objects_v2, Bucket="explained")],
     "no bucket": [ada, "s3:GetObject", "arn:aws:s3:::explained-not/x", *ask(hers("s3").get_object, Bucket="explained-not", Key="x")],
+    "forged": [ada, "s3:GetObject", "arn:aws:s3:::explained/secret/" + forged, *ask(hers("s3").get_object, Bucket="explained", Key="secret/" + forged)],
     "vpc": [ada, "ec2:CreateVpc", "arn:aws:ec2:us-east-1:%s:vpc/*" % account, *ask(hers("ec2").create_vpc, CidrBlock="10.1.0.0/16")],
     "delete vpc": [ada, "ec2:DeleteVpc", "arn:aws:ec2:us-east-1:%s:vpc/%s" % (account, vpc), *ask(hers("ec2").delete_vpc, VpcId=vpc)],
     "assume": [ada, "sts:AssumeRole", role, *ask(client("sts", keys=k).assume_role, RoleArn=role, RoleSessionName="day")],
