@@ -100,6 +100,12 @@ func TestServiceControl(t *testing.T) {
 		if !may(t, h, h.admin, "") || may(t, h, admin, explicit) {
 			t.Error("the management account is limited, or the other is not")
 		}
+		sn := h.snapshot(t)
+		defer sn.Close()
+		if a, err := h.orgs.Account(t.Context(), sn, apitest.Account); err != nil || a.SCPs != nil || a.OrgPath != a.OrgID+"/"+root+"/"+ou+"/" {
+			t.Errorf("%+v %v", a, err)
+		}
+		sn.Close()
 
 		// Out of force, the policies say nothing.
 		must[shape.DisablePolicyTypeOutput](t, h, h.admin, "organizations:DisablePolicyType", &shape.DisablePolicyTypeInput{RootId: root, PolicyType: scp})

@@ -16,6 +16,8 @@ import (
 const (
 	defaultRole = "OrganizationAccountAccessRole"
 	maxAccounts = 1000
+	// afterClosing is how long a closed account counts, as in AWS.
+	afterClosing = 90 * 24 * time.Hour
 )
 
 func toStatus(r *request) *shape.CreateAccountStatus {
@@ -67,7 +69,8 @@ func (s *Service) createAccount(_ context.Context, c *api.Call, in *shape.Create
 	return func(tx *store.Tx) (*shape.CreateAccountOutput, error) {
 		r := *r // the closure may run more than once
 		var accounts, taken int
-		if err := tx.QueryRow(`SELECT COUNT(*), COUNT(CASE WHEN email = ? THEN 1 END) FROM organizations_accounts`, a.email).Scan(&accounts, &taken); err != nil {
+		if err := tx.QueryRow(`SELECT COUNT(CASE WHEN closed = 0 OR closed > ? THEN 1 END), COUNT(CASE WHEN email = ? THEN 1 END) FROM organizations_accounts`,
+			r.requested.Add(-afterClosing).UnixMicro(), a.email).Scan(&accounts, &taken); err != nil {
 			return nil, err
 		}
 		if accounts >= maxAccounts {

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"strings"
 	"testing"
 
 	"bawn.dev/internal/server/servertest"
@@ -11,6 +12,32 @@ import (
 func TestOrganizationControls(t *testing.T) {
 	b := servertest.Start(t)
 	b.Python(t, organizationFlow)
+}
+
+// The AWS CLI builds and limits a tree.
+func TestOrganizationWithCLI(t *testing.T) {
+	b := servertest.Start(t)
+	run := func(args ...string) string {
+		t.Helper()
+		return strings.TrimSpace(b.CLI(t, append([]string{"organizations"}, append(args, "--output", "text")...)...))
+	}
+	account := b.Config.AccountID
+	root := run("list-roots", "--query", "Roots[0].Id")
+	ou := run("create-organizational-unit", "--parent-id", root, "--name", "Research", "--tags", "Key=a,Value=b", "--query", "OrganizationalUnit.Id")
+	run("enable-policy-type", "--root-id", root, "--policy-type", "SERVICE_CONTROL_POLICY")
+	p := run("create-policy", "--type", "SERVICE_CONTROL_POLICY", "--name", "p", "--description", "d", "--query", "Policy.PolicySummary.Id",
+		"--content", `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"s3:*","Resource":"*"}]}`)
+	run("attach-policy", "--policy-id", p, "--target-id", ou)
+	if got := run("list-targets-for-policy", "--policy-id", p, "--query", "Targets[].TargetId"); got != ou {
+		t.Errorf("attached to %s", got)
+	}
+	run("move-account", "--account-id", account, "--source-parent-id", root, "--destination-parent-id", ou)
+	if got := run("list-accounts-for-parent", "--parent-id", ou, "--query", "Accounts[].Id"); got != account {
+		t.Errorf("in the unit: %s", got)
+	}
+	if got := run("list-tags-for-resource", "--resource-id", ou, "--query", "Tags[].[Key,Value]"); got != "a\tb" {
+		t.Errorf("tags: %s", got)
+	}
 }
 
 const organizationFlow = `
