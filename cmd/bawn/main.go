@@ -33,6 +33,7 @@ type cli struct {
 	Explain explainCmd `cmd:"" help:"Say why something would be allowed or denied."`
 	Fsck    fsckCmd    `cmd:"" help:"Check the database, the record and the stored bytes."`
 	Image   imageCmd   `cmd:"" help:"Manage the images that workloads run."`
+	Scim    scimCmd    `cmd:"" help:"Manage the tokens with which an identity provider provisions people and groups."`
 	Version versionCmd `cmd:"" help:"Show version, Go toolchain and cryptographic module."`
 }
 

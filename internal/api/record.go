@@ -230,5 +230,6 @@ func onBehalfOf(p *Person) *trail.OnBehalfOf {
 }
 
 func serviceIdentity(service string, claim Claim) trail.UserIdentity {
-	return trail.UserIdentity{Type: "AWSService", InvokedBy: service, AccountID: claim.Account, OnBehalfOf: onBehalfOf(claim.Person)}
+	// A service that acts for the holder of a token says for which.
+	return trail.UserIdentity{Type: "AWSService", InvokedBy: service, AccountID: claim.Account, AccessKeyID: claim.AccessKeyID, OnBehalfOf: onBehalfOf(claim.Person)}
 }

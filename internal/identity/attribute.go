@@ -171,7 +171,7 @@ func (s *Service) check(u *directory.User) error {
 	if err := s.rules.check("User", u, ""); err != nil {
 		return err
 	}
-	switch fold(u.UserName) {
+	switch Fold(u.UserName) {
 	case "administrator", "awsadministrators":
 		return invalid("The UserName is reserved.")
 	}

@@ -81,11 +81,11 @@ func alternate(q store.Querier, kind string, a *shape.AlternateIdentifier) (stri
 	path := a.UniqueAttribute.AttributePath
 	switch kind + " " + strings.ToLower(path) {
 	case "USER username":
-		return one(q, `SELECT id FROM identity_users WHERE name = ?`, fold(value))
+		return one(q, `SELECT id FROM identity_users WHERE name = ?`, Fold(value))
 	case "USER emails.value":
-		return one(q, `SELECT id FROM identity_users WHERE email = ? LIMIT 2`, fold(value))
+		return one(q, `SELECT id FROM identity_users WHERE email = ? LIMIT 2`, Fold(value))
 	case "GROUP displayname":
-		return one(q, `SELECT id FROM identity_groups WHERE `+groupNamed, fold(value), value)
+		return one(q, `SELECT id FROM identity_groups WHERE `+groupNamed, Fold(value), value)
 	}
 	return "", invalid("%q is not a unique attribute.", path)
 }

@@ -76,7 +76,7 @@ func (s *Service) createGroup(_ context.Context, c *api.Call, in *shape.CreateGr
 			return nil, err
 		}
 		_, err := tx.Exec(`INSERT INTO identity_groups (id, name, description, created, doc, folded) VALUES (?, ?, ?, ?, ?, ?)`,
-			g.GroupId, g.DisplayName, g.Description, c.Now.UnixMicro(), doc, fold(g.DisplayName))
+			g.GroupId, g.DisplayName, g.Description, c.Now.UnixMicro(), doc, Fold(g.DisplayName))
 		if err != nil {
 			return nil, err
 		}
@@ -89,7 +89,7 @@ func (s *Service) checkGroup(g *shape.Group) error {
 	if g.DisplayName == "" {
 		return invalid("DisplayName is required.")
 	}
-	switch fold(g.DisplayName) {
+	switch Fold(g.DisplayName) {
 	case "administrator", "awsadministrators":
 		return invalid("The DisplayName is reserved.")
 	}
@@ -99,7 +99,7 @@ func (s *Service) checkGroup(g *shape.Group) error {
 // uniqueGroup refuses a group whose name or external id is another's.
 func uniqueGroup(tx *store.Tx, g *shape.Group) error {
 	var n int
-	err := tx.QueryRow(`SELECT count(*) FROM identity_groups WHERE `+groupNamed+` AND id <> ?`, fold(g.DisplayName), g.DisplayName, g.GroupId).Scan(&n)
+	err := tx.QueryRow(`SELECT count(*) FROM identity_groups WHERE `+groupNamed+` AND id <> ?`, Fold(g.DisplayName), g.DisplayName, g.GroupId).Scan(&n)
 	if err != nil || n > 0 {
 		return errors.Join(err, whether(n > 0, "GroupDisplayName"))
 	}
@@ -138,7 +138,7 @@ func (s *Service) updateGroup(_ context.Context, c *api.Call, in *shape.UpdateGr
 			return nil, err
 		}
 		_, err := tx.Exec(`UPDATE identity_groups SET name = ?, description = ?, doc = ?, folded = ? WHERE id = ?`,
-			g.DisplayName, g.Description, doc, fold(g.DisplayName), g.GroupId)
+			g.DisplayName, g.Description, doc, Fold(g.DisplayName), g.GroupId)
 		if err != nil {
 			return nil, err
 		}
@@ -190,7 +190,7 @@ func (s *Service) listGroups(_ context.Context, c *api.Call, in *shape.ListGroup
 	limit := pageSize(in.MaxResults)
 	query, args := groupColumns+` WHERE id > ? ORDER BY id LIMIT ?`, []any{in.NextToken, limit + 1}
 	if only {
-		query, args = groupColumns+` WHERE id > ? AND `+groupNamed+` ORDER BY id LIMIT ?`, []any{in.NextToken, fold(name), name, limit + 1}
+		query, args = groupColumns+` WHERE id > ? AND `+groupNamed+` ORDER BY id LIMIT ?`, []any{in.NextToken, Fold(name), name, limit + 1}
 	}
 	groups, err := store.Collect(c.Snapshot, s.scanGroup(i.store), query, args...)
 	if err != nil {

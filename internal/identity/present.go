@@ -12,7 +12,7 @@ import (
 
 // UserID is the id behind a user name; empty if there is none.
 func (s *Service) UserID(q store.Querier, name string) (string, error) {
-	return one(q, `SELECT id FROM identity_users WHERE name = ?`, fold(name))
+	return one(q, `SELECT id FROM identity_users WHERE name = ?`, Fold(name))
 }
 
 // UserName is the name behind an id; the id itself if she is no longer there.
@@ -40,7 +40,7 @@ func (s *Service) FindUser(_ context.Context, sn *store.Snapshot, path, value st
 	if value == "" {
 		return "", api.ErrGone
 	}
-	id, err := one(sn, `SELECT id FROM identity_users WHERE `+column+` = ? AND enabled LIMIT 2`, fold(value))
+	id, err := one(sn, `SELECT id FROM identity_users WHERE `+column+` = ? AND enabled LIMIT 2`, Fold(value))
 	if err != nil {
 		return "", err
 	}

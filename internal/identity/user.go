@@ -73,7 +73,7 @@ func (s *Service) createUser(_ context.Context, c *api.Call, in *shape.CreateUse
 			return nil, err
 		}
 		_, err := tx.Exec(`INSERT INTO identity_users (id, name, email, doc, enabled, created, not_before) VALUES (?, ?, ?, ?, ?, ?, 0)`,
-			u.UserId, fold(u.UserName), email(u), doc, u.UserStatus == shape.UserStatusEnabled, c.Now.UnixMicro())
+			u.UserId, Fold(u.UserName), email(u), doc, u.UserStatus == shape.UserStatusEnabled, c.Now.UnixMicro())
 		if err != nil {
 			return nil, err
 		}
@@ -89,7 +89,7 @@ func email(u *shape.User) string {
 	if len(u.Emails) == 0 {
 		return ""
 	}
-	return fold(u.Emails[0].Value)
+	return Fold(u.Emails[0].Value)
 }
 
 // unique refuses a user whose name, address or external id is another's.
@@ -99,7 +99,7 @@ func unique(tx *store.Tx, u *shape.User) error {
 		err := tx.QueryRow(`SELECT count(*) FROM identity_users WHERE `+column+` = ? AND id <> ?`, value, u.UserId).Scan(&n)
 		return n > 0, err
 	}
-	if n, err := used("name", fold(u.UserName)); err != nil || n {
+	if n, err := used("name", Fold(u.UserName)); err != nil || n {
 		return errors.Join(err, whether(n, "UserName"))
 	}
 	if address := email(u); address != "" {
@@ -170,7 +170,7 @@ func (s *Service) updateUser(_ context.Context, c *api.Call, in *shape.UpdateUse
 		}
 		_, err := tx.Exec(`UPDATE identity_users SET name = ?, email = ?, doc = ?, enabled = ?,
 			not_before = CASE WHEN not_before < ? THEN ? ELSE not_before END WHERE id = ?`,
-			fold(u.UserName), email(u), doc, enabled, signedOut, signedOut, u.UserId)
+			Fold(u.UserName), email(u), doc, enabled, signedOut, signedOut, u.UserId)
 		if err != nil {
 			return nil, err
 		}
@@ -214,7 +214,7 @@ func (s *Service) listUsers(_ context.Context, c *api.Call, in *shape.ListUsersI
 	limit := pageSize(in.MaxResults)
 	query, args := `SELECT doc FROM identity_users WHERE id > ? ORDER BY id LIMIT ?`, []any{in.NextToken, limit + 1}
 	if only {
-		query, args = `SELECT doc FROM identity_users WHERE id > ? AND name = ? ORDER BY id LIMIT ?`, []any{in.NextToken, fold(name), limit + 1}
+		query, args = `SELECT doc FROM identity_users WHERE id > ? AND name = ? ORDER BY id LIMIT ?`, []any{in.NextToken, Fold(name), limit + 1}
 	}
 	users, err := store.Collect(c.Snapshot, func(r *store.Rows) (shape.User, error) {
 		var doc []byte

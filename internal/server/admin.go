@@ -63,6 +63,9 @@ func (s *Server) adminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST /audit", command(s.Audit))
 	mux.Handle("POST /fsck", command(s.Check))
+	mux.Handle("POST /scim/create-token", command(s.CreateScimToken))
+	mux.Handle("POST /scim/list-tokens", command(s.ListScimTokens))
+	mux.Handle("POST /scim/delete-token", command(s.DeleteScimToken))
 	mux.Handle("POST /explain", command(s.Explain))
 	return mux
 }

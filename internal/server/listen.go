@@ -15,6 +15,7 @@ import (
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/netlimit"
+	"bawn.dev/internal/scim"
 )
 
 // Bounds on what a connection may cost before anybody is known. Bodies have no
@@ -45,6 +46,11 @@ func (s *Server) Serve(ctx context.Context, ready func(addr string)) error {
 			NextProtos:     []string{"h2", "http/1.1"},
 		})
 	}
+	provisioning, err := s.provisioning(ctx)
+	if err != nil {
+		front.Close()
+		return err
+	}
 	admin, err := s.adminListener()
 	if err != nil {
 		front.Close()
@@ -53,7 +59,7 @@ func (s *Server) Serve(ctx context.Context, ready func(addr string)) error {
 
 	group, ctx := errgroup.WithContext(ctx)
 	s.background(ctx, group)
-	s.run(ctx, group, front, s.public(s.door.Handler(api.Origin{})))
+	s.run(ctx, group, front, s.public(s.door.Handler(api.Origin{}), provisioning))
 	s.run(ctx, group, admin, s.adminHandler())
 	if ready != nil {
 		ready(front.Addr().String())
@@ -104,8 +110,8 @@ func (s *Server) run(ctx context.Context, group *errgroup.Group, l net.Listener,
 	})
 }
 
-// public is the front listener: one health page, and the door.
-func (s *Server) public(door http.Handler) http.Handler {
+// public is the front listener: one health page, SCIM, and the door.
+func (s *Server) public(door, provisioning http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// A browser may be led to an object by a presigned URL: what is stored there
 		// must not act in this origin's name.
@@ -114,6 +120,10 @@ func (s *Server) public(door http.Handler) http.Handler {
 		unsigned := r.Header.Get("Authorization") == "" && r.URL.RawQuery == ""
 		if r.Method == http.MethodGet && r.URL.Path == "/healthz" && unsigned {
 			s.health(w)
+			return
+		}
+		if scim.Wants(r) {
+			provisioning.ServeHTTP(w, r)
 			return
 		}
 		door.ServeHTTP(w, r)

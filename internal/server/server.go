@@ -35,6 +35,7 @@ import (
 	"bawn.dev/internal/policy"
 	"bawn.dev/internal/s3"
 	"bawn.dev/internal/sagemaker"
+	"bawn.dev/internal/scim"
 	"bawn.dev/internal/seal"
 	"bawn.dev/internal/signin"
 	"bawn.dev/internal/store"
@@ -108,7 +109,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 	}
 	for _, list := range [][]store.Migration{
 		keyMigrations, organizations.Migrations(), iam.Migrations(), identity.Migrations(), signin.Migrations(), kms.Migrations(), s3.Migrations(),
-		ec2.Migrations(), logs.Migrations(), sagemaker.Migrations(),
+		ec2.Migrations(), logs.Migrations(), sagemaker.Migrations(), scim.Migrations(),
 	} {
 		if err = s.store.Migrate(ctx, list); err != nil {
 			return nil, err
@@ -200,6 +201,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 		ServicePolicies: servicePolicies{
 			"organizations.amazonaws.com": organizations.ServicePolicy(),
 			"sagemaker.amazonaws.com":     sagemaker.ServicePolicy(),
+			scim.Principal:                scim.ServicePolicy(),
 		},
 	})
 	if err != nil {
