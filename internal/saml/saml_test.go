@@ -104,8 +104,8 @@ func TestVerify(t *testing.T) {
 		by                *samltest.Provider
 		algorithm, digest string
 	}{
-		{byRSA, "rsa-sha256", encrypted + "sha256"}, {byRSA, "rsa-sha384", more + "sha384"}, {byRSA, "rsa-sha512", encrypted + "sha512"},
-		{by384, "ecdsa-sha256", encrypted + "sha256"}, {by384, "ecdsa-sha384", more + "sha384"}, {by521, "ecdsa-sha512", encrypted + "sha512"},
+		{byRSA, more + "rsa-sha256", encrypted + "sha256"}, {byRSA, more + "rsa-sha384", more + "sha384"}, {byRSA, more + "rsa-sha512", encrypted + "sha512"},
+		{by384, more + "ecdsa-sha256", encrypted + "sha256"}, {by384, more + "ecdsa-sha384", more + "sha384"}, {by521, more + "ecdsa-sha512", encrypted + "sha512"},
 	} {
 		for _, parts := range []struct{ response, assertion bool }{{false, true}, {true, false}, {true, true}} {
 			p := known(t, byRSA, by384, by521) // any of its keys may sign
@@ -201,6 +201,71 @@ func TestNames(t *testing.T) {
 	p.refuses(t, "another's key", o.Sign(p.ada()), want, saml.Unproven)
 	shared := known(t, p.Provider, other)
 	shared.refuses(t, "another issuer with a key of the metadata", o.Sign(o.ada()), want, saml.Misplaced)
+}
+
+// TestAssertions has the provider sign assertions that lack something, or say too
+// much.
+func TestAssertions(t *testing.T) {
+	p := provider(t)
+	edited := func(pairs ...string) string {
+		r := p.ada()
+		r.Edit = func(assertion string) string {
+			changed := strings.NewReplacer(pairs...).Replace(assertion)
+			if changed == assertion {
+				t.Fatalf("there is no %s", pairs[0])
+			}
+			return changed
+		}
+		return p.Sign(r)
+	}
+	const restriction = "<saml:AudienceRestriction><saml:Audience>urn:amazon:webservices</saml:Audience></saml:AudienceRestriction>"
+	const confirmation = `Method="urn:oasis:names:tc:SAML:2.0:cm:bearer"`
+	until := ` NotOnOrAfter="2026-11-26T12:05:00.000Z"`
+	for name, c := range map[string]struct {
+		document string
+		why      saml.Reason
+	}{
+		"no restriction":          {edited(restriction, ""), saml.Misplaced},
+		"two, one of them other":  {edited(restriction, restriction+strings.Replace(restriction, "amazon", "other", 1)), saml.Misplaced},
+		"the other first":         {edited(restriction, strings.Replace(restriction, "amazon", "other", 1)+restriction), saml.Misplaced},
+		"a condition more":        {edited(restriction, restriction+"<saml:Condition></saml:Condition>"), saml.Malformed},
+		"no conditions":           {edited("saml:Conditions", "saml:Advice"), saml.Malformed},
+		"holder of key":           {edited(confirmation, strings.Replace(confirmation, "bearer", "holder-of-key", 1)), saml.Misplaced},
+		"no end":                  {edited(until+` Recipient`, ` Recipient`), saml.Malformed},
+		"no recipient":            {edited(` Recipient="`+recipient+`"`, ""), saml.Misplaced},
+		"another version":         {edited(`Version="2.0"`, `Version="1.1"`), saml.Malformed},
+		"issued tomorrow":         {edited(`IssueInstant="2026-11-26`, `IssueInstant="2026-11-27`), saml.Expired},
+		"issued nobody knows":     {edited(`IssueInstant="2026-11-26T12:00:00.000Z"`, `IssueInstant="now"`), saml.Malformed},
+		"a time without zone":     {edited(`NotBefore="2026-11-26T12:00:00.000Z"`, `NotBefore="2026-11-26T12:00:00"`), saml.Malformed},
+		"another issuer":          {edited("<saml:Issuer>https://idp", "<saml:Issuer>https://other"), saml.Misplaced},
+		"two subjects":            {edited("<saml:Conditions", "<saml:Subject><saml:NameID>eve</saml:NameID></saml:Subject><saml:Conditions"), saml.Malformed},
+		"two names":               {edited("<saml:SubjectConfirmation ", "<saml:NameID>eve</saml:NameID><saml:SubjectConfirmation "), saml.Malformed},
+		"an attribute of no name": {edited(`Name="`+roleName+`"`, `FriendlyName="`+roleName+`"`), saml.Malformed},
+		"encrypted":               {edited("saml:AttributeStatement", "saml:EncryptedAttribute"), saml.Malformed},
+		"one ID twice":            {edited("<saml:Subject>", `<saml:Subject ID="x"><saml:Advice ID="x"></saml:Advice>`), saml.Malformed},
+	} {
+		p.refuses(t, name, c.document, want, c.why)
+	}
+	// One confirmation that fits is enough; values that are no text are left out.
+	document := edited("<saml:SubjectConfirmation ", `<saml:SubjectConfirmation Method="urn:x"></saml:SubjectConfirmation><saml:SubjectConfirmation `,
+		"<saml:AttributeValue>role,provider", "<saml:AttributeValue><saml:NameID>n</saml:NameID></saml:AttributeValue><saml:AttributeValue>role,provider")
+	if a, err := saml.Verify(p.md, []byte(document), want); err != nil || len(a.Attributes[roleName]) != 2 {
+		t.Errorf("%+v %v", a, err)
+	}
+	// What surrounds a signed assertion can only refuse it.
+	document = p.Sign(p.ada())
+	for name, c := range map[string]struct {
+		from, to string
+		why      saml.Reason
+	}{
+		"destination": {`Destination="` + recipient, `Destination="https://other.example`, saml.Misplaced},
+		"status":      {"status:Success", "status:Requester", saml.Declined},
+		"no status":   {"samlp:Status>", "samlp:Extensions>", saml.Malformed},
+		"issuer":      {"https://idp", "https://other", saml.Misplaced},
+		"version":     {`Version="2.0"`, `Version="2.1"`, saml.Malformed},
+	} {
+		p.refuses(t, name, strings.Replace(strings.Replace(document, c.from, c.to, 1), "/"+c.from, "/"+c.to, 1), want, c.why)
+	}
 }
 
 func TestMetadata(t *testing.T) {

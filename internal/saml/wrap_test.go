@@ -176,6 +176,56 @@ func TestAlgorithms(t *testing.T) {
 	}
 }
 
+// TestSignedAsSaid has the provider itself sign what is not good enough.
+func TestSignedAsSaid(t *testing.T) {
+	p, err := samltest.New(entity)
+	if err != nil {
+		t.Fatal(err)
+	}
+	idp := known(t, p)
+	const old, exclusive = "http://www.w3.org/2000/09/xmldsig#", "http://www.w3.org/2001/10/xml-exc-c14n#"
+	swap := func(from, to string) func(*samltest.Response) {
+		return func(r *samltest.Response) {
+			r.Info = func(info string) string {
+				changed := strings.Replace(info, from, to, 1)
+				if changed == info {
+					t.Fatalf("there is no %s", from)
+				}
+				return changed
+			}
+		}
+	}
+	for name, change := range map[string]func(*samltest.Response){
+		"SHA-1":              func(r *samltest.Response) { r.Algorithm = old + "rsa-sha1" },
+		"digest SHA-1":       func(r *samltest.Response) { r.Digest = old + "sha1" },
+		"no reference":       swap(`URI="#`, `Type="#`),
+		"the whole document": func(r *samltest.Response) { swap(`URI="#`+r.AssertionID, `URI="`)(r) },
+		"another element":    func(r *samltest.Response) { swap(`URI="#`+r.AssertionID, `URI="#`+r.ID)(r) },
+		"two references": func(r *samltest.Response) {
+			r.Info = func(info string) string {
+				from, to := strings.Index(info, "<ds:Reference"), strings.Index(info, "</ds:SignedInfo>")
+				return info[:to] + info[from:]
+			}
+		},
+		"one transform":       swap(`<ds:Transform Algorithm="`+exclusive+`"></ds:Transform>`, ""),
+		"no transform":        swap(`<ds:Transform Algorithm="`+old+`enveloped-signature"></ds:Transform>`, ""),
+		"XPath besides":       swap(`<ds:Transform Algorithm="`+exclusive, `<ds:Transform Algorithm="http://www.w3.org/TR/1999/REC-xpath-19991116"></ds:Transform><ds:Transform Algorithm="`+exclusive),
+		"XPath in place":      swap(old+"enveloped-signature", "http://www.w3.org/TR/1999/REC-xpath-19991116"),
+		"another form":        swap(`Method Algorithm="`+exclusive, `Method Algorithm="http://www.w3.org/2006/12/xml-c14n11`),
+		"a form with comment": swap(`Transform Algorithm="`+exclusive, `Transform Algorithm="`+exclusive+"WithComments"),
+		"parameters":          swap(`></ds:SignatureMethod>`, `><ds:HMACOutputLength>1</ds:HMACOutputLength></ds:SignatureMethod>`),
+	} {
+		r := idp.ada()
+		change(&r)
+		idp.refuses(t, name, p.Sign(r), want, map[bool]saml.Reason{true: saml.Malformed, false: saml.Unproven}[name == "two references"])
+	}
+	r := idp.ada()
+	r.Info = func(info string) string { return info }
+	if _, err := saml.Verify(idp.md, []byte(p.Sign(r)), want); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestBounds: no document is so dear that its size does not tell.
 func TestBounds(t *testing.T) {
 	p := provider(t)

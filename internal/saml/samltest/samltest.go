@@ -11,7 +11,8 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	_ "crypto/sha256" // hashes by name
+	_ "crypto/sha1" // hashes by name; this one for signatures that must be refused
+	_ "crypto/sha256"
 	_ "crypto/sha512"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -83,8 +84,12 @@ type Response struct {
 	Attributes                          []Attribute
 	Status                              string // the last part of the code's name
 	SignResponse, SignAssertion         bool
-	Algorithm                           string // "rsa-sha256"
+	Algorithm                           string // "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
 	Digest                              string // "http://www.w3.org/2001/04/xmlenc#sha256"
+
+	// Edit and Info, if set, change the assertion and the signature's SignedInfo before
+	// they are signed. What they answer must be in canonical form.
+	Edit, Info func(canonical string) string
 }
 
 // An Attribute is one name with its values.
@@ -98,15 +103,16 @@ func (p *Provider) Response(subject, audience, recipient string, now time.Time, 
 	r := Response{
 		ID: "_" + rand.Text(), AssertionID: "_" + rand.Text(), Subject: subject, Audience: audience, Recipient: recipient,
 		SubjectType: "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent", Issued: now, NotBefore: now, NotOnOrAfter: now.Add(5 * time.Minute),
-		Attributes: attributes, Status: "Success", SignAssertion: true, Algorithm: "rsa-sha256", Digest: "http://www.w3.org/2001/04/xmlenc#sha256",
+		Attributes: attributes, Status: "Success", SignAssertion: true, Algorithm: more + "rsa-sha256", Digest: "http://www.w3.org/2001/04/xmlenc#sha256",
 	}
 	if _, ok := p.key.(*ecdsa.PrivateKey); ok {
-		r.Algorithm = "ecdsa-sha256"
+		r.Algorithm = more + "ecdsa-sha256"
 	}
 	return r
 }
 
 const (
+	more           = "http://www.w3.org/2001/04/xmldsig-more#"
 	xmlnsAssertion = ` xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion"`
 	xmlnsSignature = ` xmlns:ds="http://www.w3.org/2000/09/xmldsig#"`
 )
@@ -114,6 +120,9 @@ const (
 // Sign writes a response.
 func (p *Provider) Sign(r Response) string {
 	assertion := p.assertion(r)
+	if r.Edit != nil {
+		assertion = r.Edit(assertion)
+	}
 	if r.SignAssertion {
 		assertion = p.Enveloped(assertion, r.AssertionID, r)
 	}
@@ -177,12 +186,15 @@ func (p *Provider) assertion(r Response) string {
 // Enveloped puts a signature after the first Issuer of an element in canonical form.
 func (p *Provider) Enveloped(element, id string, r Response) string {
 	info := `<ds:SignedInfo` + xmlnsSignature + `><ds:CanonicalizationMethod Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"></ds:CanonicalizationMethod>` +
-		`<ds:SignatureMethod Algorithm="http://www.w3.org/2001/04/xmldsig-more#` + r.Algorithm + `"></ds:SignatureMethod>` +
+		`<ds:SignatureMethod Algorithm="` + r.Algorithm + `"></ds:SignatureMethod>` +
 		`<ds:Reference URI="#` + id + `"><ds:Transforms><ds:Transform Algorithm="http://www.w3.org/2000/09/xmldsig#enveloped-signature"></ds:Transform>` +
 		`<ds:Transform Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"></ds:Transform></ds:Transforms>` +
 		`<ds:DigestMethod Algorithm="` + r.Digest + `"></ds:DigestMethod><ds:DigestValue>` +
 		base64.StdEncoding.EncodeToString(sum(hashes[r.Digest[strings.IndexByte(r.Digest, '#')+1:]], element)) +
 		`</ds:DigestValue></ds:Reference></ds:SignedInfo>`
+	if r.Info != nil {
+		info = r.Info(info)
+	}
 	signature := `<ds:Signature` + xmlnsSignature + `>` + strings.Replace(info, xmlnsSignature, "", 1) +
 		`<ds:SignatureValue>` + base64.StdEncoding.EncodeToString(p.raw(info, r.Algorithm)) + `</ds:SignatureValue>` +
 		`<ds:KeyInfo><ds:X509Data><ds:X509Certificate>` + base64.StdEncoding.EncodeToString(p.Certificate) +
@@ -192,7 +204,7 @@ func (p *Provider) Enveloped(element, id string, r Response) string {
 	return element[:at] + signature + element[at:]
 }
 
-var hashes = map[string]crypto.Hash{"sha256": crypto.SHA256, "sha384": crypto.SHA384, "sha512": crypto.SHA512}
+var hashes = map[string]crypto.Hash{"sha1": crypto.SHA1, "sha256": crypto.SHA256, "sha384": crypto.SHA384, "sha512": crypto.SHA512}
 
 func sum(h crypto.Hash, text string) []byte {
 	w := h.New()
@@ -202,7 +214,7 @@ func sum(h crypto.Hash, text string) []byte {
 
 // raw signs text. ECDSA's two numbers are of the curve's size, as XML has them.
 func (p *Provider) raw(text, algorithm string) []byte {
-	h := hashes[algorithm[strings.IndexByte(algorithm, '-')+1:]]
+	h := hashes[algorithm[strings.LastIndexByte(algorithm, '-')+1:]]
 	signature, err := p.key.Sign(rand.Reader, sum(h, text), h)
 	if err != nil {
 		panic(err) // the key is the provider's own
