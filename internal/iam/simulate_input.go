@@ -121,9 +121,8 @@ func (x *supposition) input(ctx context.Context, c *api.Call, action, resource s
 			return nil, err
 		}
 		if x.from.user() == nil { // what only a real session has
-			for _, key := range []string{"aws:userid", "aws:TokenIssueTime", "aws:MultiFactorAuthPresent"} {
-				in.Context.Set(key)
-			}
+			in.Context.Set("aws:userid")
+			in.Context.Set("aws:TokenIssueTime")
 		}
 	} else {
 		in = x.asCaller(c)

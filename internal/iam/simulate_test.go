@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/api/apitest"
@@ -167,65 +168,108 @@ peek.simulate_custom_policy(PolicyInputList=[doc(allow("*"))], ActionNames=["s3:
 refused(peek.get_context_keys_for_custom_policy, "AccessDenied", PolicyInputList=[doc(allow("*"))])
 `
 
-// The simulator says of a request what the request itself is told.
+// The simulator says of a request what the request itself is told: of a user with a
+// group, of a role, with a boundary and without.
 func TestSimulatorAgreesWithRealCalls(t *testing.T) {
 	h := newHouse(t)
+	const arn = "arn:aws:iam::" + apitest.Account + ":"
 	tags := []shape.Tag{{Key: "Team", Value: "imaging"}}
 	must[shape.CreateUserOutput](t, h, h.admin, "iam:CreateUser", &shape.CreateUserInput{UserName: "target", Tags: tags})
 	must[shape.CreateRoleOutput](t, h, h.admin, "iam:CreateRole", &shape.CreateRoleInput{RoleName: "target", AssumeRolePolicyDocument: trustAccount})
 	ada := h.user(t, "Ada", "")
 	must[shape.TagUserOutput](t, h, h.admin, "iam:TagUser", &shape.TagUserInput{UserName: "Ada", Tags: tags})
-	claim := h.claim(t, ada)
-	const arn = "arn:aws:iam::" + apitest.Account + ":"
-	calls := []struct {
-		action, resource string
-		call             func() *api.Error
-		tagged           bool
-	}{
-		{"iam:GetUser", arn + "user/target", func() *api.Error {
-			_, err := apitest.CallAs[shape.GetUserOutput](t, h.Rig, claim, "", "iam:GetUser", &shape.GetUserInput{UserName: "target"})
-			return err
-		}, true},
-		{"iam:ListAccessKeys", arn + "user/Ada", func() *api.Error {
-			_, err := apitest.CallAs[shape.ListAccessKeysOutput](t, h.Rig, claim, "", "iam:ListAccessKeys", &shape.ListAccessKeysInput{})
-			return err
-		}, true},
-		{"iam:GetRole", arn + "role/target", func() *api.Error {
-			_, err := apitest.CallAs[shape.GetRoleOutput](t, h.Rig, claim, "", "iam:GetRole", &shape.GetRoleInput{RoleName: "target"})
-			return err
-		}, false},
-	}
+	must[shape.CreateGroupOutput](t, h, h.admin, "iam:CreateGroup", &shape.CreateGroupInput{GroupName: "g"})
+	must[shape.AddUserToGroupOutput](t, h, h.admin, "iam:AddUserToGroup", &shape.AddUserToGroupInput{GroupName: "g", UserName: "Ada"})
+	made := must[shape.CreateRoleOutput](t, h, h.admin, "iam:CreateRole", &shape.CreateRoleInput{RoleName: "A", AssumeRolePolicyDocument: trustAccount, Tags: tags})
+	role := api.Claim{Kind: api.KindRole, Account: apitest.Account, ID: made.Role.RoleId, SessionName: "s", Issued: h.Now(), Expires: h.Now().Add(time.Hour)}
+	callers := map[string]api.Claim{arn + "user/Ada": h.claim(t, ada), arn + "role/A": role}
 	random := rand.New(rand.NewPCG(3, 1))
-	verdicts := map[shape.PolicyEvaluationDecisionType]int{}
-	for range 60 {
-		must[shape.PutUserPolicyOutput](t, h, h.admin, "iam:PutUserPolicy", &shape.PutUserPolicyInput{UserName: "Ada", PolicyName: "p", PolicyDocument: randomPolicy(random)})
-		for _, one := range calls {
-			in := &shape.SimulatePrincipalPolicyInput{PolicySourceArn: arn + "user/Ada", ActionNames: []string{one.action}, ResourceArns: []string{one.resource}}
-			if one.tagged {
-				for _, key := range []string{"aws:ResourceTag/Team", "iam:ResourceTag/Team"} {
-					in.ContextEntries = append(in.ContextEntries, shape.ContextEntry{ContextKeyName: key, ContextKeyType: "string", ContextKeyValues: []string{"imaging"}})
+	verdicts := map[string]int{}
+	for i := range 40 {
+		put := func(in any, action string) { mustAny(t, h, action, in) }
+		put(&shape.PutUserPolicyInput{UserName: "Ada", PolicyName: "p", PolicyDocument: randomPolicy(random)}, "iam:PutUserPolicy")
+		put(&shape.PutGroupPolicyInput{GroupName: "g", PolicyName: "p", PolicyDocument: randomPolicy(random)}, "iam:PutGroupPolicy")
+		put(&shape.PutRolePolicyInput{RoleName: "A", PolicyName: "p", PolicyDocument: randomPolicy(random)}, "iam:PutRolePolicy")
+		if i%2 == 1 {
+			name := fmt.Sprintf("bound%d", i)
+			put(&shape.CreatePolicyInput{PolicyName: name, PolicyDocument: randomPolicy(random)}, "iam:CreatePolicy")
+			put(&shape.PutUserPermissionsBoundaryInput{UserName: "Ada", PermissionsBoundary: arn + "policy/" + name}, "iam:PutUserPermissionsBoundary")
+			put(&shape.PutRolePermissionsBoundaryInput{RoleName: "A", PermissionsBoundary: arn + "policy/" + name}, "iam:PutRolePermissionsBoundary")
+		} else if i > 0 {
+			put(&shape.DeleteUserPermissionsBoundaryInput{UserName: "Ada"}, "iam:DeleteUserPermissionsBoundary")
+			put(&shape.DeleteRolePermissionsBoundaryInput{RoleName: "A"}, "iam:DeleteRolePermissionsBoundary")
+		}
+		for source, claim := range callers {
+			for _, one := range []struct {
+				action, resource string
+				in               any
+				tagged           bool
+			}{
+				{"iam:GetUser", arn + "user/target", &shape.GetUserInput{UserName: "target"}, true},
+				{"iam:ListAccessKeys", arn + "user/Ada", &shape.ListAccessKeysInput{UserName: "Ada"}, true},
+				{"iam:GetRole", arn + "role/target", &shape.GetRoleInput{RoleName: "target"}, false},
+			} {
+				in := &shape.SimulatePrincipalPolicyInput{PolicySourceArn: source, ActionNames: []string{one.action}, ResourceArns: []string{one.resource}}
+				if one.tagged {
+					for _, key := range []string{"aws:ResourceTag/Team", "iam:ResourceTag/Team"} {
+						in.ContextEntries = append(in.ContextEntries, shape.ContextEntry{ContextKeyName: key, ContextKeyType: "string", ContextKeyValues: []string{"imaging"}})
+					}
 				}
-			}
-			said := must[shape.SimulatePrincipalPolicyOutput](t, h, h.admin, "iam:SimulatePrincipalPolicy", in).EvaluationResults[0].EvalDecision
-			told := shape.PolicyEvaluationDecisionTypeAllowed
-			if err := one.call(); err != nil {
-				told = shape.PolicyEvaluationDecisionTypeImplicitDeny
-				if strings.Contains(err.Message, "explicit deny") {
-					told = shape.PolicyEvaluationDecisionTypeExplicitDeny
+				said := must[shape.SimulatePrincipalPolicyOutput](t, h, h.admin, "iam:SimulatePrincipalPolicy", in).EvaluationResults[0]
+				told, bounded := outcome(t, h, claim, one.action, one.in)
+				verdicts[source[len(arn):len(arn)+4]+string(told)]++
+				if said.EvalDecision != told {
+					t.Fatalf("round %d: %s for %s is %s and the simulator says %+v", i, one.action, source, told, said)
 				}
-			}
-			verdicts[told]++
-			if said != told {
-				got := must[shape.GetUserPolicyOutput](t, h, h.admin, "iam:GetUserPolicy", &shape.GetUserPolicyInput{UserName: "Ada", PolicyName: "p"})
-				t.Fatalf("%s is %s and the simulator says %s: %s", one.action, told, said, got.PolicyDocument)
+				if bounded {
+					verdicts["boundary"]++
+					if d := said.PermissionsBoundaryDecisionDetail; d == nil || *d.AllowedByPermissionsBoundary {
+						t.Errorf("round %d: %s for %s: the boundary does not allow, and %+v", i, one.action, source, said)
+					}
+				}
 			}
 		}
 	}
-	for _, v := range []shape.PolicyEvaluationDecisionType{"allowed", "explicitDeny", "implicitDeny"} {
-		if verdicts[v] < 10 {
-			t.Errorf("only %d times %s", verdicts[v], v)
+	for _, v := range []string{"userallowed", "userexplicitDeny", "userimplicitDeny", "roleallowed", "roleexplicitDeny", "roleimplicitDeny", "boundary"} {
+		if verdicts[v] < 5 {
+			t.Errorf("only %d times %s: %v", verdicts[v], v, verdicts)
 		}
 	}
+}
+
+// mustAny is an administrator's call whose answer does not matter.
+func mustAny(t *testing.T, h *house, action string, in any) {
+	t.Helper()
+	if err := invoke(t, h, h.claim(t, h.admin), action, in); err != nil {
+		t.Fatalf("%s: %v", action, err)
+	}
+}
+
+func invoke(t *testing.T, h *house, claim api.Claim, action string, in any) error {
+	t.Helper()
+	c, err := h.Door.Begin(t.Context(), claim, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = api.InvokeAny(t.Context(), c, action, in)
+	return err
+}
+
+// outcome is what a real call is told, and whether it is a boundary that fails to
+// allow it.
+func outcome(t *testing.T, h *house, claim api.Claim, action string, in any) (v shape.PolicyEvaluationDecisionType, bounded bool) {
+	t.Helper()
+	err := invoke(t, h, claim, action, in)
+	switch {
+	case err == nil:
+		return shape.PolicyEvaluationDecisionTypeAllowed, false
+	case strings.Contains(err.Error(), "explicit deny"):
+		return shape.PolicyEvaluationDecisionTypeExplicitDeny, false
+	case strings.Contains(err.Error(), "because no"):
+		return shape.PolicyEvaluationDecisionTypeImplicitDeny, strings.Contains(err.Error(), "no permissions boundary allows")
+	}
+	t.Fatalf("%s: %v", action, err)
+	return "", false
 }
 
 func randomPolicy(r *rand.Rand) string {
