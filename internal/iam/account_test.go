@@ -110,3 +110,13 @@ func TestAccountsKeepTheirNames(t *testing.T) {
 		t.Errorf("counts %v", *p.PermissionsBoundaryUsageCount)
 	}
 }
+
+// Of callers who want the same alias one gets it.
+func TestAliasAtOnce(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open func(testing.TB) *store.Store) {
+		h := houseOver(t, open(t), t.TempDir())
+		if n := atOnce[shape.CreateAccountAliasOutput](t, h, "iam:CreateAccountAlias", &shape.CreateAccountAliasInput{AccountAlias: "ours"}); n != 1 {
+			t.Errorf("%d got it", n)
+		}
+	})
+}
