@@ -128,7 +128,7 @@ func (s *Server) explain(ctx context.Context, sn *store.Snapshot, claim api.Clai
 	x.Principal = subject.Principal.ARN
 	q := &authz.Question{
 		Subject: subject, Action: in.Action, Keys: policy.Context{}, Via: in.Via, Region: s.cfg.Region, Now: s.now(),
-		Aside: strings.HasPrefix(in.Action, "iam:PassRole"),
+		Aside: strings.EqualFold(in.Action, "iam:PassRole"), Free: strings.EqualFold(in.Action, "sts:GetSessionToken"),
 	}
 	if err := s.target(ctx, sn, q, x); err != nil {
 		return nil, err

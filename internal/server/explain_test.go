@@ -70,6 +70,7 @@ calls = {
     "session": [r["AssumedRoleUser"]["Arn"], "s3:ListBucket", "arn:aws:s3:::explained", *ask(client("s3", keys=session).list_objects_v2, Bucket="explained")],
     "session's key": [r["AssumedRoleUser"]["Arn"], "kms:DescribeKey", key, *ask(client("kms", keys=session).describe_key, KeyId=key)],
     "key": [admin, "kms:DescribeKey", key, *ask(kms.describe_key, KeyId=key)],
+    "token": [ada, "sts:GetSessionToken", "", *ask(hers("sts").get_session_token)],
     "who": [ada, "sts:GetCallerIdentity", "", *ask(hers("sts").get_caller_identity)],
     "users": [r["AssumedRoleUser"]["Arn"], "iam:GetUser", ada, *ask(client("iam", keys=session).get_user, UserName="Ada")],
 }
