@@ -37,5 +37,8 @@ func Migrations() []store.Migration {
 		`CREATE TABLE organizations_types (type TEXT PRIMARY KEY) WITHOUT ROWID`,
 		`CREATE TABLE organizations_tags (
 			owner TEXT NOT NULL, folded TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (owner, folded)) WITHOUT ROWID`,
+		// Every decision depends on the tree: a row that is there can be held until a
+		// commit, so that the first change waits for what was decided before it.
+		`INSERT INTO versions (key, version) VALUES ('organizations:tree', 0)`,
 	}}}
 }

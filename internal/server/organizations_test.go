@@ -121,6 +121,24 @@ s3_r.delete_object(Bucket="clinic-data", Key="nothing")  # the limit is the call
 client("s3").delete_object(Bucket="clinic-data", Key="nothing")
 assert read(s3) == b"x"
 
+# What was allowed when it began is refused when it would be done too late.
+import io
+class Long(io.BytesIO):
+    def read(self, n=-1):
+        data = super().read(n)
+        if self.tell() > 1 << 20 and no_put is not None:
+            late()
+        return data
+no_put = policy(SCP, "no-put", {"Effect": "Deny", "Action": "s3:PutObject", "Resource": "*"})
+def late():
+    global no_put
+    id, no_put = no_put, None
+    org.attach_policy(PolicyId=id, TargetId=unit["Id"])
+    late.id = id
+denied(by_scp, s3.put_object, Bucket="clinic-data", Key="late", Body=Long(b"x" * (8 << 20)))
+org.detach_policy(PolicyId=late.id, TargetId=unit["Id"])
+assert "late" not in [o["Key"] for o in s3.list_objects_v2(Bucket="clinic-data")["Contents"]]
+
 # A user of the clinic's with every permission and a key of her own is limited alike.
 iam_clinic.create_user(UserName="root-like")
 iam_clinic.attach_user_policy(UserName="root-like", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
