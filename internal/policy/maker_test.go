@@ -147,7 +147,7 @@ func (m *maker) condition() (op, key string, values any) {
 	case 0, 1, 2:
 		op = pick(m, stringOperators...)
 		key = pick(m, "aws:username", "aws:TagKeys", "AWS:principalTag/Team", "made:up", "idp.example/path:sub")
-		values = some(m, "alice", "ALICE", "train", "blue", "a*", "?lice", "${aws:username}", "${aws:PrincipalTag/team}e", "${aws:PrincipalTag/none, 'blue'}", "${made:up}", "b${*}", "É", "*")
+		values = some(m, "alice", "ALICE", "train", "blue", "a*", "?lice", "${aws:username}", "${aws:PrincipalTag/team}e", "${aws:PrincipalTag/none, 'blue'}", "${aws:TagKeys}", "${made:up}", "b${*}", "É", "*")
 	case 3:
 		op, key = pick(m, arnOperators...), pick(m, "aws:PrincipalArn", "aws:SourceArn")
 		values = some(m, alice, "arn:aws:iam::*:user/*", "arn:aws:iam::"+home+":role/${aws:username}", "*", "arn:aws:iam::${aws:PrincipalTag/team}:user/alice", "arn:aws:s3:::?")
