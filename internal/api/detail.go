@@ -29,9 +29,9 @@ type OIDCProvider struct {
 	ARN       string   // arn:aws:iam::ACCOUNT:oidc-provider/HOST/PATH
 	URL       string   // https://HOST/PATH as it was registered; a token's issuer is that to the letter
 	ClientIDs []string // audiences
-	// Thumbprints of the certificates of the host's chain, SHA-1 in hexadecimal. Keys
-	// are fetched over TLS that must verify; a thumbprint that fits stands in for an
-	// authority that the machine does not know.
+	// Thumbprints of the certificates of the host's chain, SHA-1 in hexadecimal, are
+	// kept and shown. They vouch for nothing: keys are fetched over TLS that must
+	// verify by the machine's authorities.
 	Thumbprints []string
 }
 

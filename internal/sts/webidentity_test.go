@@ -320,3 +320,20 @@ func TestWebIdentityLimits(t *testing.T) {
 	refusedWith(t, "a policy that is not there", h.show(t, role, h.token(t, nil), "PolicyArns.member.1.arn", "arn:aws:iam::"+account+":policy/none"), "ValidationError")
 	refusedWith(t, "a token without end", h.show(t, role, strings.Repeat("a", 20001)), "ValidationError")
 }
+
+// An issuer that does not answer is told apart from a token that is not good, since
+// clients try again; what the network said is not told.
+func TestIssuerThatIsDown(t *testing.T) {
+	h := newHouse(t)
+	const down = "https://down.example.org"
+	must[iamshape.CreateOpenIDConnectProviderOutput](t, h, h.admin, "iam:CreateOpenIDConnectProvider",
+		&iamshape.CreateOpenIDConnectProviderInput{Url: down, ClientIDList: []string{client}})
+	role := h.role(t, "r", trust(`{"Federated":"arn:aws:iam::`+account+`:oidc-provider/down.example.org"}`, withToken, ""))
+	for range 2 { // asked, and not asked again so soon
+		a := h.show(t, role, h.token(t, func(c map[string]any) { c["iss"] = down }))
+		refusedWith(t, "an issuer that is down", a, "IDPCommunicationError")
+		if strings.Contains(a["Message"], "route") {
+			t.Errorf("it tells of the network: %s", a["Message"])
+		}
+	}
+}
