@@ -44,7 +44,7 @@ func (r *rules) structure(st *shape.Struct, v reflect.Value, at string) error {
 		if at != "" {
 			where = at + "." + f.Wire
 		}
-		if v.Field(i).IsZero() {
+		if field := v.Field(i); field.IsZero() || field.Kind() == reflect.Slice && field.Len() == 0 {
 			if f.Required {
 				return invalid("Value at '%s' failed to satisfy constraint: Member must not be null", where)
 			}

@@ -67,7 +67,7 @@ func (s *Service) createGroup(_ context.Context, c *api.Call, in *shape.CreateGr
 	if err := s.groups.room(c.Snapshot); err != nil {
 		return nil, err
 	}
-	doc, err := json.Marshal(g)
+	doc, err := write(g)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +129,7 @@ func (s *Service) updateGroup(_ context.Context, c *api.Call, in *shape.UpdateGr
 		return nil, err
 	}
 	g.UpdatedAt, g.UpdatedBy = c.Now.UTC(), c.Caller().ARN
-	doc, err := json.Marshal(g)
+	doc, err := write(g)
 	if err != nil {
 		return nil, err
 	}

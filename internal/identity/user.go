@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"reflect"
 
 	"github.com/go-json-experiment/json"
 
@@ -27,8 +28,25 @@ func user(q store.Querier, id string) (*shape.User, error) {
 		return nil, err
 	}
 	u := new(shape.User)
-	return u, json.Unmarshal(doc, u)
+	return u, readUser(doc, u)
 }
+
+// readUser reads a user's row. A list that is empty is none.
+func readUser(doc []byte, u *shape.User) error {
+	if err := json.Unmarshal(doc, u); err != nil {
+		return err
+	}
+	v := reflect.ValueOf(u).Elem()
+	for i := range v.NumField() {
+		if f := v.Field(i); (f.Kind() == reflect.Slice || f.Kind() == reflect.Map) && f.Len() == 0 {
+			f.SetZero()
+		}
+	}
+	return nil
+}
+
+// write is a row's doc of what was read.
+func write(v any) ([]byte, error) { return json.Marshal(v, json.OmitZeroStructFields(true)) }
 
 func (s *Service) newUser(_ context.Context, c *api.Call, in *shape.CreateUserInput) (instance, []api.Demand, error) {
 	p, err := provisioned(in.Extensions)
@@ -64,7 +82,7 @@ func (s *Service) createUser(_ context.Context, c *api.Call, in *shape.CreateUse
 	if err := s.users.room(c.Snapshot); err != nil {
 		return nil, err
 	}
-	doc, err := json.Marshal(u)
+	doc, err := write(u)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +172,7 @@ func (s *Service) updateUser(_ context.Context, c *api.Call, in *shape.UpdateUse
 		return nil, err
 	}
 	u.UpdatedAt, u.UpdatedBy = c.Now.UTC(), c.Caller().ARN
-	doc, err := json.Marshal(u)
+	doc, err := write(u)
 	if err != nil {
 		return nil, err
 	}
@@ -222,7 +240,7 @@ func (s *Service) listUsers(_ context.Context, c *api.Call, in *shape.ListUsersI
 		if err := r.Scan(&doc); err != nil {
 			return u, err
 		}
-		return u, errors.Join(json.Unmarshal(doc, &u), shown(&u, in.Extensions))
+		return u, errors.Join(readUser(doc, &u), shown(&u, in.Extensions))
 	}, query, args...)
 	if err != nil {
 		return nil, err

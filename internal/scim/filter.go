@@ -126,7 +126,14 @@ func (p *parser) term(s scope) (filter, error) {
 		if of.sub != nil || !of.attribute.multi || of.attribute.sub == nil || s.within != nil {
 			return nil, badFilter("%s is no list of values.", of.attribute.name)
 		}
-		inner, err := p.group(scope{s.t, of.attribute}, "[", "]")
+		within := scope{s.t, of.attribute}
+		inner, err := p.group(within, "[", "]")
+		if err == nil && p.isMark(".") { // Entra ID asks for emails[type eq "work"].value eq "…"
+			p.next()
+			var last filter
+			last, err = p.term(within)
+			inner = both{inner, last}
+		}
 		return some{of, inner}, err
 	}
 	return p.comparison(of)

@@ -95,7 +95,7 @@ func ServicePolicy() []policy.Doc {
 		"identitystore:CreateGroup","identitystore:DescribeGroup","identitystore:UpdateGroup","identitystore:DeleteGroup","identitystore:ListGroups","identitystore:GetGroupId",
 		"identitystore:CreateGroupMembership","identitystore:DeleteGroupMembership","identitystore:GetGroupMembershipId",
 		"identitystore:ListGroupMemberships","identitystore:ListGroupMembershipsForMember"],
-		"Resource":"arn:aws:identitystore::*"}]}`), policy.Identity)
+		"Resource":["arn:aws:identitystore::*:identitystore/*","arn:aws:identitystore:::user/*","arn:aws:identitystore:::group/*","arn:aws:identitystore:::membership/*"]}]}`), policy.Identity)
 	if err != nil {
 		return nil // and the service may do nothing; a test reads it
 	}
