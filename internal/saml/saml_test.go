@@ -190,9 +190,15 @@ func TestNames(t *testing.T) {
 	asked.Request = "_request"
 	p.refuses(t, "no answer", change(func(*samltest.Response) {}), asked, saml.Misplaced)
 	p.refuses(t, "another answer", change(func(r *samltest.Response) { r.InResponseTo = "_other" }), asked, saml.Misplaced)
-	if _, err := saml.Verify(p.md, []byte(change(func(r *samltest.Response) { r.InResponseTo = "_request" })), asked); err != nil {
+	answer := change(func(r *samltest.Response) { r.InResponseTo = "_request" })
+	if _, err := saml.Verify(p.md, []byte(answer), asked); err != nil {
 		t.Error(err)
 	}
+	p.refuses(t, "an answer around another", strings.Replace(answer, ` InResponseTo="_request"`, "", 1), asked, saml.Misplaced)
+	p.refuses(t, "an old assertion in an answer", change(func(r *samltest.Response) {
+		r.InResponseTo = "_request"
+		r.Edit = func(assertion string) string { return strings.Replace(assertion, "_request", "_earlier", 1) }
+	}), asked, saml.Misplaced)
 	other, err := samltest.NewECDSA("https://other.example.com")
 	if err != nil {
 		t.Fatal(err)
@@ -246,6 +252,12 @@ func TestAssertions(t *testing.T) {
 	} {
 		p.refuses(t, name, c.document, want, c.why)
 	}
+	r := p.ada()
+	r.SignResponse, r.SignAssertion = true, false
+	r.Edit = func(assertion string) string {
+		return strings.Replace(assertion, "<saml:Issuer>"+strings.ReplaceAll(entity, "&", "&amp;")+"</saml:Issuer>", "", 1)
+	}
+	p.refuses(t, "no issuer", p.Sign(r), want, saml.Malformed)
 	// One confirmation that fits is enough; values that are no text are left out.
 	document := edited("<saml:SubjectConfirmation ", `<saml:SubjectConfirmation Method="urn:x"></saml:SubjectConfirmation><saml:SubjectConfirmation `,
 		"<saml:AttributeValue>role,provider", "<saml:AttributeValue><saml:NameID>n</saml:NameID></saml:AttributeValue><saml:AttributeValue>role,provider")

@@ -85,6 +85,7 @@ func TestWrapping(t *testing.T) {
 			reason(t, err)
 		}
 	}
+	p.refuses(t, "an object in a good signature", s.head+strings.Replace(s.assertion, s.signature, object("x"), 1)+s.tail, want, saml.Unproven)
 	// Control: what was cut up works when it is put together.
 	if _, err := saml.Verify(p.md, []byte(s.head+s.assertion+s.tail), want); err != nil {
 		t.Error(err)
