@@ -89,7 +89,7 @@ func (s *Service) standing(ctx context.Context, sn *store.Snapshot, p *api.Perso
 	if errors.Is(err, sql.ErrNoRows) {
 		return standing{}, nil
 	}
-	if err != nil || !now.welcome {
+	if err != nil || !now.welcome || p.ApplicationARN == "" { // without an application she signed in by herself
 		return now, err
 	}
 	a, err := s.application(sn, p.ApplicationARN)
