@@ -237,6 +237,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(statements(denyTo(aws(alice), "s3:Get*"))), byte(Resource))
 	f.Add([]byte(`{"Statement":{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole","Condition":{"ForAnyValue:StringLikeIfExists":{"aws:x":["${aws:y, 'z'}*",1,true]}}}}`), byte(Trust))
 	f.Add([]byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Deny","NotAction":"*","NotResource":"arn:aws:s3:::${*}","Condition":{"IpAddress":{"aws:SourceIp":"::/0"},"DateLessThan":{"aws:CurrentTime":"2026-01-01"}}}]}`), byte(SCP))
+	f.Add([]byte(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Federated":"idp.example/a"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringLike":{"idp.example/a:sub":"${idp.example/a:aud, '*'}"}}}}`), byte(Trust))
 	f.Fuzz(func(t *testing.T, data []byte, kind byte) {
 		p, err := Parse(data, Kind(kind))
 		var at *Error
