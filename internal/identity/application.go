@@ -129,9 +129,6 @@ func (s *Service) createApplication(_ context.Context, c *api.Call, in *shape.Cr
 	if in.ApplicationProviderArn != customProvider {
 		return nil, invalid("Only %s is served as an application provider.", customProvider)
 	}
-	if in.PortalOptions != nil {
-		return nil, invalid("PortalOptions is not served.")
-	}
 	// An idempotency token names the application that it made.
 	suffix := randomID()
 	if in.ClientToken != "" {

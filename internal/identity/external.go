@@ -58,8 +58,18 @@ func insertExternalIDs(tx *store.Tx, kind, id string, ids []shape.ExternalId) er
 	return nil
 }
 
-func replaceExternalIDs(tx *store.Tx, kind, id string, ids []shape.ExternalId) error {
-	if _, err := tx.Exec(`DELETE FROM identity_external_ids WHERE kind = ? AND principal = ?`, kind, id); err != nil {
+func deleteExternalIDs(tx *store.Tx, kind string, ids []shape.ExternalId) error {
+	for _, x := range ids {
+		if _, err := tx.Exec(`DELETE FROM identity_external_ids WHERE kind = ? AND issuer = ? AND external = ?`, kind, x.Issuer, x.Id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replaceExternalIDs changes the external ids of one whose were before.
+func replaceExternalIDs(tx *store.Tx, kind, id string, before, ids []shape.ExternalId) error {
+	if err := deleteExternalIDs(tx, kind, before); err != nil {
 		return err
 	}
 	return insertExternalIDs(tx, kind, id, ids)

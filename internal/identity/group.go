@@ -120,6 +120,7 @@ func (s *Service) changedGroup(_ context.Context, c *api.Call, in *shape.UpdateG
 }
 
 func (s *Service) updateGroup(_ context.Context, c *api.Call, in *shape.UpdateGroupInput, g *shape.Group) (api.Commit[shape.UpdateGroupOutput], error) {
+	before := g.ExternalIds
 	for _, op := range in.Operations {
 		if err := setGroup(g, op); err != nil {
 			return nil, err
@@ -142,7 +143,7 @@ func (s *Service) updateGroup(_ context.Context, c *api.Call, in *shape.UpdateGr
 		if err != nil {
 			return nil, err
 		}
-		if err := replaceExternalIDs(tx, "GROUP", g.GroupId, g.ExternalIds); err != nil {
+		if err := replaceExternalIDs(tx, "GROUP", g.GroupId, before, g.ExternalIds); err != nil {
 			return nil, err
 		}
 		return &shape.UpdateGroupOutput{}, tx.Touch(groupKey(g.GroupId))
@@ -153,7 +154,7 @@ func (s *Service) deletedGroup(_ context.Context, c *api.Call, in *shape.DeleteG
 	return s.team(c, "DeleteGroup", in.IdentityStoreId, in.GroupId)
 }
 
-func (s *Service) deleteGroup(_ context.Context, _ *api.Call, in *shape.DeleteGroupInput, _ *shape.Group) (api.Commit[shape.DeleteGroupOutput], error) {
+func (s *Service) deleteGroup(_ context.Context, _ *api.Call, in *shape.DeleteGroupInput, g *shape.Group) (api.Commit[shape.DeleteGroupOutput], error) {
 	return func(tx *store.Tx) (*shape.DeleteGroupOutput, error) {
 		members, err := store.Collect(tx, func(r *store.Rows) (id string, err error) { return id, r.Scan(&id) },
 			`SELECT user_id FROM identity_memberships WHERE group_id = ?`, in.GroupId)
@@ -164,11 +165,13 @@ func (s *Service) deleteGroup(_ context.Context, _ *api.Call, in *shape.DeleteGr
 			`DELETE FROM identity_groups WHERE id = ?`,
 			`DELETE FROM identity_memberships WHERE group_id = ?`,
 			`DELETE FROM identity_assignments WHERE kind = 'GROUP' AND principal = ?`,
-			`DELETE FROM identity_external_ids WHERE kind = 'GROUP' AND principal = ?`,
 		} {
 			if _, err := tx.Exec(q, in.GroupId); err != nil {
 				return nil, err
 			}
+		}
+		if err := deleteExternalIDs(tx, "GROUP", g.ExternalIds); err != nil {
+			return nil, err
 		}
 		for i, id := range members {
 			members[i] = userKey(id)

@@ -28,8 +28,7 @@ func Migrations() []store.Migration {
 		`CREATE INDEX identity_memberships_user_page ON identity_memberships (user_id, id)`,
 		`DROP INDEX identity_memberships_user`,
 		`CREATE TABLE identity_external_ids (kind TEXT NOT NULL, issuer TEXT NOT NULL, external TEXT NOT NULL, principal TEXT NOT NULL,
-			PRIMARY KEY (kind, issuer, external))`,
-		`CREATE INDEX identity_external_ids_principal ON identity_external_ids (principal)`,
+			PRIMARY KEY (kind, issuer, external)) WITHOUT ROWID`,
 	}}}
 }
 

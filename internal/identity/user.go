@@ -162,7 +162,7 @@ func (s *Service) changedUser(_ context.Context, c *api.Call, in *shape.UpdateUs
 }
 
 func (s *Service) updateUser(_ context.Context, c *api.Call, in *shape.UpdateUserInput, u *shape.User) (api.Commit[shape.UpdateUserOutput], error) {
-	was := u.UserStatus
+	was, before := u.UserStatus, u.ExternalIds
 	for _, op := range in.Operations {
 		if err := setUser(u, op); err != nil {
 			return nil, err
@@ -192,7 +192,7 @@ func (s *Service) updateUser(_ context.Context, c *api.Call, in *shape.UpdateUse
 		if err != nil {
 			return nil, err
 		}
-		if err := replaceExternalIDs(tx, "USER", u.UserId, u.ExternalIds); err != nil {
+		if err := replaceExternalIDs(tx, "USER", u.UserId, before, u.ExternalIds); err != nil {
 			return nil, err
 		}
 		return &shape.UpdateUserOutput{}, tx.Touch(userKey(u.UserId))
@@ -209,11 +209,13 @@ func (s *Service) deleteUser(_ context.Context, _ *api.Call, _ *shape.DeleteUser
 			`DELETE FROM identity_users WHERE id = ?`,
 			`DELETE FROM identity_memberships WHERE user_id = ?`,
 			`DELETE FROM identity_assignments WHERE kind = 'USER' AND principal = ?`,
-			`DELETE FROM identity_external_ids WHERE kind = 'USER' AND principal = ?`,
 		} {
 			if _, err := tx.Exec(q, u.UserId); err != nil {
 				return nil, err
 			}
+		}
+		if err := deleteExternalIDs(tx, "USER", u.ExternalIds); err != nil {
+			return nil, err
 		}
 		return &shape.DeleteUserOutput{}, tx.Touch(userKey(u.UserId))
 	}, nil
