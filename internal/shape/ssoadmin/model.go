@@ -7,23 +7,50 @@ import "bawn.dev/internal/shape"
 // Model makes the descriptor of the API.
 func Model() *shape.Service {
 	types := append(scalars(), []*shape.Type{
+		typeAccessControlAttribute(),
+		typeAccessControlAttributeValue(),
+		typeAccountAssignment(),
+		typeAccountAssignmentForPrincipal(),
+		typeAccountAssignmentOperationStatus(),
+		typeAccountAssignmentOperationStatusMetadata(),
 		typeApplication(),
 		typeApplicationAssignment(),
+		typeApplicationAssignmentForPrincipal(),
+		typeApplicationProvider(),
+		typeAttachedManagedPolicy(),
 		typeAuthenticationMethod(),
+		typeAuthenticationMethodItem(),
 		typeAuthorizationCodeGrant(),
 		typeAuthorizedTokenIssuer(),
+		typeCustomerManagedPolicyReference(),
+		typeDisplayData(),
 		typeGrant(),
+		typeGrantItem(),
 		typeIamAuthenticationMethod(),
+		typeInstanceAccessControlAttributeConfiguration(),
 		typeInstanceMetadata(),
 		typeJwtBearerGrant(),
+		typeListAccountAssignmentsFilter(),
+		typeListApplicationAssignmentsFilter(),
 		typeListApplicationsFilter(),
 		typeOidcJwtConfiguration(),
+		typeOidcJwtUpdateConfiguration(),
+		typeOperationStatusFilter(),
+		typePermissionSet(),
+		typePermissionSetProvisioningStatus(),
+		typePermissionSetProvisioningStatusMetadata(),
+		typePermissionsBoundary(),
 		typePortalOptions(),
 		typeRefreshTokenGrant(),
+		typeResourceServerConfig(),
+		typeResourceServerScopeDetails(),
+		typeScopeDetails(),
 		typeSignInOptions(),
+		typeTag(),
 		typeTokenExchangeGrant(),
 		typeTrustedTokenIssuerConfiguration(),
 		typeTrustedTokenIssuerMetadata(),
+		typeTrustedTokenIssuerUpdateConfiguration(),
 	}...)
 	return shape.Link(&shape.Service{
 		Name: "sso-admin", ID: "SSO Admin", Package: "ssoadmin",
@@ -31,24 +58,79 @@ func Model() *shape.Service {
 		Protocol: "json", JSONVersion: "1.1", TargetPrefix: "SWBExternalService",
 		APIVersion: "2020-07-20", XMLNamespace: "",
 		Operations: []*shape.Operation{
+			opAttachCustomerManagedPolicyReferenceToPermissionSet(),
+			opAttachManagedPolicyToPermissionSet(),
+			opCreateAccountAssignment(),
 			opCreateApplication(),
 			opCreateApplicationAssignment(),
+			opCreateInstanceAccessControlAttributeConfiguration(),
+			opCreatePermissionSet(),
 			opCreateTrustedTokenIssuer(),
+			opDeleteAccountAssignment(),
 			opDeleteApplication(),
+			opDeleteApplicationAccessScope(),
 			opDeleteApplicationAssignment(),
+			opDeleteApplicationAuthenticationMethod(),
+			opDeleteApplicationGrant(),
+			opDeleteInlinePolicyFromPermissionSet(),
+			opDeleteInstanceAccessControlAttributeConfiguration(),
+			opDeletePermissionSet(),
+			opDeletePermissionsBoundaryFromPermissionSet(),
 			opDeleteTrustedTokenIssuer(),
+			opDescribeAccountAssignmentCreationStatus(),
+			opDescribeAccountAssignmentDeletionStatus(),
 			opDescribeApplication(),
+			opDescribeApplicationAssignment(),
+			opDescribeApplicationProvider(),
+			opDescribeInstance(),
+			opDescribeInstanceAccessControlAttributeConfiguration(),
+			opDescribePermissionSet(),
+			opDescribePermissionSetProvisioningStatus(),
 			opDescribeTrustedTokenIssuer(),
+			opDetachCustomerManagedPolicyReferenceFromPermissionSet(),
+			opDetachManagedPolicyFromPermissionSet(),
+			opGetApplicationAccessScope(),
+			opGetApplicationAssignmentConfiguration(),
 			opGetApplicationAuthenticationMethod(),
 			opGetApplicationGrant(),
+			opGetApplicationSessionConfiguration(),
+			opGetInlinePolicyForPermissionSet(),
+			opGetPermissionsBoundaryForPermissionSet(),
+			opListAccountAssignmentCreationStatus(),
+			opListAccountAssignmentDeletionStatus(),
+			opListAccountAssignments(),
+			opListAccountAssignmentsForPrincipal(),
+			opListAccountsForProvisionedPermissionSet(),
+			opListApplicationAccessScopes(),
 			opListApplicationAssignments(),
+			opListApplicationAssignmentsForPrincipal(),
+			opListApplicationAuthenticationMethods(),
+			opListApplicationGrants(),
+			opListApplicationProviders(),
 			opListApplications(),
+			opListCustomerManagedPolicyReferencesInPermissionSet(),
 			opListInstances(),
+			opListManagedPoliciesInPermissionSet(),
+			opListPermissionSetProvisioningStatus(),
+			opListPermissionSets(),
+			opListPermissionSetsProvisionedToAccount(),
+			opListTagsForResource(),
 			opListTrustedTokenIssuers(),
+			opProvisionPermissionSet(),
 			opPutApplicationAccessScope(),
 			opPutApplicationAssignmentConfiguration(),
 			opPutApplicationAuthenticationMethod(),
 			opPutApplicationGrant(),
+			opPutApplicationSessionConfiguration(),
+			opPutInlinePolicyToPermissionSet(),
+			opPutPermissionsBoundaryToPermissionSet(),
+			opTagResource(),
+			opUntagResource(),
+			opUpdateApplication(),
+			opUpdateInstance(),
+			opUpdateInstanceAccessControlAttributeConfiguration(),
+			opUpdatePermissionSet(),
+			opUpdateTrustedTokenIssuer(),
 		},
 		Errors: errors(),
 	}, types...)
@@ -68,42 +150,85 @@ func errors() map[string]*shape.Error {
 
 func scalars() []*shape.Type {
 	return []*shape.Type{
+		{Name: "AccessControlAttributeKey", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(128), Pattern: "[\\p{L}\\p{Z}\\p{N}_.:\\/=+\\-@]+"},
+		{Name: "AccessControlAttributeList", Kind: shape.List, Min: shape.Int(0), Max: shape.Int(50), ElemName: "AccessControlAttribute"},
+		{Name: "AccessControlAttributeValueSource", Kind: shape.String, Min: shape.Int(0), Max: shape.Int(256), Pattern: "[\\p{L}\\p{Z}\\p{N}_.:\\/=+\\-@\\[\\]\\{\\}\\$\\\\\"]*"},
+		{Name: "AccessControlAttributeValueSourceList", Kind: shape.List, Min: shape.Int(1), Max: shape.Int(1), ElemName: "AccessControlAttributeValueSource"},
+		{Name: "AccountAssignmentList", Kind: shape.List, ElemName: "AccountAssignment"},
+		{Name: "AccountAssignmentListForPrincipal", Kind: shape.List, ElemName: "AccountAssignmentForPrincipal"},
+		{Name: "AccountAssignmentOperationStatusList", Kind: shape.List, ElemName: "AccountAssignmentOperationStatusMetadata"},
 		{Name: "AccountId", Kind: shape.String, Min: shape.Int(12), Max: shape.Int(12), Pattern: "\\d{12}"},
+		{Name: "AccountList", Kind: shape.List, ElemName: "AccountId"},
 		{Name: "ActorPolicyDocument", Kind: shape.Any},
 		{Name: "ApplicationArn", Kind: shape.String, Min: shape.Int(10), Max: shape.Int(1224), Pattern: "arn:aws(-[a-z]{1,5}){0,3}:sso::\\d{12}:application/(sso)?ins-[a-zA-Z0-9-.]{16}/apl-[a-zA-Z0-9]{16}"},
+		{Name: "ApplicationAssignmentListForPrincipal", Kind: shape.List, ElemName: "ApplicationAssignmentForPrincipal"},
 		{Name: "ApplicationAssignmentsList", Kind: shape.List, ElemName: "ApplicationAssignment"},
 		{Name: "ApplicationList", Kind: shape.List, Min: shape.Int(0), Max: shape.Int(50), ElemName: "Application"},
 		{Name: "ApplicationNameType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(100), Pattern: "[\\S\\s]*"},
 		{Name: "ApplicationProviderArn", Kind: shape.String, Min: shape.Int(10), Max: shape.Int(1224), Pattern: "arn:aws(-[a-z]{1,5}){0,3}:sso::aws:applicationProvider/[a-zA-Z0-9-/]+"},
+		{Name: "ApplicationProviderList", Kind: shape.List, ElemName: "ApplicationProvider"},
 		{Name: "ApplicationStatus", Kind: shape.String, Enum: []string{"ENABLED", "DISABLED"}},
 		{Name: "ApplicationUrl", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(512), Pattern: "http(s)?:\\/\\/[-a-zA-Z0-9+&@#\\/%?=~_|!:,.;]*[-a-zA-Z0-9+&bb@#\\/%?=~_|]"},
 		{Name: "ApplicationVisibility", Kind: shape.String, Enum: []string{"ENABLED", "DISABLED"}},
 		{Name: "AssignmentRequired", Kind: shape.Boolean},
+		{Name: "AttachedManagedPolicyList", Kind: shape.List, ElemName: "AttachedManagedPolicy"},
 		{Name: "AuthenticationMethodType", Kind: shape.String, Enum: []string{"IAM"}},
+		{Name: "AuthenticationMethods", Kind: shape.List, ElemName: "AuthenticationMethodItem"},
 		{Name: "AuthorizedTokenIssuers", Kind: shape.List, Min: shape.Int(1), Max: shape.Int(10), ElemName: "AuthorizedTokenIssuer"},
 		{Name: "ClaimAttributePath", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(255), Pattern: "\\p{L}+(?:(\\.|\\_)\\p{L}+){0,2}"},
 		{Name: "ClientToken", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(64), Pattern: "[!-~]+"},
+		{Name: "CustomerManagedPolicyReferenceList", Kind: shape.List, ElemName: "CustomerManagedPolicyReference"},
 		{Name: "Date", Kind: shape.Timestamp},
 		{Name: "Description", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(128)},
+		{Name: "Duration", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(100), Pattern: "(-?)P(?:(\\d+)Y)?(?:(\\d+)M)?(?:(\\d+)([DW]))?(?:T(?:(\\d+)H)?(?:(\\d+)M)?(?:(\\d+(?:\\.\\d+)?)S)?)?"},
+		{Name: "FederationProtocol", Kind: shape.String, Enum: []string{"SAML", "OAUTH"}},
 		{Name: "GrantType", Kind: shape.String, Enum: []string{"authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:jwt-bearer", "urn:ietf:params:oauth:grant-type:token-exchange"}},
+		{Name: "Grants", Kind: shape.List, ElemName: "GrantItem"},
+		{Name: "IconUrl", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(768), Pattern: "(http|https):\\/\\/.*"},
 		{Name: "Id", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(64), Pattern: "[a-zA-Z0-9-]*"},
 		{Name: "IdentityStoreArn", Kind: shape.String},
+		{Name: "InstanceAccessControlAttributeConfigurationStatus", Kind: shape.String, Enum: []string{"ENABLED", "CREATION_IN_PROGRESS", "CREATION_FAILED"}},
+		{Name: "InstanceAccessControlAttributeConfigurationStatusReason", Kind: shape.String},
 		{Name: "InstanceArn", Kind: shape.String, Min: shape.Int(10), Max: shape.Int(1224), Pattern: "arn:aws(-[a-z]{1,5}){0,3}:sso:::instance/(sso)?ins-[a-zA-Z0-9-.]{16}"},
 		{Name: "InstanceList", Kind: shape.List, Min: shape.Int(0), Max: shape.Int(10), ElemName: "InstanceMetadata"},
 		{Name: "InstanceStatus", Kind: shape.String, Enum: []string{"CREATE_IN_PROGRESS", "CREATE_FAILED", "DELETE_IN_PROGRESS", "ACTIVE"}},
 		{Name: "JMESPath", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(255), Pattern: "\\p{L}+(?:\\.\\p{L}+){0,2}"},
 		{Name: "JwksRetrievalOption", Kind: shape.String, Enum: []string{"OPEN_ID_DISCOVERY"}},
+		{Name: "ListApplicationAccessScopesRequestMaxResultsInteger", Kind: shape.Integer, Min: shape.Int(1), Max: shape.Int(10)},
+		{Name: "ManagedPolicyArn", Kind: shape.String, Min: shape.Int(20), Max: shape.Int(2048), Pattern: "arn:aws(-[a-z]{1,5}){0,3}:iam::aws:policy((/[A-Za-z0-9\\.,\\+@=_-]+)*)/([A-Za-z0-9\\.,\\+=@_-]+)"},
+		{Name: "ManagedPolicyName", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(128), Pattern: "[\\w+=,.@-]+"},
+		{Name: "ManagedPolicyPath", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(512), Pattern: "((/[A-Za-z0-9\\.,\\+@=_-]+)*)/"},
 		{Name: "MaxResults", Kind: shape.Integer, Min: shape.Int(1), Max: shape.Int(100)},
+		{Name: "Name", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(100)},
 		{Name: "NameType", Kind: shape.String, Min: shape.Int(0), Max: shape.Int(255), Pattern: "[\\w+=,.@-]+"},
+		{Name: "PermissionSetArn", Kind: shape.String, Min: shape.Int(10), Max: shape.Int(1224), Pattern: "arn:aws(-[a-z]{1,5}){0,3}:sso:::permissionSet/(sso)?ins-[a-zA-Z0-9-.]{16}/ps-[a-zA-Z0-9-./]{16}"},
+		{Name: "PermissionSetDescription", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(700), Pattern: "[\\x{0009}\\x{000A}\\x{000D}\\x{0020}-\\x{007E}\\x{00A1}-\\x{00FF}]*"},
+		{Name: "PermissionSetList", Kind: shape.List, ElemName: "PermissionSetArn"},
+		{Name: "PermissionSetName", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(32), Pattern: "[\\w+=,.@-]+"},
+		{Name: "PermissionSetPolicyDocument", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(32768), Pattern: "[\\x{0009}\\x{000A}\\x{000D}\\x{0020}-\\x{00FF}]+"},
+		{Name: "PermissionSetProvisioningStatusList", Kind: shape.List, ElemName: "PermissionSetProvisioningStatusMetadata"},
 		{Name: "PrincipalId", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(47), Pattern: "([0-9a-f]{10}-|)[A-Fa-f0-9]{8}-[A-Fa-f0-9]{4}-[A-Fa-f0-9]{4}-[A-Fa-f0-9]{4}-[A-Fa-f0-9]{12}"},
 		{Name: "PrincipalType", Kind: shape.String, Enum: []string{"USER", "GROUP"}},
+		{Name: "ProvisionTargetType", Kind: shape.String, Enum: []string{"AWS_ACCOUNT", "ALL_PROVISIONED_ACCOUNTS"}},
+		{Name: "ProvisioningStatus", Kind: shape.String, Enum: []string{"LATEST_PERMISSION_SET_PROVISIONED", "LATEST_PERMISSION_SET_NOT_PROVISIONED"}},
 		{Name: "Reason", Kind: shape.String, Pattern: "[\\p{L}\\p{M}\\p{Z}\\p{S}\\p{N}\\p{P}]*"},
 		{Name: "RedirectUris", Kind: shape.List, Min: shape.Int(1), Max: shape.Int(10), ElemName: "URI"},
 		{Name: "RegionName", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(32), Pattern: "([a-z]+-){2,3}\\d"},
+		{Name: "ResourceServerScope", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(80), Pattern: "[^:=\\-\\.\\s][0-9a-zA-Z_:\\-\\.]+"},
+		{Name: "ResourceServerScopes", Kind: shape.Map, ElemName: "ResourceServerScopeDetails", KeyName: "ResourceServerScope"},
 		{Name: "Scope", Kind: shape.String, Pattern: "([A-Za-z0-9_]{1,50})(:[A-Za-z0-9_]{1,50}){0,1}(:[A-Za-z0-9_]{1,50}){0,1}"},
 		{Name: "ScopeTarget", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(100), Pattern: "arn:aws(-[a-z]{1,5}){0,3}:sso::(\\d{12}:application/(sso)?ins-[a-zA-Z0-9-.]{16}/apl-[a-zA-Z0-9]{16}|:instance/(sso)?ins-[a-zA-Z0-9-.]{16})"},
 		{Name: "ScopeTargets", Kind: shape.List, Min: shape.Int(1), Max: shape.Int(10), ElemName: "ScopeTarget"},
+		{Name: "Scopes", Kind: shape.List, Min: shape.Int(0), Max: shape.Int(10), ElemName: "ScopeDetails"},
 		{Name: "SignInOrigin", Kind: shape.String, Enum: []string{"IDENTITY_CENTER", "APPLICATION"}},
+		{Name: "StatusValues", Kind: shape.String, Enum: []string{"IN_PROGRESS", "FAILED", "SUCCEEDED"}},
+		{Name: "TagKey", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(128), Pattern: "([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)"},
+		{Name: "TagKeyList", Kind: shape.List, Min: shape.Int(1), Max: shape.Int(75), ElemName: "TagKey"},
+		{Name: "TagList", Kind: shape.List, Min: shape.Int(0), Max: shape.Int(75), ElemName: "Tag"},
+		{Name: "TagValue", Kind: shape.String, Min: shape.Int(0), Max: shape.Int(256), Pattern: "([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)"},
+		{Name: "TaggableResourceArn", Kind: shape.String, Min: shape.Int(10), Max: shape.Int(2048), Pattern: "arn:aws(-[a-z]{1,5}){0,3}:sso::((:instance/(sso)?ins-[a-zA-Z0-9-.]{16})|(:permissionSet/(sso)?ins-[a-zA-Z0-9-.]{16}/ps-[a-zA-Z0-9-./]{16})|(\\d{12}:application/(sso)?ins-[a-zA-Z0-9-.]{16}/apl-[a-zA-Z0-9]{16})|(\\d{12}:trustedTokenIssuer/(sso)?ins-[a-zA-Z0-9-.]{16}/tti-[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}))"},
+		{Name: "TargetId", Kind: shape.String, Min: shape.Int(12), Max: shape.Int(12), Pattern: "\\d{12}"},
+		{Name: "TargetType", Kind: shape.String, Enum: []string{"AWS_ACCOUNT"}},
 		{Name: "Token", Kind: shape.String, Min: shape.Int(0), Max: shape.Int(2048), Pattern: "[-a-zA-Z0-9+=/_]*"},
 		{Name: "TokenIssuerAudience", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(512)},
 		{Name: "TokenIssuerAudiences", Kind: shape.List, Min: shape.Int(1), Max: shape.Int(10), ElemName: "TokenIssuerAudience"},
@@ -113,6 +238,58 @@ func scalars() []*shape.Type {
 		{Name: "TrustedTokenIssuerType", Kind: shape.String, Enum: []string{"OIDC_JWT"}},
 		{Name: "TrustedTokenIssuerUrl", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(512), Pattern: "https?:\\/\\/[-a-zA-Z0-9+&@\\/%=~_|!:,.;]*[-a-zA-Z0-9+&@\\/%=~_|]"},
 		{Name: "URI", Kind: shape.String},
+		{Name: "UUId", Kind: shape.String, Min: shape.Int(36), Max: shape.Int(36), Pattern: "\\b[0-9a-f]{8}\\b-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-\\b[0-9a-f]{12}\\b"},
+		{Name: "UserBackgroundSessionApplicationStatus", Kind: shape.String, Enum: []string{"ENABLED", "DISABLED"}},
+	}
+}
+
+func opAttachCustomerManagedPolicyReferenceToPermissionSet() *shape.Operation {
+	return &shape.Operation{
+		Name: "AttachCustomerManagedPolicyReferenceToPermissionSet", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "AttachCustomerManagedPolicyReferenceToPermissionSetInput", Fields: []shape.Field{
+			{Name: "CustomerManagedPolicyReference", GoName: "CustomerManagedPolicyReference", TypeName: "CustomerManagedPolicyReference", Location: shape.Body, Wire: "CustomerManagedPolicyReference", Required: true},
+			{Name: "InstanceArn", GoName: "InstanceArn", TypeName: "InstanceArn", Location: shape.Body, Wire: "InstanceArn", Required: true},
+			{Name: "PermissionSetArn", GoName: "PermissionSetArn", TypeName: "PermissionSetArn", Location: shape.Body, Wire: "PermissionSetArn", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "AttachCustomerManagedPolicyReferenceToPermissionSetOutput", Fields: []shape.Field{}},
+		Errors:    []string{"ServiceQuotaExceededException", "ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException", "ConflictException"},
+		NewInput:  func() any { return new(AttachCustomerManagedPolicyReferenceToPermissionSetInput) },
+		NewOutput: func() any { return new(AttachCustomerManagedPolicyReferenceToPermissionSetOutput) },
+	}
+}
+
+func opAttachManagedPolicyToPermissionSet() *shape.Operation {
+	return &shape.Operation{
+		Name: "AttachManagedPolicyToPermissionSet", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "AttachManagedPolicyToPermissionSetInput", Fields: []shape.Field{
+			{Name: "InstanceArn", GoName: "InstanceArn", TypeName: "InstanceArn", Location: shape.Body, Wire: "InstanceArn", Required: true},
+			{Name: "ManagedPolicyArn", GoName: "ManagedPolicyArn", TypeName: "ManagedPolicyArn", Location: shape.Body, Wire: "ManagedPolicyArn", Required: true},
+			{Name: "PermissionSetArn", GoName: "PermissionSetArn", TypeName: "PermissionSetArn", Location: shape.Body, Wire: "PermissionSetArn", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "AttachManagedPolicyToPermissionSetOutput", Fields: []shape.Field{}},
+		Errors:    []string{"ServiceQuotaExceededException", "ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException", "ConflictException"},
+		NewInput:  func() any { return new(AttachManagedPolicyToPermissionSetInput) },
+		NewOutput: func() any { return new(AttachManagedPolicyToPermissionSetOutput) },
+	}
+}
+
+func opCreateAccountAssignment() *shape.Operation {
+	return &shape.Operation{
+		Name: "CreateAccountAssignment", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "CreateAccountAssignmentInput", Fields: []shape.Field{
+			{Name: "InstanceArn", GoName: "InstanceArn", TypeName: "InstanceArn", Location: shape.Body, Wire: "InstanceArn", Required: true},
+			{Name: "PermissionSetArn", GoName: "PermissionSetArn", TypeName: "PermissionSetArn", Location: shape.Body, Wire: "PermissionSetArn", Required: true},
+			{Name: "PrincipalId", GoName: "PrincipalId", TypeName: "PrincipalId", Location: shape.Body, Wire: "PrincipalId", Required: true},
+			{Name: "PrincipalType", GoName: "PrincipalType", TypeName: "PrincipalType", Location: shape.Body, Wire: "PrincipalType", Required: true},
+			{Name: "TargetId", GoName: "TargetId", TypeName: "TargetId", Location: shape.Body, Wire: "TargetId", Required: true},
+			{Name: "TargetType", GoName: "TargetType", TypeName: "TargetType", Location: shape.Body, Wire: "TargetType", Required: true},
+		}},
+		Output: &shape.Struct{Name: "CreateAccountAssignmentOutput", Fields: []shape.Field{
+			{Name: "AccountAssignmentCreationStatus", GoName: "AccountAssignmentCreationStatus", TypeName: "AccountAssignmentOperationStatus", Location: shape.Body, Wire: "AccountAssignmentCreationStatus"},
+		}},
+		Errors:    []string{"ServiceQuotaExceededException", "ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException", "ConflictException"},
+		NewInput:  func() any { return new(CreateAccountAssignmentInput) },
+		NewOutput: func() any { return new(CreateAccountAssignmentOutput) },
 	}
 }
 
@@ -125,10 +302,10 @@ func opCreateApplication() *shape.Operation {
 			{Name: "Description", GoName: "Description", TypeName: "Description", Location: shape.Body, Wire: "Description"},
 			{Name: "InstanceArn", GoName: "InstanceArn", TypeName: "InstanceArn", Location: shape.Body, Wire: "InstanceArn", Required: true},
 			{Name: "Name", GoName: "Name", TypeName: "ApplicationNameType", Location: shape.Body, Wire: "Name", Required: true},
-			{Name: "PortalOptions", GoName: "PortalOptions", TypeName: "PortalOptions", Location: shape.Body, Wire: "PortalOptions"},
 			{Name: "Status", GoName: "Status", TypeName: "ApplicationStatus", Location: shape.Body, Wire: "Status"},
+			{Name: "Tags", GoName: "Tags", TypeName: "TagList", Location: shape.Body, Wire: "Tags"},
 		}, Refused: []shape.Refused{
-			{Name: "Tags", Location: shape.Body, Wire: "Tags"},
+			{Name: "PortalOptions", Location: shape.Body, Wire: "PortalOptions"},
 		}},
 		Output: &shape.Struct{Name: "CreateApplicationOutput", Fields: []shape.Field{
 			{Name: "ApplicationArn", GoName: "ApplicationArn", TypeName: "ApplicationArn", Location: shape.Body, Wire: "ApplicationArn"},
@@ -156,6 +333,41 @@ func opCreateApplicationAssignment() *shape.Operation {
 	}
 }
 
+func opCreateInstanceAccessControlAttributeConfiguration() *shape.Operation {
+	return &shape.Operation{
+		Name: "CreateInstanceAccessControlAttributeConfiguration", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "CreateInstanceAccessControlAttributeConfigurationInput", Fields: []shape.Field{
+			{Name: "InstanceAccessControlAttributeConfiguration", GoName: "InstanceAccessControlAttributeConfiguration", TypeName: "InstanceAccessControlAttributeConfiguration", Location: shape.Body, Wire: "InstanceAccessControlAttributeConfiguration", Required: true},
+			{Name: "InstanceArn", GoName: "InstanceArn", TypeName: "InstanceArn", Location: shape.Body, Wire: "InstanceArn", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "CreateInstanceAccessControlAttributeConfigurationOutput", Fields: []shape.Field{}},
+		Errors:    []string{"ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException", "ConflictException"},
+		NewInput:  func() any { return new(CreateInstanceAccessControlAttributeConfigurationInput) },
+		NewOutput: func() any { return new(CreateInstanceAccessControlAttributeConfigurationOutput) },
+	}
+}
+
+func opCreatePermissionSet() *shape.Operation {
+	return &shape.Operation{
+		Name: "CreatePermissionSet", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "CreatePermissionSetInput", Fields: []shape.Field{
+			{Name: "Description", GoName: "Description", TypeName: "PermissionSetDescription", Location: shape.Body, Wire: "Description"},
+			{Name: "InstanceArn", GoName: "InstanceArn", TypeName: "InstanceArn", Location: shape.Body, Wire: "InstanceArn", Required: true},
+			{Name: "Name", GoName: "Name", TypeName: "PermissionSetName", Location: shape.Body, Wire: "Name", Required: true},
+			{Name: "SessionDuration", GoName: "SessionDuration", TypeName: "Duration", Location: shape.Body, Wire: "SessionDuration"},
+			{Name: "Tags", GoName: "Tags", TypeName: "TagList", Location: shape.Body, Wire: "Tags"},
+		}, Refused: []shape.Refused{
+			{Name: "RelayState", Location: shape.Body, Wire: "RelayState"},
+		}},
+		Output: &shape.Struct{Name: "CreatePermissionSetOutput", Fields: []shape.Field{
+			{Name: "PermissionSet", GoName: "PermissionSet", TypeName: "PermissionSet", Location: shape.Body, Wire: "PermissionSet"},
+		}},
+		Errors:    []string{"ServiceQuotaExceededException", "ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException", "ConflictException"},
+		NewInput:  func() any { return new(CreatePermissionSetInput) },
+		NewOutput: func() any { return new(CreatePermissionSetOutput) },
+	}
+}
+
 func opCreateTrustedTokenIssuer() *shape.Operation {
 	return &shape.Operation{
 		Name: "CreateTrustedTokenIssuer", Method: "POST", URI: "/",
@@ -163,10 +375,9 @@ func opCreateTrustedTokenIssuer() *shape.Operation {
 			{Name: "ClientToken", GoName: "ClientToken", TypeName: "ClientToken", Location: shape.Body, Wire: "ClientToken", Token: true},
 			{Name: "InstanceArn", GoName: "InstanceArn", TypeName: "InstanceArn", Location: shape.Body, Wire: "InstanceArn", Required: true},
 			{Name: "Name", GoName: "Name", TypeName: "TrustedTokenIssuerName", Location: shape.Body, Wire: "Name", Required: true},
+			{Name: "Tags", GoName: "Tags", TypeName: "TagList", Location: shape.Body, Wire: "Tags"},
 			{Name: "TrustedTokenIssuerConfiguration", GoName: "TrustedTokenIssuerConfiguration", TypeName: "TrustedTokenIssuerConfiguration", Location: shape.Body, Wire: "TrustedTokenIssuerConfiguration", Required: true},
 			{Name: "TrustedTokenIssuerType", GoName: "TrustedTokenIssuerType", TypeName: "TrustedTokenIssuerType", Location: shape.Body, Wire: "TrustedTokenIssuerType", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "Tags", Location: shape.Body, Wire: "Tags"},
 		}},
 		Output: &shape.Struct{Name: "CreateTrustedTokenIssuerOutput", Fields: []shape.Field{
 			{Name: "TrustedTokenIssuerArn", GoName: "TrustedTokenIssuerArn", TypeName: "TrustedTokenIssuerArn", Location: shape.Body, Wire: "TrustedTokenIssuerArn"},
@@ -174,6 +385,26 @@ func opCreateTrustedTokenIssuer() *shape.Operation {
 		Errors:    []string{"ServiceQuotaExceededException", "ThrottlingException", "InternalServerException", "AccessDeniedException", "ValidationException", "ConflictException"},
 		NewInput:  func() any { return new(CreateTrustedTokenIssuerInput) },
 		NewOutput: func() any { return new(CreateTrustedTokenIssuerOutput) },
+	}
+}
+
+func opDeleteAccountAssignment() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteAccountAssignment", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteAccountAssignmentInput", Fields: []shape.Field{
+			{Name: "InstanceArn", GoName: "InstanceArn", TypeName: "InstanceArn", Location: shape.Body, Wire: "InstanceArn", Required: true},
+			{Name: "PermissionSetArn", GoName: "PermissionSetArn", TypeName: "PermissionSetArn", Location: shape.Body, Wire: "PermissionSetArn", Required: true},
+			{Name: "PrincipalId", GoName: "PrincipalId", TypeName: "PrincipalId", Location: shape.Body, Wire: "PrincipalId", Required: true},
+			{Name: "PrincipalType", GoName: "PrincipalType", TypeName: "PrincipalType", Location: shape.Body, Wire: "PrincipalType", Required: true},
+			{Name: "TargetId", GoName: "TargetId", TypeName: "TargetId", Location: shape.Body, Wire: "TargetId", Required: true},
+			{Name: "TargetType", GoName: "TargetType", TypeName: "TargetType", Location: shape.Body, Wire: "TargetType", Required: true},
+		}},
+		Output: &shape.Struct{Name: "DeleteAccountAssignmentOutput", Fields: []shape.Field{
+			{Name: "AccountAssignmentDeletionStatus", GoName: "AccountAssignmentDeletionStatus", TypeName: "AccountAssignmentOperationStatus", Location: shape.Body, Wire: "AccountAssignmentDeletionStatus"},
+		}},
+		Errors:    []string{"ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException", "ConflictException"},
+		NewInput:  func() any { return new(DeleteAccountAssignmentInput) },
+		NewOutput: func() any { return new(DeleteAccountAssignmentOutput) },
 	}
 }
 
@@ -187,6 +418,20 @@ func opDeleteApplication() *shape.Operation {
 		Errors:    []string{"ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException", "ConflictException"},
 		NewInput:  func() any { return new(DeleteApplicationInput) },
 		NewOutput: func() any { return new(DeleteApplicationOutput) },
+	}
+}
+
+func opDeleteApplicationAccessScope() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteApplicationAccessScope", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteApplicationAccessScopeInput", Fields: []shape.Field{
+			{Name: "ApplicationArn", GoName: "ApplicationArn", TypeName: "ApplicationArn", Location: shape.Body, Wire: "ApplicationArn", Required: true},
+			{Name: "Scope", GoName: "Scope", TypeName: "Scope", Location: shape.Body, Wire: "Scope", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "DeleteApplicationAccessScopeOutput"},
+		Errors:    []string{"ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException", "ConflictException"},
+		NewInput:  func() any { return new(DeleteApplicationAccessScopeInput) },
+		NewOutput: func() any { return new(DeleteApplicationAccessScopeOutput) },
 	}
 }
 
@@ -205,6 +450,89 @@ func opDeleteApplicationAssignment() *shape.Operation {
 	}
 }
 
+func opDeleteApplicationAuthenticationMethod() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteApplicationAuthenticationMethod", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteApplicationAuthenticationMethodInput", Fields: []shape.Field{
+			{Name: "ApplicationArn", GoName: "ApplicationArn", TypeName: "ApplicationArn", Location: shape.Body, Wire: "ApplicationArn", Required: true},
+			{Name: "AuthenticationMethodType", GoName: "AuthenticationMethodType", TypeName: "AuthenticationMethodType", Location: shape.Body, Wire: "AuthenticationMethodType", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "DeleteApplicationAuthenticationMethodOutput"},
+		Errors:    []string{"ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException", "ConflictException"},
+		NewInput:  func() any { return new(DeleteApplicationAuthenticationMethodInput) },
+		NewOutput: func() any { return new(DeleteApplicationAuthenticationMethodOutput) },
+	}
+}
+
+func opDeleteApplicationGrant() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteApplicationGrant", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteApplicationGrantInput", Fields: []shape.Field{
+			{Name: "ApplicationArn", GoName: "ApplicationArn", TypeName: "ApplicationArn", Location: shape.Body, Wire: "ApplicationArn", Required: true},
+			{Name: "GrantType", GoName: "GrantType", TypeName: "GrantType", Location: shape.Body, Wire: "GrantType", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "DeleteApplicationGrantOutput"},
+		Errors:    []string{"ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException", "ConflictException"},
+		NewInput:  func() any { return new(DeleteApplicationGrantInput) },
+		NewOutput: func() any { return new(DeleteApplicationGrantOutput) },
+	}
+}
+
+func opDeleteInlinePolicyFromPermissionSet() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteInlinePolicyFromPermissionSet", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteInlinePolicyFromPermissionSetInput", Fields: []shape.Field{
+			{Name: "InstanceArn", GoName: "InstanceArn", TypeName: "InstanceArn", Location: shape.Body, Wire: "InstanceArn", Required: true},
+			{Name: "PermissionSetArn", GoName: "PermissionSetArn", TypeName: "PermissionSetArn", Location: shape.Body, Wire: "PermissionSetArn", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "DeleteInlinePolicyFromPermissionSetOutput", Fields: []shape.Field{}},
+		Errors:    []string{"ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException", "ConflictException"},
+		NewInput:  func() any { return new(DeleteInlinePolicyFromPermissionSetInput) },
+		NewOutput: func() any { return new(DeleteInlinePolicyFromPermissionSetOutput) },
+	}
+}
+
+func opDeleteInstanceAccessControlAttributeConfiguration() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteInstanceAccessControlAttributeConfiguration", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteInstanceAccessControlAttributeConfigurationInput", Fields: []shape.Field{
+			{Name: "InstanceArn", GoName: "InstanceArn", TypeName: "InstanceArn", Location: shape.Body, Wire: "InstanceArn", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "DeleteInstanceAccessControlAttributeConfigurationOutput", Fields: []shape.Field{}},
+		Errors:    []string{"ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException", "ConflictException"},
+		NewInput:  func() any { return new(DeleteInstanceAccessControlAttributeConfigurationInput) },
+		NewOutput: func() any { return new(DeleteInstanceAccessControlAttributeConfigurationOutput) },
+	}
+}
+
+func opDeletePermissionSet() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeletePermissionSet", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeletePermissionSetInput", Fields: []shape.Field{
+			{Name: "InstanceArn", GoName: "InstanceArn", TypeName: "InstanceArn", Location: shape.Body, Wire: "InstanceArn", Required: true},
+			{Name: "PermissionSetArn", GoName: "PermissionSetArn", TypeName: "PermissionSetArn", Location: shape.Body, Wire: "PermissionSetArn", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "DeletePermissionSetOutput", Fields: []shape.Field{}},
+		Errors:    []string{"ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException", "ConflictException"},
+		NewInput:  func() any { return new(DeletePermissionSetInput) },
+		NewOutput: func() any { return new(DeletePermissionSetOutput) },
+	}
+}
+
+func opDeletePermissionsBoundaryFromPermissionSet() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeletePermissionsBoundaryFromPermissionSet", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeletePermissionsBoundaryFromPermissionSetInput", Fields: []shape.Field{
+			{Name: "InstanceArn", GoName: "InstanceArn", TypeName: "InstanceArn", Location: shape.Body, Wire: "InstanceArn", Required: true},
+			{Name: "PermissionSetArn", GoName: "PermissionSetArn", TypeName: "PermissionSetArn", Location: shape.Body, Wire: "PermissionSetArn", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "DeletePermissionsBoundaryFromPermissionSetOutput", Fields: []shape.Field{}},
+		Errors:    []string{"ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException", "ConflictException"},
+		NewInput:  func() any { return new(DeletePermissionsBoundaryFromPermissionSetInput) },
+		NewOutput: func() any { return new(DeletePermissionsBoundaryFromPermissionSetOutput) },
+	}
+}
+
 func opDeleteTrustedTokenIssuer() *shape.Operation {
 	return &shape.Operation{
 		Name: "DeleteTrustedTokenIssuer", Method: "POST", URI: "/",
@@ -215,6 +543,38 @@ func opDeleteTrustedTokenIssuer() *shape.Operation {
 		Errors:    []string{"ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException", "ConflictException"},
 		NewInput:  func() any { return new(DeleteTrustedTokenIssuerInput) },
 		NewOutput: func() any { return new(DeleteTrustedTokenIssuerOutput) },
+	}
+}
+
+func opDescribeAccountAssignmentCreationStatus() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeAccountAssignmentCreationStatus", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeAccountAssignmentCreationStatusInput", Fields: []shape.Field{
+			{Name: "AccountAssignmentCreationRequestId", GoName: "AccountAssignmentCreationRequestId", TypeName: "UUId", Location: shape.Body, Wire: "AccountAssignmentCreationRequestId", Required: true},
+			{Name: "InstanceArn", GoName: "InstanceArn", TypeName: "InstanceArn", Location: shape.Body, Wire: "InstanceArn", Required: true},
+		}},
+		Output: &shape.Struct{Name: "DescribeAccountAssignmentCreationStatusOutput", Fields: []shape.Field{
+			{Name: "AccountAssignmentCreationStatus", GoName: "AccountAssignmentCreationStatus", TypeName: "AccountAssignmentOperationStatus", Location: shape.Body, Wire: "AccountAssignmentCreationStatus"},
+		}},
+		Errors:    []string{"ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException"},
+		NewInput:  func() any { return new(DescribeAccountAssignmentCreationStatusInput) },
+		NewOutput: func() any { return new(DescribeAccountAssignmentCreationStatusOutput) },
+	}
+}
+
+func opDescribeAccountAssignmentDeletionStatus() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeAccountAssignmentDeletionStatus", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeAccountAssignmentDeletionStatusInput", Fields: []shape.Field{
+			{Name: "AccountAssignmentDeletionRequestId", GoName: "AccountAssignmentDeletionRequestId", TypeName: "UUId", Location: shape.Body, Wire: "AccountAssignmentDeletionRequestId", Required: true},
+			{Name: "InstanceArn", GoName: "InstanceArn", TypeName: "InstanceArn", Location: shape.Body, Wire: "InstanceArn", Required: true},
+		}},
+		Output: &shape.Struct{Name: "DescribeAccountAssignmentDeletionStatusOutput", Fields: []shape.Field{
+			{Name: "AccountAssignmentDeletionStatus", GoName: "AccountAssignmentDeletionStatus", TypeName: "AccountAssignmentOperationStatus", Location: shape.Body, Wire: "AccountAssignmentDeletionStatus"},
+		}},
+		Errors:    []string{"ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException"},
+		NewInput:  func() any { return new(DescribeAccountAssignmentDeletionStatusInput) },
+		NewOutput: func() any { return new(DescribeAccountAssignmentDeletionStatusOutput) },
 	}
 }
 
@@ -243,6 +603,113 @@ func opDescribeApplication() *shape.Operation {
 	}
 }
 
+func opDescribeApplicationAssignment() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeApplicationAssignment", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeApplicationAssignmentInput", Fields: []shape.Field{
+			{Name: "ApplicationArn", GoName: "ApplicationArn", TypeName: "ApplicationArn", Location: shape.Body, Wire: "ApplicationArn", Required: true},
+			{Name: "PrincipalId", GoName: "PrincipalId", TypeName: "PrincipalId", Location: shape.Body, Wire: "PrincipalId", Required: true},
+			{Name: "PrincipalType", GoName: "PrincipalType", TypeName: "PrincipalType", Location: shape.Body, Wire: "PrincipalType", Required: true},
+		}},
+		Output: &shape.Struct{Name: "DescribeApplicationAssignmentOutput", Fields: []shape.Field{
+			{Name: "ApplicationArn", GoName: "ApplicationArn", TypeName: "ApplicationArn", Location: shape.Body, Wire: "ApplicationArn"},
+			{Name: "PrincipalId", GoName: "PrincipalId", TypeName: "PrincipalId", Location: shape.Body, Wire: "PrincipalId"},
+			{Name: "PrincipalType", GoName: "PrincipalType", TypeName: "PrincipalType", Location: shape.Body, Wire: "PrincipalType"},
+		}},
+		Errors:    []string{"ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException"},
+		NewInput:  func() any { return new(DescribeApplicationAssignmentInput) },
+		NewOutput: func() any { return new(DescribeApplicationAssignmentOutput) },
+	}
+}
+
+func opDescribeApplicationProvider() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeApplicationProvider", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeApplicationProviderInput", Fields: []shape.Field{
+			{Name: "ApplicationProviderArn", GoName: "ApplicationProviderArn", TypeName: "ApplicationProviderArn", Location: shape.Body, Wire: "ApplicationProviderArn", Required: true},
+		}},
+		Output: &shape.Struct{Name: "DescribeApplicationProviderOutput", Fields: []shape.Field{
+			{Name: "ApplicationProviderArn", GoName: "ApplicationProviderArn", TypeName: "ApplicationProviderArn", Location: shape.Body, Wire: "ApplicationProviderArn", Required: true},
+			{Name: "DisplayData", GoName: "DisplayData", TypeName: "DisplayData", Location: shape.Body, Wire: "DisplayData"},
+			{Name: "FederationProtocol", GoName: "FederationProtocol", TypeName: "FederationProtocol", Location: shape.Body, Wire: "FederationProtocol"},
+			{Name: "ResourceServerConfig", GoName: "ResourceServerConfig", TypeName: "ResourceServerConfig", Location: shape.Body, Wire: "ResourceServerConfig"},
+		}},
+		Errors:    []string{"ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException"},
+		NewInput:  func() any { return new(DescribeApplicationProviderInput) },
+		NewOutput: func() any { return new(DescribeApplicationProviderOutput) },
+	}
+}
+
+func opDescribeInstance() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeInstance", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeInstanceInput", Fields: []shape.Field{
+			{Name: "InstanceArn", GoName: "InstanceArn", TypeName: "InstanceArn", Location: shape.Body, Wire: "InstanceArn", Required: true},
+		}},
+		Output: &shape.Struct{Name: "DescribeInstanceOutput", Fields: []shape.Field{
+			{Name: "CreatedDate", GoName: "CreatedDate", TypeName: "Date", Location: shape.Body, Wire: "CreatedDate"},
+			{Name: "IdentityStoreId", GoName: "IdentityStoreId", TypeName: "Id", Location: shape.Body, Wire: "IdentityStoreId"},
+			{Name: "InstanceArn", GoName: "InstanceArn", TypeName: "InstanceArn", Location: shape.Body, Wire: "InstanceArn"},
+			{Name: "Name", GoName: "Name", TypeName: "NameType", Location: shape.Body, Wire: "Name"},
+			{Name: "OwnerAccountId", GoName: "OwnerAccountId", TypeName: "AccountId", Location: shape.Body, Wire: "OwnerAccountId"},
+			{Name: "Status", GoName: "Status", TypeName: "InstanceStatus", Location: shape.Body, Wire: "Status"},
+			{Name: "StatusReason", GoName: "StatusReason", TypeName: "Reason", Location: shape.Body, Wire: "StatusReason"},
+		}},
+		Errors:    []string{"ThrottlingException", "InternalServerException", "AccessDeniedException", "ValidationException"},
+		NewInput:  func() any { return new(DescribeInstanceInput) },
+		NewOutput: func() any { return new(DescribeInstanceOutput) },
+	}
+}
+
+func opDescribeInstanceAccessControlAttributeConfiguration() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeInstanceAccessControlAttributeConfiguration", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeInstanceAccessControlAttributeConfigurationInput", Fields: []shape.Field{
+			{Name: "InstanceArn", GoName: "InstanceArn", TypeName: "InstanceArn", Location: shape.Body, Wire: "InstanceArn", Required: true},
+		}},
+		Output: &shape.Struct{Name: "DescribeInstanceAccessControlAttributeConfigurationOutput", Fields: []shape.Field{
+			{Name: "InstanceAccessControlAttributeConfiguration", GoName: "InstanceAccessControlAttributeConfiguration", TypeName: "InstanceAccessControlAttributeConfiguration", Location: shape.Body, Wire: "InstanceAccessControlAttributeConfiguration"},
+			{Name: "Status", GoName: "Status", TypeName: "InstanceAccessControlAttributeConfigurationStatus", Location: shape.Body, Wire: "Status"},
+			{Name: "StatusReason", GoName: "StatusReason", TypeName: "InstanceAccessControlAttributeConfigurationStatusReason", Location: shape.Body, Wire: "StatusReason"},
+		}},
+		Errors:    []string{"ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException"},
+		NewInput:  func() any { return new(DescribeInstanceAccessControlAttributeConfigurationInput) },
+		NewOutput: func() any { return new(DescribeInstanceAccessControlAttributeConfigurationOutput) },
+	}
+}
+
+func opDescribePermissionSet() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribePermissionSet", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribePermissionSetInput", Fields: []shape.Field{
+			{Name: "InstanceArn", GoName: "InstanceArn", TypeName: "InstanceArn", Location: shape.Body, Wire: "InstanceArn", Required: true},
+			{Name: "PermissionSetArn", GoName: "PermissionSetArn", TypeName: "PermissionSetArn", Location: shape.Body, Wire: "PermissionSetArn", Required: true},
+		}},
+		Output: &shape.Struct{Name: "DescribePermissionSetOutput", Fields: []shape.Field{
+			{Name: "PermissionSet", GoName: "PermissionSet", TypeName: "PermissionSet", Location: shape.Body, Wire: "PermissionSet"},
+		}},
+		Errors:    []string{"ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException"},
+		NewInput:  func() any { return new(DescribePermissionSetInput) },
+		NewOutput: func() any { return new(DescribePermissionSetOutput) },
+	}
+}
+
+func opDescribePermissionSetProvisioningStatus() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribePermissionSetProvisioningStatus", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribePermissionSetProvisioningStatusInput", Fields: []shape.Field{
+			{Name: "InstanceArn", GoName: "InstanceArn", TypeName: "InstanceArn", Location: shape.Body, Wire: "InstanceArn", Required: true},
+			{Name: "ProvisionPermissionSetRequestId", GoName: "ProvisionPermissionSetRequestId", TypeName: "UUId", Location: shape.Body, Wire: "ProvisionPermissionSetRequestId", Required: true},
+		}},
+		Output: &shape.Struct{Name: "DescribePermissionSetProvisioningStatusOutput", Fields: []shape.Field{
+			{Name: "PermissionSetProvisioningStatus", GoName: "PermissionSetProvisioningStatus", TypeName: "PermissionSetProvisioningStatus", Location: shape.Body, Wire: "PermissionSetProvisioningStatus"},
+		}},
+		Errors:    []string{"ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException"},
+		NewInput:  func() any { return new(DescribePermissionSetProvisioningStatusInput) },
+		NewOutput: func() any { return new(DescribePermissionSetProvisioningStatusOutput) },
+	}
+}
+
 func opDescribeTrustedTokenIssuer() *shape.Operation {
 	return &shape.Operation{
 		Name: "DescribeTrustedTokenIssuer", Method: "POST", URI: "/",
@@ -258,6 +725,68 @@ func opDescribeTrustedTokenIssuer() *shape.Operation {
 		Errors:    []string{"ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException"},
 		NewInput:  func() any { return new(DescribeTrustedTokenIssuerInput) },
 		NewOutput: func() any { return new(DescribeTrustedTokenIssuerOutput) },
+	}
+}
+
+func opDetachCustomerManagedPolicyReferenceFromPermissionSet() *shape.Operation {
+	return &shape.Operation{
+		Name: "DetachCustomerManagedPolicyReferenceFromPermissionSet", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DetachCustomerManagedPolicyReferenceFromPermissionSetInput", Fields: []shape.Field{
+			{Name: "CustomerManagedPolicyReference", GoName: "CustomerManagedPolicyReference", TypeName: "CustomerManagedPolicyReference", Location: shape.Body, Wire: "CustomerManagedPolicyReference", Required: true},
+			{Name: "InstanceArn", GoName: "InstanceArn", TypeName: "InstanceArn", Location: shape.Body, Wire: "InstanceArn", Required: true},
+			{Name: "PermissionSetArn", GoName: "PermissionSetArn", TypeName: "PermissionSetArn", Location: shape.Body, Wire: "PermissionSetArn", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "DetachCustomerManagedPolicyReferenceFromPermissionSetOutput", Fields: []shape.Field{}},
+		Errors:    []string{"ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException", "ConflictException"},
+		NewInput:  func() any { return new(DetachCustomerManagedPolicyReferenceFromPermissionSetInput) },
+		NewOutput: func() any { return new(DetachCustomerManagedPolicyReferenceFromPermissionSetOutput) },
+	}
+}
+
+func opDetachManagedPolicyFromPermissionSet() *shape.Operation {
+	return &shape.Operation{
+		Name: "DetachManagedPolicyFromPermissionSet", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DetachManagedPolicyFromPermissionSetInput", Fields: []shape.Field{
+			{Name: "InstanceArn", GoName: "InstanceArn", TypeName: "InstanceArn", Location: shape.Body, Wire: "InstanceArn", Required: true},
+			{Name: "ManagedPolicyArn", GoName: "ManagedPolicyArn", TypeName: "ManagedPolicyArn", Location: shape.Body, Wire: "ManagedPolicyArn", Required: true},
+			{Name: "PermissionSetArn", GoName: "PermissionSetArn", TypeName: "PermissionSetArn", Location: shape.Body, Wire: "PermissionSetArn", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "DetachManagedPolicyFromPermissionSetOutput", Fields: []shape.Field{}},
+		Errors:    []string{"ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException", "ConflictException"},
+		NewInput:  func() any { return new(DetachManagedPolicyFromPermissionSetInput) },
+		NewOutput: func() any { return new(DetachManagedPolicyFromPermissionSetOutput) },
+	}
+}
+
+func opGetApplicationAccessScope() *shape.Operation {
+	return &shape.Operation{
+		Name: "GetApplicationAccessScope", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "GetApplicationAccessScopeInput", Fields: []shape.Field{
+			{Name: "ApplicationArn", GoName: "ApplicationArn", TypeName: "ApplicationArn", Location: shape.Body, Wire: "ApplicationArn", Required: true},
+			{Name: "Scope", GoName: "Scope", TypeName: "Scope", Location: shape.Body, Wire: "Scope", Required: true},
+		}},
+		Output: &shape.Struct{Name: "GetApplicationAccessScopeOutput", Fields: []shape.Field{
+			{Name: "AuthorizedTargets", GoName: "AuthorizedTargets", TypeName: "ScopeTargets", Location: shape.Body, Wire: "AuthorizedTargets"},
+			{Name: "Scope", GoName: "Scope", TypeName: "Scope", Location: shape.Body, Wire: "Scope", Required: true},
+		}},
+		Errors:    []string{"ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException"},
+		NewInput:  func() any { return new(GetApplicationAccessScopeInput) },
+		NewOutput: func() any { return new(GetApplicationAccessScopeOutput) },
+	}
+}
+
+func opGetApplicationAssignmentConfiguration() *shape.Operation {
+	return &shape.Operation{
+		Name: "GetApplicationAssignmentConfiguration", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "GetApplicationAssignmentConfigurationInput", Fields: []shape.Field{
+			{Name: "ApplicationArn", GoName: "ApplicationArn", TypeName: "ApplicationArn", Location: shape.Body, Wire: "ApplicationArn", Required: true},
+		}},
+		Output: &shape.Struct{Name: "GetApplicationAssignmentConfigurationOutput", Fields: []shape.Field{
+			{Name: "AssignmentRequired", GoName: "AssignmentRequired", TypeName: "AssignmentRequired", Location: shape.Body, Wire: "AssignmentRequired", Required: true},
+		}},
+		Errors:    []string{"ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException"},
+		NewInput:  func() any { return new(GetApplicationAssignmentConfigurationInput) },
+		NewOutput: func() any { return new(GetApplicationAssignmentConfigurationOutput) },
 	}
 }
 
@@ -293,261 +822,68 @@ func opGetApplicationGrant() *shape.Operation {
 	}
 }
 
-func opListApplicationAssignments() *shape.Operation {
+func opGetApplicationSessionConfiguration() *shape.Operation {
 	return &shape.Operation{
-		Name: "ListApplicationAssignments", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "ListApplicationAssignmentsInput", Fields: []shape.Field{
+		Name: "GetApplicationSessionConfiguration", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "GetApplicationSessionConfigurationInput", Fields: []shape.Field{
 			{Name: "ApplicationArn", GoName: "ApplicationArn", TypeName: "ApplicationArn", Location: shape.Body, Wire: "ApplicationArn", Required: true},
+		}},
+		Output: &shape.Struct{Name: "GetApplicationSessionConfigurationOutput", Fields: []shape.Field{
+			{Name: "UserBackgroundSessionApplicationStatus", GoName: "UserBackgroundSessionApplicationStatus", TypeName: "UserBackgroundSessionApplicationStatus", Location: shape.Body, Wire: "UserBackgroundSessionApplicationStatus"},
+		}},
+		Errors:    []string{"ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException"},
+		NewInput:  func() any { return new(GetApplicationSessionConfigurationInput) },
+		NewOutput: func() any { return new(GetApplicationSessionConfigurationOutput) },
+	}
+}
+
+func opGetInlinePolicyForPermissionSet() *shape.Operation {
+	return &shape.Operation{
+		Name: "GetInlinePolicyForPermissionSet", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "GetInlinePolicyForPermissionSetInput", Fields: []shape.Field{
+			{Name: "InstanceArn", GoName: "InstanceArn", TypeName: "InstanceArn", Location: shape.Body, Wire: "InstanceArn", Required: true},
+			{Name: "PermissionSetArn", GoName: "PermissionSetArn", TypeName: "PermissionSetArn", Location: shape.Body, Wire: "PermissionSetArn", Required: true},
+		}},
+		Output: &shape.Struct{Name: "GetInlinePolicyForPermissionSetOutput", Fields: []shape.Field{
+			{Name: "InlinePolicy", GoName: "InlinePolicy", TypeName: "PermissionSetPolicyDocument", Location: shape.Body, Wire: "InlinePolicy"},
+		}},
+		Errors:    []string{"ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException"},
+		NewInput:  func() any { return new(GetInlinePolicyForPermissionSetInput) },
+		NewOutput: func() any { return new(GetInlinePolicyForPermissionSetOutput) },
+	}
+}
+
+func opGetPermissionsBoundaryForPermissionSet() *shape.Operation {
+	return &shape.Operation{
+		Name: "GetPermissionsBoundaryForPermissionSet", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "GetPermissionsBoundaryForPermissionSetInput", Fields: []shape.Field{
+			{Name: "InstanceArn", GoName: "InstanceArn", TypeName: "InstanceArn", Location: shape.Body, Wire: "InstanceArn", Required: true},
+			{Name: "PermissionSetArn", GoName: "PermissionSetArn", TypeName: "PermissionSetArn", Location: shape.Body, Wire: "PermissionSetArn", Required: true},
+		}},
+		Output: &shape.Struct{Name: "GetPermissionsBoundaryForPermissionSetOutput", Fields: []shape.Field{
+			{Name: "PermissionsBoundary", GoName: "PermissionsBoundary", TypeName: "PermissionsBoundary", Location: shape.Body, Wire: "PermissionsBoundary"},
+		}},
+		Errors:    []string{"ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException"},
+		NewInput:  func() any { return new(GetPermissionsBoundaryForPermissionSetInput) },
+		NewOutput: func() any { return new(GetPermissionsBoundaryForPermissionSetOutput) },
+	}
+}
+
+func opListAccountAssignmentCreationStatus() *shape.Operation {
+	return &shape.Operation{
+		Name: "ListAccountAssignmentCreationStatus", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "ListAccountAssignmentCreationStatusInput", Fields: []shape.Field{
+			{Name: "Filter", GoName: "Filter", TypeName: "OperationStatusFilter", Location: shape.Body, Wire: "Filter"},
+			{Name: "InstanceArn", GoName: "InstanceArn", TypeName: "InstanceArn", Location: shape.Body, Wire: "InstanceArn", Required: true},
 			{Name: "MaxResults", GoName: "MaxResults", TypeName: "MaxResults", Location: shape.Body, Wire: "MaxResults"},
 			{Name: "NextToken", GoName: "NextToken", TypeName: "Token", Location: shape.Body, Wire: "NextToken"},
 		}},
-		Output: &shape.Struct{Name: "ListApplicationAssignmentsOutput", Fields: []shape.Field{
-			{Name: "ApplicationAssignments", GoName: "ApplicationAssignments", TypeName: "ApplicationAssignmentsList", Location: shape.Body, Wire: "ApplicationAssignments"},
+		Output: &shape.Struct{Name: "ListAccountAssignmentCreationStatusOutput", Fields: []shape.Field{
+			{Name: "AccountAssignmentsCreationStatus", GoName: "AccountAssignmentsCreationStatus", TypeName: "AccountAssignmentOperationStatusList", Location: shape.Body, Wire: "AccountAssignmentsCreationStatus"},
 			{Name: "NextToken", GoName: "NextToken", TypeName: "Token", Location: shape.Body, Wire: "NextToken"},
 		}},
 		Errors:    []string{"ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException"},
-		NewInput:  func() any { return new(ListApplicationAssignmentsInput) },
-		NewOutput: func() any { return new(ListApplicationAssignmentsOutput) },
+		NewInput:  func() any { return new(ListAccountAssignmentCreationStatusInput) },
+		NewOutput: func() any { return new(ListAccountAssignmentCreationStatusOutput) },
 	}
-}
-
-func opListApplications() *shape.Operation {
-	return &shape.Operation{
-		Name: "ListApplications", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "ListApplicationsInput", Fields: []shape.Field{
-			{Name: "Filter", GoName: "Filter", TypeName: "ListApplicationsFilter", Location: shape.Body, Wire: "Filter"},
-			{Name: "InstanceArn", GoName: "InstanceArn", TypeName: "InstanceArn", Location: shape.Body, Wire: "InstanceArn", Required: true},
-			{Name: "MaxResults", GoName: "MaxResults", TypeName: "MaxResults", Location: shape.Body, Wire: "MaxResults"},
-			{Name: "NextToken", GoName: "NextToken", TypeName: "Token", Location: shape.Body, Wire: "NextToken"},
-		}},
-		Output: &shape.Struct{Name: "ListApplicationsOutput", Fields: []shape.Field{
-			{Name: "Applications", GoName: "Applications", TypeName: "ApplicationList", Location: shape.Body, Wire: "Applications"},
-			{Name: "NextToken", GoName: "NextToken", TypeName: "Token", Location: shape.Body, Wire: "NextToken"},
-		}},
-		Errors:    []string{"ThrottlingException", "InternalServerException", "AccessDeniedException", "ValidationException"},
-		NewInput:  func() any { return new(ListApplicationsInput) },
-		NewOutput: func() any { return new(ListApplicationsOutput) },
-	}
-}
-
-func opListInstances() *shape.Operation {
-	return &shape.Operation{
-		Name: "ListInstances", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "ListInstancesInput", Fields: []shape.Field{
-			{Name: "MaxResults", GoName: "MaxResults", TypeName: "MaxResults", Location: shape.Body, Wire: "MaxResults"},
-			{Name: "NextToken", GoName: "NextToken", TypeName: "Token", Location: shape.Body, Wire: "NextToken"},
-		}},
-		Output: &shape.Struct{Name: "ListInstancesOutput", Fields: []shape.Field{
-			{Name: "Instances", GoName: "Instances", TypeName: "InstanceList", Location: shape.Body, Wire: "Instances"},
-			{Name: "NextToken", GoName: "NextToken", TypeName: "Token", Location: shape.Body, Wire: "NextToken"},
-		}},
-		Errors:    []string{"ThrottlingException", "InternalServerException", "AccessDeniedException", "ValidationException"},
-		NewInput:  func() any { return new(ListInstancesInput) },
-		NewOutput: func() any { return new(ListInstancesOutput) },
-	}
-}
-
-func opListTrustedTokenIssuers() *shape.Operation {
-	return &shape.Operation{
-		Name: "ListTrustedTokenIssuers", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "ListTrustedTokenIssuersInput", Fields: []shape.Field{
-			{Name: "InstanceArn", GoName: "InstanceArn", TypeName: "InstanceArn", Location: shape.Body, Wire: "InstanceArn", Required: true},
-			{Name: "MaxResults", GoName: "MaxResults", TypeName: "MaxResults", Location: shape.Body, Wire: "MaxResults"},
-			{Name: "NextToken", GoName: "NextToken", TypeName: "Token", Location: shape.Body, Wire: "NextToken"},
-		}},
-		Output: &shape.Struct{Name: "ListTrustedTokenIssuersOutput", Fields: []shape.Field{
-			{Name: "NextToken", GoName: "NextToken", TypeName: "Token", Location: shape.Body, Wire: "NextToken"},
-			{Name: "TrustedTokenIssuers", GoName: "TrustedTokenIssuers", TypeName: "TrustedTokenIssuerList", Location: shape.Body, Wire: "TrustedTokenIssuers"},
-		}},
-		Errors:    []string{"ThrottlingException", "InternalServerException", "AccessDeniedException", "ValidationException"},
-		NewInput:  func() any { return new(ListTrustedTokenIssuersInput) },
-		NewOutput: func() any { return new(ListTrustedTokenIssuersOutput) },
-	}
-}
-
-func opPutApplicationAccessScope() *shape.Operation {
-	return &shape.Operation{
-		Name: "PutApplicationAccessScope", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "PutApplicationAccessScopeInput", Fields: []shape.Field{
-			{Name: "ApplicationArn", GoName: "ApplicationArn", TypeName: "ApplicationArn", Location: shape.Body, Wire: "ApplicationArn", Required: true},
-			{Name: "AuthorizedTargets", GoName: "AuthorizedTargets", TypeName: "ScopeTargets", Location: shape.Body, Wire: "AuthorizedTargets"},
-			{Name: "Scope", GoName: "Scope", TypeName: "Scope", Location: shape.Body, Wire: "Scope", Required: true},
-		}},
-		Output:    &shape.Struct{Name: "PutApplicationAccessScopeOutput"},
-		Errors:    []string{"ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException", "ConflictException"},
-		NewInput:  func() any { return new(PutApplicationAccessScopeInput) },
-		NewOutput: func() any { return new(PutApplicationAccessScopeOutput) },
-	}
-}
-
-func opPutApplicationAssignmentConfiguration() *shape.Operation {
-	return &shape.Operation{
-		Name: "PutApplicationAssignmentConfiguration", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "PutApplicationAssignmentConfigurationInput", Fields: []shape.Field{
-			{Name: "ApplicationArn", GoName: "ApplicationArn", TypeName: "ApplicationArn", Location: shape.Body, Wire: "ApplicationArn", Required: true},
-			{Name: "AssignmentRequired", GoName: "AssignmentRequired", TypeName: "AssignmentRequired", Location: shape.Body, Wire: "AssignmentRequired", Required: true},
-		}},
-		Output:    &shape.Struct{Name: "PutApplicationAssignmentConfigurationOutput", Fields: []shape.Field{}},
-		Errors:    []string{"ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException", "ConflictException"},
-		NewInput:  func() any { return new(PutApplicationAssignmentConfigurationInput) },
-		NewOutput: func() any { return new(PutApplicationAssignmentConfigurationOutput) },
-	}
-}
-
-func opPutApplicationAuthenticationMethod() *shape.Operation {
-	return &shape.Operation{
-		Name: "PutApplicationAuthenticationMethod", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "PutApplicationAuthenticationMethodInput", Fields: []shape.Field{
-			{Name: "ApplicationArn", GoName: "ApplicationArn", TypeName: "ApplicationArn", Location: shape.Body, Wire: "ApplicationArn", Required: true},
-			{Name: "AuthenticationMethod", GoName: "AuthenticationMethod", TypeName: "AuthenticationMethod", Location: shape.Body, Wire: "AuthenticationMethod", Required: true},
-			{Name: "AuthenticationMethodType", GoName: "AuthenticationMethodType", TypeName: "AuthenticationMethodType", Location: shape.Body, Wire: "AuthenticationMethodType", Required: true},
-		}},
-		Output:    &shape.Struct{Name: "PutApplicationAuthenticationMethodOutput"},
-		Errors:    []string{"ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException", "ConflictException"},
-		NewInput:  func() any { return new(PutApplicationAuthenticationMethodInput) },
-		NewOutput: func() any { return new(PutApplicationAuthenticationMethodOutput) },
-	}
-}
-
-func opPutApplicationGrant() *shape.Operation {
-	return &shape.Operation{
-		Name: "PutApplicationGrant", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "PutApplicationGrantInput", Fields: []shape.Field{
-			{Name: "ApplicationArn", GoName: "ApplicationArn", TypeName: "ApplicationArn", Location: shape.Body, Wire: "ApplicationArn", Required: true},
-			{Name: "Grant", GoName: "Grant", TypeName: "Grant", Location: shape.Body, Wire: "Grant", Required: true},
-			{Name: "GrantType", GoName: "GrantType", TypeName: "GrantType", Location: shape.Body, Wire: "GrantType", Required: true},
-		}},
-		Output:    &shape.Struct{Name: "PutApplicationGrantOutput"},
-		Errors:    []string{"ThrottlingException", "InternalServerException", "ResourceNotFoundException", "AccessDeniedException", "ValidationException", "ConflictException"},
-		NewInput:  func() any { return new(PutApplicationGrantInput) },
-		NewOutput: func() any { return new(PutApplicationGrantOutput) },
-	}
-}
-
-func typeApplication() *shape.Type {
-	return &shape.Type{Name: "Application", Kind: shape.Structure, Struct: &shape.Struct{Name: "Application", Fields: []shape.Field{
-		{Name: "ApplicationAccount", GoName: "ApplicationAccount", TypeName: "AccountId", Location: shape.Body, Wire: "ApplicationAccount"},
-		{Name: "ApplicationArn", GoName: "ApplicationArn", TypeName: "ApplicationArn", Location: shape.Body, Wire: "ApplicationArn"},
-		{Name: "ApplicationProviderArn", GoName: "ApplicationProviderArn", TypeName: "ApplicationProviderArn", Location: shape.Body, Wire: "ApplicationProviderArn"},
-		{Name: "CreatedDate", GoName: "CreatedDate", TypeName: "Date", Location: shape.Body, Wire: "CreatedDate"},
-		{Name: "CreatedFrom", GoName: "CreatedFrom", TypeName: "RegionName", Location: shape.Body, Wire: "CreatedFrom"},
-		{Name: "Description", GoName: "Description", TypeName: "Description", Location: shape.Body, Wire: "Description"},
-		{Name: "IdentityStoreArn", GoName: "IdentityStoreArn", TypeName: "IdentityStoreArn", Location: shape.Body, Wire: "IdentityStoreArn"},
-		{Name: "InstanceArn", GoName: "InstanceArn", TypeName: "InstanceArn", Location: shape.Body, Wire: "InstanceArn"},
-		{Name: "Name", GoName: "Name", TypeName: "ApplicationNameType", Location: shape.Body, Wire: "Name"},
-		{Name: "PortalOptions", GoName: "PortalOptions", TypeName: "PortalOptions", Location: shape.Body, Wire: "PortalOptions"},
-		{Name: "Status", GoName: "Status", TypeName: "ApplicationStatus", Location: shape.Body, Wire: "Status"},
-	}}}
-}
-
-func typeApplicationAssignment() *shape.Type {
-	return &shape.Type{Name: "ApplicationAssignment", Kind: shape.Structure, Struct: &shape.Struct{Name: "ApplicationAssignment", Fields: []shape.Field{
-		{Name: "ApplicationArn", GoName: "ApplicationArn", TypeName: "ApplicationArn", Location: shape.Body, Wire: "ApplicationArn", Required: true},
-		{Name: "PrincipalId", GoName: "PrincipalId", TypeName: "PrincipalId", Location: shape.Body, Wire: "PrincipalId", Required: true},
-		{Name: "PrincipalType", GoName: "PrincipalType", TypeName: "PrincipalType", Location: shape.Body, Wire: "PrincipalType", Required: true},
-	}}}
-}
-
-func typeAuthenticationMethod() *shape.Type {
-	return &shape.Type{Name: "AuthenticationMethod", Kind: shape.Structure, Union: true, Struct: &shape.Struct{Name: "AuthenticationMethod", Fields: []shape.Field{
-		{Name: "Iam", GoName: "Iam", TypeName: "IamAuthenticationMethod", Location: shape.Body, Wire: "Iam"},
-	}}}
-}
-
-func typeAuthorizationCodeGrant() *shape.Type {
-	return &shape.Type{Name: "AuthorizationCodeGrant", Kind: shape.Structure, Struct: &shape.Struct{Name: "AuthorizationCodeGrant", Fields: []shape.Field{
-		{Name: "RedirectUris", GoName: "RedirectUris", TypeName: "RedirectUris", Location: shape.Body, Wire: "RedirectUris"},
-	}}}
-}
-
-func typeAuthorizedTokenIssuer() *shape.Type {
-	return &shape.Type{Name: "AuthorizedTokenIssuer", Kind: shape.Structure, Struct: &shape.Struct{Name: "AuthorizedTokenIssuer", Fields: []shape.Field{
-		{Name: "AuthorizedAudiences", GoName: "AuthorizedAudiences", TypeName: "TokenIssuerAudiences", Location: shape.Body, Wire: "AuthorizedAudiences"},
-		{Name: "TrustedTokenIssuerArn", GoName: "TrustedTokenIssuerArn", TypeName: "TrustedTokenIssuerArn", Location: shape.Body, Wire: "TrustedTokenIssuerArn"},
-	}}}
-}
-
-func typeGrant() *shape.Type {
-	return &shape.Type{Name: "Grant", Kind: shape.Structure, Union: true, Struct: &shape.Struct{Name: "Grant", Fields: []shape.Field{
-		{Name: "AuthorizationCode", GoName: "AuthorizationCode", TypeName: "AuthorizationCodeGrant", Location: shape.Body, Wire: "AuthorizationCode"},
-		{Name: "JwtBearer", GoName: "JwtBearer", TypeName: "JwtBearerGrant", Location: shape.Body, Wire: "JwtBearer"},
-		{Name: "RefreshToken", GoName: "RefreshToken", TypeName: "RefreshTokenGrant", Location: shape.Body, Wire: "RefreshToken"},
-		{Name: "TokenExchange", GoName: "TokenExchange", TypeName: "TokenExchangeGrant", Location: shape.Body, Wire: "TokenExchange"},
-	}}}
-}
-
-func typeIamAuthenticationMethod() *shape.Type {
-	return &shape.Type{Name: "IamAuthenticationMethod", Kind: shape.Structure, Struct: &shape.Struct{Name: "IamAuthenticationMethod", Fields: []shape.Field{
-		{Name: "ActorPolicy", GoName: "ActorPolicy", TypeName: "ActorPolicyDocument", Location: shape.Body, Wire: "ActorPolicy", Required: true},
-	}}}
-}
-
-func typeInstanceMetadata() *shape.Type {
-	return &shape.Type{Name: "InstanceMetadata", Kind: shape.Structure, Struct: &shape.Struct{Name: "InstanceMetadata", Fields: []shape.Field{
-		{Name: "CreatedDate", GoName: "CreatedDate", TypeName: "Date", Location: shape.Body, Wire: "CreatedDate"},
-		{Name: "IdentityStoreId", GoName: "IdentityStoreId", TypeName: "Id", Location: shape.Body, Wire: "IdentityStoreId"},
-		{Name: "InstanceArn", GoName: "InstanceArn", TypeName: "InstanceArn", Location: shape.Body, Wire: "InstanceArn"},
-		{Name: "Name", GoName: "Name", TypeName: "NameType", Location: shape.Body, Wire: "Name"},
-		{Name: "OwnerAccountId", GoName: "OwnerAccountId", TypeName: "AccountId", Location: shape.Body, Wire: "OwnerAccountId"},
-		{Name: "Status", GoName: "Status", TypeName: "InstanceStatus", Location: shape.Body, Wire: "Status"},
-		{Name: "StatusReason", GoName: "StatusReason", TypeName: "Reason", Location: shape.Body, Wire: "StatusReason"},
-	}}}
-}
-
-func typeJwtBearerGrant() *shape.Type {
-	return &shape.Type{Name: "JwtBearerGrant", Kind: shape.Structure, Struct: &shape.Struct{Name: "JwtBearerGrant", Fields: []shape.Field{
-		{Name: "AuthorizedTokenIssuers", GoName: "AuthorizedTokenIssuers", TypeName: "AuthorizedTokenIssuers", Location: shape.Body, Wire: "AuthorizedTokenIssuers"},
-	}}}
-}
-
-func typeListApplicationsFilter() *shape.Type {
-	return &shape.Type{Name: "ListApplicationsFilter", Kind: shape.Structure, Struct: &shape.Struct{Name: "ListApplicationsFilter", Fields: []shape.Field{
-		{Name: "ApplicationAccount", GoName: "ApplicationAccount", TypeName: "AccountId", Location: shape.Body, Wire: "ApplicationAccount"},
-		{Name: "ApplicationProvider", GoName: "ApplicationProvider", TypeName: "ApplicationProviderArn", Location: shape.Body, Wire: "ApplicationProvider"},
-	}}}
-}
-
-func typeOidcJwtConfiguration() *shape.Type {
-	return &shape.Type{Name: "OidcJwtConfiguration", Kind: shape.Structure, Struct: &shape.Struct{Name: "OidcJwtConfiguration", Fields: []shape.Field{
-		{Name: "ClaimAttributePath", GoName: "ClaimAttributePath", TypeName: "ClaimAttributePath", Location: shape.Body, Wire: "ClaimAttributePath", Required: true},
-		{Name: "IdentityStoreAttributePath", GoName: "IdentityStoreAttributePath", TypeName: "JMESPath", Location: shape.Body, Wire: "IdentityStoreAttributePath", Required: true},
-		{Name: "IssuerUrl", GoName: "IssuerUrl", TypeName: "TrustedTokenIssuerUrl", Location: shape.Body, Wire: "IssuerUrl", Required: true},
-		{Name: "JwksRetrievalOption", GoName: "JwksRetrievalOption", TypeName: "JwksRetrievalOption", Location: shape.Body, Wire: "JwksRetrievalOption", Required: true},
-	}}}
-}
-
-func typePortalOptions() *shape.Type {
-	return &shape.Type{Name: "PortalOptions", Kind: shape.Structure, Struct: &shape.Struct{Name: "PortalOptions", Fields: []shape.Field{
-		{Name: "SignInOptions", GoName: "SignInOptions", TypeName: "SignInOptions", Location: shape.Body, Wire: "SignInOptions"},
-		{Name: "Visibility", GoName: "Visibility", TypeName: "ApplicationVisibility", Location: shape.Body, Wire: "Visibility"},
-	}}}
-}
-
-func typeRefreshTokenGrant() *shape.Type {
-	return &shape.Type{Name: "RefreshTokenGrant", Kind: shape.Structure, Struct: &shape.Struct{Name: "RefreshTokenGrant", Fields: []shape.Field{}}}
-}
-
-func typeSignInOptions() *shape.Type {
-	return &shape.Type{Name: "SignInOptions", Kind: shape.Structure, Struct: &shape.Struct{Name: "SignInOptions", Fields: []shape.Field{
-		{Name: "ApplicationUrl", GoName: "ApplicationUrl", TypeName: "ApplicationUrl", Location: shape.Body, Wire: "ApplicationUrl"},
-		{Name: "Origin", GoName: "Origin", TypeName: "SignInOrigin", Location: shape.Body, Wire: "Origin", Required: true},
-	}}}
-}
-
-func typeTokenExchangeGrant() *shape.Type {
-	return &shape.Type{Name: "TokenExchangeGrant", Kind: shape.Structure, Struct: &shape.Struct{Name: "TokenExchangeGrant", Fields: []shape.Field{}}}
-}
-
-func typeTrustedTokenIssuerConfiguration() *shape.Type {
-	return &shape.Type{Name: "TrustedTokenIssuerConfiguration", Kind: shape.Structure, Union: true, Struct: &shape.Struct{Name: "TrustedTokenIssuerConfiguration", Fields: []shape.Field{
-		{Name: "OidcJwtConfiguration", GoName: "OidcJwtConfiguration", TypeName: "OidcJwtConfiguration", Location: shape.Body, Wire: "OidcJwtConfiguration"},
-	}}}
-}
-
-func typeTrustedTokenIssuerMetadata() *shape.Type {
-	return &shape.Type{Name: "TrustedTokenIssuerMetadata", Kind: shape.Structure, Struct: &shape.Struct{Name: "TrustedTokenIssuerMetadata", Fields: []shape.Field{
-		{Name: "Name", GoName: "Name", TypeName: "TrustedTokenIssuerName", Location: shape.Body, Wire: "Name"},
-		{Name: "TrustedTokenIssuerArn", GoName: "TrustedTokenIssuerArn", TypeName: "TrustedTokenIssuerArn", Location: shape.Body, Wire: "TrustedTokenIssuerArn"},
-		{Name: "TrustedTokenIssuerType", GoName: "TrustedTokenIssuerType", TypeName: "TrustedTokenIssuerType", Location: shape.Body, Wire: "TrustedTokenIssuerType"},
-	}}}
 }

@@ -8,6 +8,15 @@ package ssoadmin
 import "time"
 import "bawn.dev/internal/shape"
 
+// DeleteApplicationAccessScopeOutput is what DeleteApplicationAccessScope answers.
+type DeleteApplicationAccessScopeOutput struct{}
+
+// DeleteApplicationAuthenticationMethodOutput is what DeleteApplicationAuthenticationMethod answers.
+type DeleteApplicationAuthenticationMethodOutput struct{}
+
+// DeleteApplicationGrantOutput is what DeleteApplicationGrant answers.
+type DeleteApplicationGrantOutput struct{}
+
 // PutApplicationAccessScopeOutput is what PutApplicationAccessScope answers.
 type PutApplicationAccessScopeOutput struct{}
 
@@ -16,6 +25,53 @@ type PutApplicationAuthenticationMethodOutput struct{}
 
 // PutApplicationGrantOutput is what PutApplicationGrant answers.
 type PutApplicationGrantOutput struct{}
+
+// AccessControlAttribute is a structure of the API.
+type AccessControlAttribute struct {
+	Key   string                       // required
+	Value *AccessControlAttributeValue // required
+}
+
+// AccessControlAttributeValue is a structure of the API.
+type AccessControlAttributeValue struct {
+	Source []string // required
+}
+
+// AccountAssignment is a structure of the API.
+type AccountAssignment struct {
+	AccountId        string
+	PermissionSetArn string
+	PrincipalId      string
+	PrincipalType    PrincipalType
+}
+
+// AccountAssignmentForPrincipal is a structure of the API.
+type AccountAssignmentForPrincipal struct {
+	AccountId        string
+	PermissionSetArn string
+	PrincipalId      string
+	PrincipalType    PrincipalType
+}
+
+// AccountAssignmentOperationStatus is a structure of the API.
+type AccountAssignmentOperationStatus struct {
+	CreatedDate      time.Time
+	FailureReason    string
+	PermissionSetArn string
+	PrincipalId      string
+	PrincipalType    PrincipalType
+	RequestId        string
+	Status           StatusValues
+	TargetId         string
+	TargetType       TargetType
+}
+
+// AccountAssignmentOperationStatusMetadata is a structure of the API.
+type AccountAssignmentOperationStatusMetadata struct {
+	CreatedDate time.Time
+	RequestId   string
+	Status      StatusValues
+}
 
 // Application is a structure of the API.
 type Application struct {
@@ -39,9 +95,58 @@ type ApplicationAssignment struct {
 	PrincipalType  PrincipalType // required
 }
 
+// ApplicationAssignmentForPrincipal is a structure of the API.
+type ApplicationAssignmentForPrincipal struct {
+	ApplicationArn string
+	PrincipalId    string
+	PrincipalType  PrincipalType
+}
+
+// ApplicationProvider is a structure of the API.
+type ApplicationProvider struct {
+	ApplicationProviderArn string // required
+	DisplayData            *DisplayData
+	FederationProtocol     FederationProtocol
+	ResourceServerConfig   *ResourceServerConfig
+}
+
+// AttachCustomerManagedPolicyReferenceToPermissionSetInput is what AttachCustomerManagedPolicyReferenceToPermissionSet takes.
+type AttachCustomerManagedPolicyReferenceToPermissionSetInput struct {
+	CustomerManagedPolicyReference *CustomerManagedPolicyReference // required
+	InstanceArn                    string                          // required
+	PermissionSetArn               string                          // required
+}
+
+// AttachCustomerManagedPolicyReferenceToPermissionSetOutput is what AttachCustomerManagedPolicyReferenceToPermissionSet answers.
+type AttachCustomerManagedPolicyReferenceToPermissionSetOutput struct {
+}
+
+// AttachManagedPolicyToPermissionSetInput is what AttachManagedPolicyToPermissionSet takes.
+type AttachManagedPolicyToPermissionSetInput struct {
+	InstanceArn      string // required
+	ManagedPolicyArn string // required
+	PermissionSetArn string // required
+}
+
+// AttachManagedPolicyToPermissionSetOutput is what AttachManagedPolicyToPermissionSet answers.
+type AttachManagedPolicyToPermissionSetOutput struct {
+}
+
+// AttachedManagedPolicy is a structure of the API.
+type AttachedManagedPolicy struct {
+	Arn  string
+	Name string
+}
+
 // AuthenticationMethod is a structure of the API.
 type AuthenticationMethod struct {
 	Iam *IamAuthenticationMethod
+}
+
+// AuthenticationMethodItem is a structure of the API.
+type AuthenticationMethodItem struct {
+	AuthenticationMethod     *AuthenticationMethod
+	AuthenticationMethodType AuthenticationMethodType
 }
 
 // AuthorizationCodeGrant is a structure of the API.
@@ -55,16 +160,31 @@ type AuthorizedTokenIssuer struct {
 	TrustedTokenIssuerArn string
 }
 
+// CreateAccountAssignmentInput is what CreateAccountAssignment takes.
+type CreateAccountAssignmentInput struct {
+	InstanceArn      string        // required
+	PermissionSetArn string        // required
+	PrincipalId      string        // required
+	PrincipalType    PrincipalType // required
+	TargetId         string        // required
+	TargetType       TargetType    // required
+}
+
+// CreateAccountAssignmentOutput is what CreateAccountAssignment answers.
+type CreateAccountAssignmentOutput struct {
+	AccountAssignmentCreationStatus *AccountAssignmentOperationStatus
+}
+
 // CreateApplicationInput is what CreateApplication takes.
-// Refused by name: Tags.
+// Refused by name: PortalOptions.
 type CreateApplicationInput struct {
 	ApplicationProviderArn string // required
 	ClientToken            string // idempotency token
 	Description            string
 	InstanceArn            string // required
 	Name                   string // required
-	PortalOptions          *PortalOptions
 	Status                 ApplicationStatus
+	Tags                   []Tag
 }
 
 // CreateApplicationOutput is what CreateApplication answers.
@@ -85,12 +205,37 @@ type CreateApplicationAssignmentInput struct {
 type CreateApplicationAssignmentOutput struct {
 }
 
+// CreateInstanceAccessControlAttributeConfigurationInput is what CreateInstanceAccessControlAttributeConfiguration takes.
+type CreateInstanceAccessControlAttributeConfigurationInput struct {
+	InstanceAccessControlAttributeConfiguration *InstanceAccessControlAttributeConfiguration // required
+	InstanceArn                                 string                                       // required
+}
+
+// CreateInstanceAccessControlAttributeConfigurationOutput is what CreateInstanceAccessControlAttributeConfiguration answers.
+type CreateInstanceAccessControlAttributeConfigurationOutput struct {
+}
+
+// CreatePermissionSetInput is what CreatePermissionSet takes.
+// Refused by name: RelayState.
+type CreatePermissionSetInput struct {
+	Description     string
+	InstanceArn     string // required
+	Name            string // required
+	SessionDuration string
+	Tags            []Tag
+}
+
+// CreatePermissionSetOutput is what CreatePermissionSet answers.
+type CreatePermissionSetOutput struct {
+	PermissionSet *PermissionSet
+}
+
 // CreateTrustedTokenIssuerInput is what CreateTrustedTokenIssuer takes.
-// Refused by name: Tags.
 type CreateTrustedTokenIssuerInput struct {
-	ClientToken                     string                           // idempotency token
-	InstanceArn                     string                           // required
-	Name                            string                           // required
+	ClientToken                     string // idempotency token
+	InstanceArn                     string // required
+	Name                            string // required
+	Tags                            []Tag
 	TrustedTokenIssuerConfiguration *TrustedTokenIssuerConfiguration // required
 	TrustedTokenIssuerType          TrustedTokenIssuerType           // required
 }
@@ -100,6 +245,27 @@ type CreateTrustedTokenIssuerOutput struct {
 	TrustedTokenIssuerArn string
 }
 
+// CustomerManagedPolicyReference is a structure of the API.
+type CustomerManagedPolicyReference struct {
+	Name string // required
+	Path string
+}
+
+// DeleteAccountAssignmentInput is what DeleteAccountAssignment takes.
+type DeleteAccountAssignmentInput struct {
+	InstanceArn      string        // required
+	PermissionSetArn string        // required
+	PrincipalId      string        // required
+	PrincipalType    PrincipalType // required
+	TargetId         string        // required
+	TargetType       TargetType    // required
+}
+
+// DeleteAccountAssignmentOutput is what DeleteAccountAssignment answers.
+type DeleteAccountAssignmentOutput struct {
+	AccountAssignmentDeletionStatus *AccountAssignmentOperationStatus
+}
+
 // DeleteApplicationInput is what DeleteApplication takes.
 type DeleteApplicationInput struct {
 	ApplicationArn string // required
@@ -107,6 +273,12 @@ type DeleteApplicationInput struct {
 
 // DeleteApplicationOutput is what DeleteApplication answers.
 type DeleteApplicationOutput struct {
+}
+
+// DeleteApplicationAccessScopeInput is what DeleteApplicationAccessScope takes.
+type DeleteApplicationAccessScopeInput struct {
+	ApplicationArn string // required
+	Scope          string // required
 }
 
 // DeleteApplicationAssignmentInput is what DeleteApplicationAssignment takes.
@@ -120,6 +292,57 @@ type DeleteApplicationAssignmentInput struct {
 type DeleteApplicationAssignmentOutput struct {
 }
 
+// DeleteApplicationAuthenticationMethodInput is what DeleteApplicationAuthenticationMethod takes.
+type DeleteApplicationAuthenticationMethodInput struct {
+	ApplicationArn           string                   // required
+	AuthenticationMethodType AuthenticationMethodType // required
+}
+
+// DeleteApplicationGrantInput is what DeleteApplicationGrant takes.
+type DeleteApplicationGrantInput struct {
+	ApplicationArn string    // required
+	GrantType      GrantType // required
+}
+
+// DeleteInlinePolicyFromPermissionSetInput is what DeleteInlinePolicyFromPermissionSet takes.
+type DeleteInlinePolicyFromPermissionSetInput struct {
+	InstanceArn      string // required
+	PermissionSetArn string // required
+}
+
+// DeleteInlinePolicyFromPermissionSetOutput is what DeleteInlinePolicyFromPermissionSet answers.
+type DeleteInlinePolicyFromPermissionSetOutput struct {
+}
+
+// DeleteInstanceAccessControlAttributeConfigurationInput is what DeleteInstanceAccessControlAttributeConfiguration takes.
+type DeleteInstanceAccessControlAttributeConfigurationInput struct {
+	InstanceArn string // required
+}
+
+// DeleteInstanceAccessControlAttributeConfigurationOutput is what DeleteInstanceAccessControlAttributeConfiguration answers.
+type DeleteInstanceAccessControlAttributeConfigurationOutput struct {
+}
+
+// DeletePermissionSetInput is what DeletePermissionSet takes.
+type DeletePermissionSetInput struct {
+	InstanceArn      string // required
+	PermissionSetArn string // required
+}
+
+// DeletePermissionSetOutput is what DeletePermissionSet answers.
+type DeletePermissionSetOutput struct {
+}
+
+// DeletePermissionsBoundaryFromPermissionSetInput is what DeletePermissionsBoundaryFromPermissionSet takes.
+type DeletePermissionsBoundaryFromPermissionSetInput struct {
+	InstanceArn      string // required
+	PermissionSetArn string // required
+}
+
+// DeletePermissionsBoundaryFromPermissionSetOutput is what DeletePermissionsBoundaryFromPermissionSet answers.
+type DeletePermissionsBoundaryFromPermissionSetOutput struct {
+}
+
 // DeleteTrustedTokenIssuerInput is what DeleteTrustedTokenIssuer takes.
 type DeleteTrustedTokenIssuerInput struct {
 	TrustedTokenIssuerArn string // required
@@ -127,6 +350,28 @@ type DeleteTrustedTokenIssuerInput struct {
 
 // DeleteTrustedTokenIssuerOutput is what DeleteTrustedTokenIssuer answers.
 type DeleteTrustedTokenIssuerOutput struct {
+}
+
+// DescribeAccountAssignmentCreationStatusInput is what DescribeAccountAssignmentCreationStatus takes.
+type DescribeAccountAssignmentCreationStatusInput struct {
+	AccountAssignmentCreationRequestId string // required
+	InstanceArn                        string // required
+}
+
+// DescribeAccountAssignmentCreationStatusOutput is what DescribeAccountAssignmentCreationStatus answers.
+type DescribeAccountAssignmentCreationStatusOutput struct {
+	AccountAssignmentCreationStatus *AccountAssignmentOperationStatus
+}
+
+// DescribeAccountAssignmentDeletionStatusInput is what DescribeAccountAssignmentDeletionStatus takes.
+type DescribeAccountAssignmentDeletionStatusInput struct {
+	AccountAssignmentDeletionRequestId string // required
+	InstanceArn                        string // required
+}
+
+// DescribeAccountAssignmentDeletionStatusOutput is what DescribeAccountAssignmentDeletionStatus answers.
+type DescribeAccountAssignmentDeletionStatusOutput struct {
+	AccountAssignmentDeletionStatus *AccountAssignmentOperationStatus
 }
 
 // DescribeApplicationInput is what DescribeApplication takes.
@@ -149,6 +394,83 @@ type DescribeApplicationOutput struct {
 	Status                 ApplicationStatus
 }
 
+// DescribeApplicationAssignmentInput is what DescribeApplicationAssignment takes.
+type DescribeApplicationAssignmentInput struct {
+	ApplicationArn string        // required
+	PrincipalId    string        // required
+	PrincipalType  PrincipalType // required
+}
+
+// DescribeApplicationAssignmentOutput is what DescribeApplicationAssignment answers.
+type DescribeApplicationAssignmentOutput struct {
+	ApplicationArn string
+	PrincipalId    string
+	PrincipalType  PrincipalType
+}
+
+// DescribeApplicationProviderInput is what DescribeApplicationProvider takes.
+type DescribeApplicationProviderInput struct {
+	ApplicationProviderArn string // required
+}
+
+// DescribeApplicationProviderOutput is what DescribeApplicationProvider answers.
+type DescribeApplicationProviderOutput struct {
+	ApplicationProviderArn string // required
+	DisplayData            *DisplayData
+	FederationProtocol     FederationProtocol
+	ResourceServerConfig   *ResourceServerConfig
+}
+
+// DescribeInstanceInput is what DescribeInstance takes.
+type DescribeInstanceInput struct {
+	InstanceArn string // required
+}
+
+// DescribeInstanceOutput is what DescribeInstance answers.
+type DescribeInstanceOutput struct {
+	CreatedDate     time.Time
+	IdentityStoreId string
+	InstanceArn     string
+	Name            string
+	OwnerAccountId  string
+	Status          InstanceStatus
+	StatusReason    string
+}
+
+// DescribeInstanceAccessControlAttributeConfigurationInput is what DescribeInstanceAccessControlAttributeConfiguration takes.
+type DescribeInstanceAccessControlAttributeConfigurationInput struct {
+	InstanceArn string // required
+}
+
+// DescribeInstanceAccessControlAttributeConfigurationOutput is what DescribeInstanceAccessControlAttributeConfiguration answers.
+type DescribeInstanceAccessControlAttributeConfigurationOutput struct {
+	InstanceAccessControlAttributeConfiguration *InstanceAccessControlAttributeConfiguration
+	Status                                      InstanceAccessControlAttributeConfigurationStatus
+	StatusReason                                string
+}
+
+// DescribePermissionSetInput is what DescribePermissionSet takes.
+type DescribePermissionSetInput struct {
+	InstanceArn      string // required
+	PermissionSetArn string // required
+}
+
+// DescribePermissionSetOutput is what DescribePermissionSet answers.
+type DescribePermissionSetOutput struct {
+	PermissionSet *PermissionSet
+}
+
+// DescribePermissionSetProvisioningStatusInput is what DescribePermissionSetProvisioningStatus takes.
+type DescribePermissionSetProvisioningStatusInput struct {
+	InstanceArn                     string // required
+	ProvisionPermissionSetRequestId string // required
+}
+
+// DescribePermissionSetProvisioningStatusOutput is what DescribePermissionSetProvisioningStatus answers.
+type DescribePermissionSetProvisioningStatusOutput struct {
+	PermissionSetProvisioningStatus *PermissionSetProvisioningStatus
+}
+
 // DescribeTrustedTokenIssuerInput is what DescribeTrustedTokenIssuer takes.
 type DescribeTrustedTokenIssuerInput struct {
 	TrustedTokenIssuerArn string // required
@@ -160,6 +482,57 @@ type DescribeTrustedTokenIssuerOutput struct {
 	TrustedTokenIssuerArn           string
 	TrustedTokenIssuerConfiguration *TrustedTokenIssuerConfiguration
 	TrustedTokenIssuerType          TrustedTokenIssuerType
+}
+
+// DetachCustomerManagedPolicyReferenceFromPermissionSetInput is what DetachCustomerManagedPolicyReferenceFromPermissionSet takes.
+type DetachCustomerManagedPolicyReferenceFromPermissionSetInput struct {
+	CustomerManagedPolicyReference *CustomerManagedPolicyReference // required
+	InstanceArn                    string                          // required
+	PermissionSetArn               string                          // required
+}
+
+// DetachCustomerManagedPolicyReferenceFromPermissionSetOutput is what DetachCustomerManagedPolicyReferenceFromPermissionSet answers.
+type DetachCustomerManagedPolicyReferenceFromPermissionSetOutput struct {
+}
+
+// DetachManagedPolicyFromPermissionSetInput is what DetachManagedPolicyFromPermissionSet takes.
+type DetachManagedPolicyFromPermissionSetInput struct {
+	InstanceArn      string // required
+	ManagedPolicyArn string // required
+	PermissionSetArn string // required
+}
+
+// DetachManagedPolicyFromPermissionSetOutput is what DetachManagedPolicyFromPermissionSet answers.
+type DetachManagedPolicyFromPermissionSetOutput struct {
+}
+
+// DisplayData is a structure of the API.
+type DisplayData struct {
+	Description string
+	DisplayName string
+	IconUrl     string
+}
+
+// GetApplicationAccessScopeInput is what GetApplicationAccessScope takes.
+type GetApplicationAccessScopeInput struct {
+	ApplicationArn string // required
+	Scope          string // required
+}
+
+// GetApplicationAccessScopeOutput is what GetApplicationAccessScope answers.
+type GetApplicationAccessScopeOutput struct {
+	AuthorizedTargets []string
+	Scope             string // required
+}
+
+// GetApplicationAssignmentConfigurationInput is what GetApplicationAssignmentConfiguration takes.
+type GetApplicationAssignmentConfigurationInput struct {
+	ApplicationArn string // required
+}
+
+// GetApplicationAssignmentConfigurationOutput is what GetApplicationAssignmentConfiguration answers.
+type GetApplicationAssignmentConfigurationOutput struct {
+	AssignmentRequired bool // required
 }
 
 // GetApplicationAuthenticationMethodInput is what GetApplicationAuthenticationMethod takes.
@@ -184,6 +557,38 @@ type GetApplicationGrantOutput struct {
 	Grant *Grant // required
 }
 
+// GetApplicationSessionConfigurationInput is what GetApplicationSessionConfiguration takes.
+type GetApplicationSessionConfigurationInput struct {
+	ApplicationArn string // required
+}
+
+// GetApplicationSessionConfigurationOutput is what GetApplicationSessionConfiguration answers.
+type GetApplicationSessionConfigurationOutput struct {
+	UserBackgroundSessionApplicationStatus UserBackgroundSessionApplicationStatus
+}
+
+// GetInlinePolicyForPermissionSetInput is what GetInlinePolicyForPermissionSet takes.
+type GetInlinePolicyForPermissionSetInput struct {
+	InstanceArn      string // required
+	PermissionSetArn string // required
+}
+
+// GetInlinePolicyForPermissionSetOutput is what GetInlinePolicyForPermissionSet answers.
+type GetInlinePolicyForPermissionSetOutput struct {
+	InlinePolicy string
+}
+
+// GetPermissionsBoundaryForPermissionSetInput is what GetPermissionsBoundaryForPermissionSet takes.
+type GetPermissionsBoundaryForPermissionSetInput struct {
+	InstanceArn      string // required
+	PermissionSetArn string // required
+}
+
+// GetPermissionsBoundaryForPermissionSetOutput is what GetPermissionsBoundaryForPermissionSet answers.
+type GetPermissionsBoundaryForPermissionSetOutput struct {
+	PermissionsBoundary *PermissionsBoundary
+}
+
 // Grant is a structure of the API.
 type Grant struct {
 	AuthorizationCode *AuthorizationCodeGrant
@@ -192,9 +597,20 @@ type Grant struct {
 	TokenExchange     *TokenExchangeGrant
 }
 
+// GrantItem is a structure of the API.
+type GrantItem struct {
+	Grant     *Grant    // required
+	GrantType GrantType // required
+}
+
 // IamAuthenticationMethod is a structure of the API.
 type IamAuthenticationMethod struct {
 	ActorPolicy shape.Document // required
+}
+
+// InstanceAccessControlAttributeConfiguration is a structure of the API.
+type InstanceAccessControlAttributeConfiguration struct {
+	AccessControlAttributes []AccessControlAttribute // required
 }
 
 // InstanceMetadata is a structure of the API.
@@ -213,6 +629,98 @@ type JwtBearerGrant struct {
 	AuthorizedTokenIssuers []AuthorizedTokenIssuer
 }
 
+// ListAccountAssignmentCreationStatusInput is what ListAccountAssignmentCreationStatus takes.
+type ListAccountAssignmentCreationStatusInput struct {
+	Filter      *OperationStatusFilter
+	InstanceArn string // required
+	MaxResults  *int32
+	NextToken   string
+}
+
+// ListAccountAssignmentCreationStatusOutput is what ListAccountAssignmentCreationStatus answers.
+type ListAccountAssignmentCreationStatusOutput struct {
+	AccountAssignmentsCreationStatus []AccountAssignmentOperationStatusMetadata
+	NextToken                        string
+}
+
+// ListAccountAssignmentDeletionStatusInput is what ListAccountAssignmentDeletionStatus takes.
+type ListAccountAssignmentDeletionStatusInput struct {
+	Filter      *OperationStatusFilter
+	InstanceArn string // required
+	MaxResults  *int32
+	NextToken   string
+}
+
+// ListAccountAssignmentDeletionStatusOutput is what ListAccountAssignmentDeletionStatus answers.
+type ListAccountAssignmentDeletionStatusOutput struct {
+	AccountAssignmentsDeletionStatus []AccountAssignmentOperationStatusMetadata
+	NextToken                        string
+}
+
+// ListAccountAssignmentsInput is what ListAccountAssignments takes.
+type ListAccountAssignmentsInput struct {
+	AccountId        string // required
+	InstanceArn      string // required
+	MaxResults       *int32
+	NextToken        string
+	PermissionSetArn string // required
+}
+
+// ListAccountAssignmentsOutput is what ListAccountAssignments answers.
+type ListAccountAssignmentsOutput struct {
+	AccountAssignments []AccountAssignment
+	NextToken          string
+}
+
+// ListAccountAssignmentsFilter is a structure of the API.
+type ListAccountAssignmentsFilter struct {
+	AccountId string
+}
+
+// ListAccountAssignmentsForPrincipalInput is what ListAccountAssignmentsForPrincipal takes.
+type ListAccountAssignmentsForPrincipalInput struct {
+	Filter        *ListAccountAssignmentsFilter
+	InstanceArn   string // required
+	MaxResults    *int32
+	NextToken     string
+	PrincipalId   string        // required
+	PrincipalType PrincipalType // required
+}
+
+// ListAccountAssignmentsForPrincipalOutput is what ListAccountAssignmentsForPrincipal answers.
+type ListAccountAssignmentsForPrincipalOutput struct {
+	AccountAssignments []AccountAssignmentForPrincipal
+	NextToken          string
+}
+
+// ListAccountsForProvisionedPermissionSetInput is what ListAccountsForProvisionedPermissionSet takes.
+type ListAccountsForProvisionedPermissionSetInput struct {
+	InstanceArn        string // required
+	MaxResults         *int32
+	NextToken          string
+	PermissionSetArn   string // required
+	ProvisioningStatus ProvisioningStatus
+}
+
+// ListAccountsForProvisionedPermissionSetOutput is what ListAccountsForProvisionedPermissionSet answers.
+type ListAccountsForProvisionedPermissionSetOutput struct {
+	AccountIds []string
+	NextToken  string
+}
+
+// ListApplicationAccessScopesInput is what ListApplicationAccessScopes takes.
+type ListApplicationAccessScopesInput struct {
+	ApplicationArn string // required
+	MaxResults     *int32
+	NextToken      string
+}
+
+// ListApplicationAccessScopesOutput is what ListApplicationAccessScopes answers.
+type ListApplicationAccessScopesOutput struct {
+	NextToken string
+	Scopes    []ScopeDetails // required
+}
+
 // ListApplicationAssignmentsInput is what ListApplicationAssignments takes.
 type ListApplicationAssignmentsInput struct {
 	ApplicationArn string // required
@@ -224,6 +732,63 @@ type ListApplicationAssignmentsInput struct {
 type ListApplicationAssignmentsOutput struct {
 	ApplicationAssignments []ApplicationAssignment
 	NextToken              string
+}
+
+// ListApplicationAssignmentsFilter is a structure of the API.
+type ListApplicationAssignmentsFilter struct {
+	ApplicationArn string
+}
+
+// ListApplicationAssignmentsForPrincipalInput is what ListApplicationAssignmentsForPrincipal takes.
+type ListApplicationAssignmentsForPrincipalInput struct {
+	Filter        *ListApplicationAssignmentsFilter
+	InstanceArn   string // required
+	MaxResults    *int32
+	NextToken     string
+	PrincipalId   string        // required
+	PrincipalType PrincipalType // required
+}
+
+// ListApplicationAssignmentsForPrincipalOutput is what ListApplicationAssignmentsForPrincipal answers.
+type ListApplicationAssignmentsForPrincipalOutput struct {
+	ApplicationAssignments []ApplicationAssignmentForPrincipal
+	NextToken              string
+}
+
+// ListApplicationAuthenticationMethodsInput is what ListApplicationAuthenticationMethods takes.
+type ListApplicationAuthenticationMethodsInput struct {
+	ApplicationArn string // required
+	NextToken      string
+}
+
+// ListApplicationAuthenticationMethodsOutput is what ListApplicationAuthenticationMethods answers.
+type ListApplicationAuthenticationMethodsOutput struct {
+	AuthenticationMethods []AuthenticationMethodItem
+	NextToken             string
+}
+
+// ListApplicationGrantsInput is what ListApplicationGrants takes.
+type ListApplicationGrantsInput struct {
+	ApplicationArn string // required
+	NextToken      string
+}
+
+// ListApplicationGrantsOutput is what ListApplicationGrants answers.
+type ListApplicationGrantsOutput struct {
+	Grants    []GrantItem // required
+	NextToken string
+}
+
+// ListApplicationProvidersInput is what ListApplicationProviders takes.
+type ListApplicationProvidersInput struct {
+	MaxResults *int32
+	NextToken  string
+}
+
+// ListApplicationProvidersOutput is what ListApplicationProviders answers.
+type ListApplicationProvidersOutput struct {
+	ApplicationProviders []ApplicationProvider
+	NextToken            string
 }
 
 // ListApplicationsInput is what ListApplications takes.
@@ -246,6 +811,20 @@ type ListApplicationsFilter struct {
 	ApplicationProvider string
 }
 
+// ListCustomerManagedPolicyReferencesInPermissionSetInput is what ListCustomerManagedPolicyReferencesInPermissionSet takes.
+type ListCustomerManagedPolicyReferencesInPermissionSetInput struct {
+	InstanceArn      string // required
+	MaxResults       *int32
+	NextToken        string
+	PermissionSetArn string // required
+}
+
+// ListCustomerManagedPolicyReferencesInPermissionSetOutput is what ListCustomerManagedPolicyReferencesInPermissionSet answers.
+type ListCustomerManagedPolicyReferencesInPermissionSetOutput struct {
+	CustomerManagedPolicyReferences []CustomerManagedPolicyReference
+	NextToken                       string
+}
+
 // ListInstancesInput is what ListInstances takes.
 type ListInstancesInput struct {
 	MaxResults *int32
@@ -258,168 +837,71 @@ type ListInstancesOutput struct {
 	NextToken string
 }
 
-// ListTrustedTokenIssuersInput is what ListTrustedTokenIssuers takes.
-type ListTrustedTokenIssuersInput struct {
+// ListManagedPoliciesInPermissionSetInput is what ListManagedPoliciesInPermissionSet takes.
+type ListManagedPoliciesInPermissionSetInput struct {
+	InstanceArn      string // required
+	MaxResults       *int32
+	NextToken        string
+	PermissionSetArn string // required
+}
+
+// ListManagedPoliciesInPermissionSetOutput is what ListManagedPoliciesInPermissionSet answers.
+type ListManagedPoliciesInPermissionSetOutput struct {
+	AttachedManagedPolicies []AttachedManagedPolicy
+	NextToken               string
+}
+
+// ListPermissionSetProvisioningStatusInput is what ListPermissionSetProvisioningStatus takes.
+type ListPermissionSetProvisioningStatusInput struct {
+	Filter      *OperationStatusFilter
 	InstanceArn string // required
 	MaxResults  *int32
 	NextToken   string
 }
 
-// ListTrustedTokenIssuersOutput is what ListTrustedTokenIssuers answers.
-type ListTrustedTokenIssuersOutput struct {
-	NextToken           string
-	TrustedTokenIssuers []TrustedTokenIssuerMetadata
+// ListPermissionSetProvisioningStatusOutput is what ListPermissionSetProvisioningStatus answers.
+type ListPermissionSetProvisioningStatusOutput struct {
+	NextToken                        string
+	PermissionSetsProvisioningStatus []PermissionSetProvisioningStatusMetadata
 }
 
-// OidcJwtConfiguration is a structure of the API.
-type OidcJwtConfiguration struct {
-	ClaimAttributePath         string              // required
-	IdentityStoreAttributePath string              // required
-	IssuerUrl                  string              // required
-	JwksRetrievalOption        JwksRetrievalOption // required
+// ListPermissionSetsInput is what ListPermissionSets takes.
+type ListPermissionSetsInput struct {
+	InstanceArn string // required
+	MaxResults  *int32
+	NextToken   string
 }
 
-// PortalOptions is a structure of the API.
-type PortalOptions struct {
-	SignInOptions *SignInOptions
-	Visibility    ApplicationVisibility
+// ListPermissionSetsOutput is what ListPermissionSets answers.
+type ListPermissionSetsOutput struct {
+	NextToken      string
+	PermissionSets []string
 }
 
-// PutApplicationAccessScopeInput is what PutApplicationAccessScope takes.
-type PutApplicationAccessScopeInput struct {
-	ApplicationArn    string // required
-	AuthorizedTargets []string
-	Scope             string // required
+// ListPermissionSetsProvisionedToAccountInput is what ListPermissionSetsProvisionedToAccount takes.
+type ListPermissionSetsProvisionedToAccountInput struct {
+	AccountId          string // required
+	InstanceArn        string // required
+	MaxResults         *int32
+	NextToken          string
+	ProvisioningStatus ProvisioningStatus
 }
 
-// PutApplicationAssignmentConfigurationInput is what PutApplicationAssignmentConfiguration takes.
-type PutApplicationAssignmentConfigurationInput struct {
-	ApplicationArn     string // required
-	AssignmentRequired bool   // required
+// ListPermissionSetsProvisionedToAccountOutput is what ListPermissionSetsProvisionedToAccount answers.
+type ListPermissionSetsProvisionedToAccountOutput struct {
+	NextToken      string
+	PermissionSets []string
 }
 
-// PutApplicationAssignmentConfigurationOutput is what PutApplicationAssignmentConfiguration answers.
-type PutApplicationAssignmentConfigurationOutput struct {
+// ListTagsForResourceInput is what ListTagsForResource takes.
+type ListTagsForResourceInput struct {
+	InstanceArn string
+	NextToken   string
+	ResourceArn string // required
 }
 
-// PutApplicationAuthenticationMethodInput is what PutApplicationAuthenticationMethod takes.
-type PutApplicationAuthenticationMethodInput struct {
-	ApplicationArn           string                   // required
-	AuthenticationMethod     *AuthenticationMethod    // required
-	AuthenticationMethodType AuthenticationMethodType // required
+// ListTagsForResourceOutput is what ListTagsForResource answers.
+type ListTagsForResourceOutput struct {
+	NextToken string
+	Tags      []Tag
 }
-
-// PutApplicationGrantInput is what PutApplicationGrant takes.
-type PutApplicationGrantInput struct {
-	ApplicationArn string    // required
-	Grant          *Grant    // required
-	GrantType      GrantType // required
-}
-
-// RefreshTokenGrant is a structure of the API.
-type RefreshTokenGrant struct {
-}
-
-// SignInOptions is a structure of the API.
-type SignInOptions struct {
-	ApplicationUrl string
-	Origin         SignInOrigin // required
-}
-
-// TokenExchangeGrant is a structure of the API.
-type TokenExchangeGrant struct {
-}
-
-// TrustedTokenIssuerConfiguration is a structure of the API.
-type TrustedTokenIssuerConfiguration struct {
-	OidcJwtConfiguration *OidcJwtConfiguration
-}
-
-// TrustedTokenIssuerMetadata is a structure of the API.
-type TrustedTokenIssuerMetadata struct {
-	Name                   string
-	TrustedTokenIssuerArn  string
-	TrustedTokenIssuerType TrustedTokenIssuerType
-}
-
-// ApplicationStatus is an enumeration of the API.
-type ApplicationStatus string
-
-// The values of ApplicationStatus.
-const (
-	ApplicationStatusEnabled  ApplicationStatus = "ENABLED"
-	ApplicationStatusDisabled ApplicationStatus = "DISABLED"
-)
-
-// ApplicationVisibility is an enumeration of the API.
-type ApplicationVisibility string
-
-// The values of ApplicationVisibility.
-const (
-	ApplicationVisibilityEnabled  ApplicationVisibility = "ENABLED"
-	ApplicationVisibilityDisabled ApplicationVisibility = "DISABLED"
-)
-
-// AuthenticationMethodType is an enumeration of the API.
-type AuthenticationMethodType string
-
-// The values of AuthenticationMethodType.
-const (
-	AuthenticationMethodTypeIam AuthenticationMethodType = "IAM"
-)
-
-// GrantType is an enumeration of the API.
-type GrantType string
-
-// The values of GrantType.
-const (
-	GrantTypeAuthorizationCode                        GrantType = "authorization_code"
-	GrantTypeRefreshToken                             GrantType = "refresh_token"
-	GrantTypeUrnIetfParamsOauthGrantTypeJwtBearer     GrantType = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-	GrantTypeUrnIetfParamsOauthGrantTypeTokenExchange GrantType = "urn:ietf:params:oauth:grant-type:token-exchange"
-)
-
-// InstanceStatus is an enumeration of the API.
-type InstanceStatus string
-
-// The values of InstanceStatus.
-const (
-	InstanceStatusCreateInProgress InstanceStatus = "CREATE_IN_PROGRESS"
-	InstanceStatusCreateFailed     InstanceStatus = "CREATE_FAILED"
-	InstanceStatusDeleteInProgress InstanceStatus = "DELETE_IN_PROGRESS"
-	InstanceStatusActive           InstanceStatus = "ACTIVE"
-)
-
-// JwksRetrievalOption is an enumeration of the API.
-type JwksRetrievalOption string
-
-// The values of JwksRetrievalOption.
-const (
-	JwksRetrievalOptionOpenIdDiscovery JwksRetrievalOption = "OPEN_ID_DISCOVERY"
-)
-
-// PrincipalType is an enumeration of the API.
-type PrincipalType string
-
-// The values of PrincipalType.
-const (
-	PrincipalTypeUser  PrincipalType = "USER"
-	PrincipalTypeGroup PrincipalType = "GROUP"
-)
-
-// SignInOrigin is an enumeration of the API.
-type SignInOrigin string
-
-// The values of SignInOrigin.
-const (
-	SignInOriginIdentityCenter SignInOrigin = "IDENTITY_CENTER"
-	SignInOriginApplication    SignInOrigin = "APPLICATION"
-)
-
-// TrustedTokenIssuerType is an enumeration of the API.
-type TrustedTokenIssuerType string
-
-// The values of TrustedTokenIssuerType.
-const (
-	TrustedTokenIssuerTypeOidcJwt TrustedTokenIssuerType = "OIDC_JWT"
-)
