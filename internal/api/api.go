@@ -67,6 +67,7 @@ type Resource struct {
 
 	Policy      *policy.Doc // resource-based policy, if any
 	RootOfTrust bool        // that policy must allow (KMS keys, role trust)
+	AWSManaged  bool        // resource control policies pass it by (AWS-managed KMS keys)
 	Tags        map[string]string
 
 	// Called, when set, is how a refusal names the resource, where the ARN would tell

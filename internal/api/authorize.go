@@ -62,7 +62,7 @@ func (d *Door) decide(ctx context.Context, c *Call, demand Demand) error {
 		Subject: c.subject,
 		Action:  demand.Action,
 		Target: authz.Target{
-			ARN: r.ARN, Account: r.Account, Policy: r.Policy, RootOfTrust: r.RootOfTrust, Tags: r.Tags,
+			ARN: r.ARN, Account: r.Account, Policy: r.Policy, RootOfTrust: r.RootOfTrust, AWSManaged: r.AWSManaged, Tags: r.Tags,
 		},
 		Keys:      demand.Keys,
 		Granted:   demand.Granted,

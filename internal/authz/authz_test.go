@@ -226,6 +226,11 @@ func TestControls(t *testing.T) {
 	if d := ask(t, a, session(authz.Role, "AROATRAIN"), authz.Question{Action: "ec2:DescribeVpcs"}); !d.Allowed {
 		t.Errorf("resource control policies do not speak of ec2: %s", d)
 	}
+	own := assume
+	own.Target.AWSManaged = true
+	if d := ask(t, a, bearer, own); !d.Allowed {
+		t.Errorf("what AWS manages: %s", d)
+	}
 	h.accounts[member].Management = true
 	if !trusts() {
 		t.Error("a resource control policy bound the management account")

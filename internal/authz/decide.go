@@ -37,6 +37,7 @@ type Target struct {
 	Account     string // owner; the caller's own when empty
 	Policy      *policy.Doc
 	RootOfTrust bool // the resource policy must allow, or must delegate to IAM
+	AWSManaged  bool // no resource control policy speaks of it
 	Tags        map[string]string
 }
 
@@ -129,7 +130,7 @@ func (a *Authorizer) Gather(ctx context.Context, sn *store.Snapshot, q *Question
 	if s.Entity != nil && !s.Account.Management && !s.serviceLinked() {
 		in.SCPs = s.Account.SCPs
 	}
-	if resourceSide.RCPs != nil && !resourceSide.Management && !s.serviceLinked() && controlled(q.Action) {
+	if resourceSide.RCPs != nil && !q.Target.AWSManaged && !resourceSide.Management && !s.serviceLinked() && controlled(q.Action) {
 		in.RCPs = resourceSide.RCPs
 	}
 	if q.Origin != nil && q.Origin.EndpointID != "" && !q.Aside {

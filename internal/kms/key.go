@@ -189,7 +189,7 @@ func (s *Service) missing(c *api.Call, name, account string, err *api.Error) *na
 func (k *key) resource() api.Resource {
 	return api.Resource{
 		ARN: k.arn, Account: k.account, Type: "AWS::KMS::Key",
-		Policy: k.policy, RootOfTrust: true, Tags: k.tags,
+		Policy: k.policy, RootOfTrust: true, AWSManaged: k.managed, Tags: k.tags,
 	}
 }
 
