@@ -190,7 +190,7 @@ func (s *Server) target(ctx context.Context, sn *store.Snapshot, q *authz.Questi
 		x.Notes = append(x.Notes, "Nothing here tells of "+x.Resource+": it is taken to have no policy and no tags.")
 		return nil
 	}
-	q.Target = authz.Target{ARN: x.Resource, Account: f.Account, Policy: f.Policy, RootOfTrust: f.RootOfTrust, Tags: f.Tags}
+	q.Target = authz.Target{ARN: x.Resource, Account: f.Account, Policy: f.Policy, RootOfTrust: f.RootOfTrust, AWSManaged: f.AWSManaged, Tags: f.Tags}
 	if e, ok := f.Detail.(*api.Entity); ok && e.Kind == api.KindRole && strings.HasPrefix(q.Action, "sts:") {
 		q.Target.Policy, q.Target.RootOfTrust = e.Trust, true
 	}
