@@ -3,6 +3,7 @@ package iam
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -163,6 +164,9 @@ func (h *house) found(t *testing.T, arn string) *api.Foreign {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, noted := sn.Dependencies()[providerKey(arn)]; !noted {
+		t.Errorf("whoever asked for %s would not hear that it changed", arn)
+	}
 	return f
 }
 
@@ -276,5 +280,27 @@ func TestProvidersAreGuarded(t *testing.T) {
 	refused[shape.CreateSAMLProviderOutput](t, h, maker, "iam:CreateSAMLProvider", &shape.CreateSAMLProviderInput{Name: "dev-b", SAMLMetadataDocument: idp.Metadata(), Tags: []shape.Tag{{Key: "a"}}}, "AccessDenied")
 	if n := atOnce[shape.CreateSAMLProviderOutput](t, h, "iam:CreateSAMLProvider", &shape.CreateSAMLProviderInput{Name: "once", SAMLMetadataDocument: idp.Metadata()}); n != 1 {
 		t.Errorf("%d providers of one name", n)
+	}
+}
+
+func TestProviderQuota(t *testing.T) {
+	h := newHouse(t)
+	create := func(i int) *shape.CreateOpenIDConnectProviderInput {
+		return &shape.CreateOpenIDConnectProviderInput{Url: fmt.Sprintf("https://p%d.example.com", i)}
+	}
+	for i := range maxProviders {
+		must[shape.CreateOpenIDConnectProviderOutput](t, h, h.admin, "iam:CreateOpenIDConnectProvider", create(i))
+	}
+	refused[shape.CreateOpenIDConnectProviderOutput](t, h, h.admin, "iam:CreateOpenIDConnectProvider", create(maxProviders), "LimitExceeded")
+	// Each kind and each account has its own.
+	idp, err := samltest.New("https://idp.example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	must[shape.CreateSAMLProviderOutput](t, h, h.admin, "iam:CreateSAMLProvider", &shape.CreateSAMLProviderInput{Name: "main", SAMLMetadataDocument: idp.Metadata()})
+	other := h.bootstrap(t, "210987654321", "admin")
+	must[shape.CreateOpenIDConnectProviderOutput](t, h, other, "iam:CreateOpenIDConnectProvider", create(0))
+	if out := must[shape.ListOpenIDConnectProvidersOutput](t, h, other, "iam:ListOpenIDConnectProviders", &shape.ListOpenIDConnectProvidersInput{}); len(out.OpenIDConnectProviderList) != 1 {
+		t.Errorf("%+v", out)
 	}
 }
