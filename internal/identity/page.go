@@ -1,8 +1,11 @@
 package identity
 
 import (
+	"database/sql"
+	"errors"
 	"strings"
 	"sync"
+	"time"
 
 	shape "bawn.dev/internal/shape/identitystore"
 	"bawn.dev/internal/store"
@@ -82,4 +85,14 @@ func (q *quota) room(sn store.Querier) error {
 func (s *Service) Count(q store.Querier) (people, groups int, err error) {
 	err = q.QueryRow(`SELECT (SELECT count(*) FROM identity_users), (SELECT count(*) FROM identity_groups)`).Scan(&people, &groups)
 	return people, groups, err
+}
+
+// Created is when a user was made, or no time if she is not there.
+func (s *Service) Created(q store.Querier, id string) (time.Time, error) {
+	var created int64
+	err := q.QueryRow(`SELECT created FROM identity_users WHERE id = ?`, id).Scan(&created)
+	if errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, nil
+	}
+	return time.UnixMicro(created).UTC(), err
 }

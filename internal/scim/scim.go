@@ -54,6 +54,8 @@ const (
 type Directory interface {
 	ID(q store.Querier) (string, error)
 	Count(q store.Querier) (people, groups int, err error)
+	// Created is when a user was made; she may be gone since.
+	Created(q store.Querier, id string) (time.Time, error)
 }
 
 // Config is what a Server is made of. Everything is needed.

@@ -47,12 +47,17 @@ func (s *Server) userObject(r *request, u *shape.User) (object, error) {
 	if err != nil {
 		return nil, err
 	}
+	return o, r.finish(o, u.UserId, u.CreatedAt, u.UpdatedAt)
+}
+
+// finish adds to what is said of a user what the server says.
+func (r *request) finish(o object, id string, created, updated time.Time) error {
 	o["schemas"] = []any{userURN}
 	if o[enterpriseURN] != nil {
 		o["schemas"] = []any{userURN, enterpriseURN}
 	}
-	o["id"] = u.UserId
-	return o, r.stamp(o, users, u.UserId, u.CreatedAt, u.UpdatedAt)
+	o["id"] = id
+	return r.stamp(o, users, id, created, updated)
 }
 
 // said is what an identity provider could have said of a user, in normal form.
@@ -117,6 +122,9 @@ func spelled(a *attribute, v reflect.Value) any {
 	return v.String()
 }
 
+// instant is the form of a time.
+const instant = "2006-01-02T15:04:05.000Z07:00"
+
 // stamp adds what the server says of a resource, the entity tag at last.
 func (r *request) stamp(o object, t *resourceType, id string, created, updated time.Time) error {
 	if updated.IsZero() {
@@ -125,7 +133,7 @@ func (r *request) stamp(o object, t *resourceType, id string, created, updated t
 	tag, err := version(o)
 	o["meta"] = object{
 		"resourceType": t.name, "location": r.base + "/" + t.endpoint + "/" + id, "version": tag,
-		"created": created.UTC().Format(time.RFC3339Nano), "lastModified": updated.UTC().Format(time.RFC3339Nano),
+		"created": created.UTC().Format(instant), "lastModified": updated.UTC().Format(instant),
 	}
 	return err
 }
@@ -176,7 +184,24 @@ func (s *Server) createUser(r *request, o object) (object, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.getUser(r, out.UserId)
+	// What was made is what was sent: asking for it would double the record.
+	if o["active"] == nil {
+		o["active"] = true
+	}
+	created, err := s.created(r, out.UserId)
+	if err != nil {
+		return nil, err
+	}
+	return o, r.finish(o, out.UserId, created, created)
+}
+
+func (s *Server) created(r *request, id string) (time.Time, error) {
+	sn, err := s.Store.Snapshot(r.ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer sn.Close()
+	return s.Directory.Created(sn, id)
 }
 
 // putUser sets a user to what is given. What is left out is taken away, but for

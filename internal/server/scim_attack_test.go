@@ -265,6 +265,7 @@ func TestVersionsAndLists(t *testing.T) {
 	if tag == "" || tag != at(ada, "meta", "version") || !strings.HasSuffix(header.Get("Location"), "/scim/v2/Users/"+id) {
 		t.Errorf("%v of %v", header, ada)
 	}
+	wantAt(t, p.must(200, "GET", "/Users/"+id, ""), at(ada, "meta", "created"), "meta", "created")
 	with := func(name, value string) func(*http.Request) {
 		return func(r *http.Request) { r.Header.Set(name, value) }
 	}
