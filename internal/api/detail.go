@@ -1,5 +1,7 @@
 package api
 
+import "time"
+
 // What owners let other services see of their resources, under Foreign.Detail,
 // where no shape says it. A user or role is an *Entity.
 
@@ -39,4 +41,17 @@ type OIDCProvider struct {
 type SAMLProvider struct {
 	ARN      string // arn:aws:iam::ACCOUNT:saml-provider/NAME
 	Metadata string // the provider's, as it was uploaded
+}
+
+// An Assignment is a permission set that a person may use in an account: assigned to
+// her, or to a group that she is in.
+type Assignment struct {
+	AccountID         string
+	AccountName       string
+	Email             string // of the account
+	PermissionSetARN  string
+	PermissionSetName string
+	RoleName          string // AWSReservedSSO_…
+	RoleARN           string
+	SessionDuration   time.Duration
 }
