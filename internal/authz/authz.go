@@ -136,6 +136,12 @@ type Directory interface {
 	Present(ctx context.Context, sn *store.Snapshot, p *Person) error
 }
 
+// Assignments knows who may hold the roles that the identity centre made. It
+// answers ErrGone for a person to whom a role is no longer assigned.
+type Assignments interface {
+	Holds(ctx context.Context, sn *store.Snapshot, p *Person, role *Entity) error
+}
+
 // Endpoints knows the policies of VPC endpoints; each of them must allow.
 type Endpoints interface {
 	EndpointPolicy(ctx context.Context, sn *store.Snapshot, endpointID string) ([]policy.Doc, error)
@@ -148,11 +154,13 @@ type ServicePolicies interface {
 }
 
 // Sources are where policies come from. Endpoints may be nil where no endpoint
-// listens: a call through one is then refused.
+// listens: a call through one is then refused. So may Assignments where no
+// identity centre makes roles: a person in one is then refused.
 type Sources struct {
 	Principals      Principals
 	Organization    Organization
 	Directory       Directory
+	Assignments     Assignments
 	Endpoints       Endpoints
 	ServicePolicies ServicePolicies
 	Catalogue       policy.Catalogue
@@ -164,8 +172,8 @@ type Authorizer struct {
 	free policy.Doc // stands in for the identity policies of actions that need none
 }
 
-// New makes an Authorizer. Every source but Endpoints and Catalogue must be
-// there.
+// New makes an Authorizer. Every source but Assignments, Endpoints and Catalogue
+// must be there.
 func New(src Sources) (*Authorizer, error) {
 	if src.Principals == nil || src.Organization == nil || src.Directory == nil || src.ServicePolicies == nil {
 		return nil, errors.New("authz: principals, organization, directory and service policies are all needed")

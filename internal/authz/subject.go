@@ -56,9 +56,28 @@ func (a *Authorizer) Subject(ctx context.Context, sn *store.Snapshot, claim Clai
 		if err := a.src.Directory.Present(ctx, sn, p); err != nil {
 			return nil, err
 		}
+		if err := a.holds(ctx, sn, s, p); err != nil {
+			return nil, err
+		}
 	}
 	s.Keys = identityKeys(s)
 	return s, nil
+}
+
+// assignable is where the identity centre's roles lie; IAM lets nobody else make or
+// change a role there.
+const assignable = ":role/aws-reserved/sso.amazonaws.com/"
+
+// holds refuses a person whom the identity centre let into a role that is no longer
+// assigned to her.
+func (a *Authorizer) holds(ctx context.Context, sn *store.Snapshot, s *Subject, p *Person) error {
+	if s.Entity == nil || !strings.Contains(s.Entity.ARN, assignable) {
+		return nil
+	}
+	if a.src.Assignments == nil {
+		return ErrGone
+	}
+	return a.src.Assignments.Holds(ctx, sn, p, s.Entity)
 }
 
 // bind finds the user or role of a claim.

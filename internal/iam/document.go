@@ -20,6 +20,7 @@ const (
 	maxUserInline      = 2048 // all inline policies of a user together
 	maxGroupInline     = 5120
 	maxRoleInline      = 10240
+	maxCentreInline    = 32768 // of a permission set
 	maxManagedDocument = 6144
 	maxTrustDocument   = 2048
 )

@@ -113,7 +113,7 @@ func target(c *api.Call, k kind, name, action string) (*entity, []api.Demand, er
 		}
 		return nil, api.On(action, missing), nil
 	}
-	return e, []api.Demand{e.demand(action)}, nil
+	return e, []api.Demand{guarded(c, e, e.demand(action))}, nil
 }
 
 // userOrCaller is target for operations that act on the caller when they name no

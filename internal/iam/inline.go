@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/policy"
@@ -24,6 +25,9 @@ func inlinePolicies(q querier, owner string) ([]inline, error) {
 // putInline writes a policy of an entity, within what AWS lets all of them weigh.
 func (s *Service) putInline(e *entity, name, document string) (func(*store.Tx) error, error) {
 	limit := map[kind]int{user: maxUserInline, group: maxGroupInline, role: maxRoleInline}[e.kind]
+	if e.kind == role && strings.HasPrefix(e.path, centrePath) {
+		limit = maxCentreInline
+	}
 	if _, err := s.read(document, policy.Identity, limit); err != nil {
 		return nil, err
 	}

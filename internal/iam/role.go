@@ -39,7 +39,7 @@ func (s *Service) newRole(_ context.Context, c *api.Call, in *shape.CreateRoleIn
 	if err := checkTags(in.Tags); err != nil {
 		return nil, nil, err
 	}
-	if strings.HasPrefix(in.Path, "/aws-service-role/") || strings.HasPrefix(in.Path, "/aws-reserved/") {
+	if strings.HasPrefix(in.Path, "/aws-service-role/") || strings.HasPrefix(in.Path, reservedPath) && !keeper(c, in.Path) {
 		// Organization controls pass service-linked roles by: nobody may pose as one.
 		return nil, nil, invalid("The path %s is reserved for roles that services make.", in.Path)
 	}
