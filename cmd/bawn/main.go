@@ -34,6 +34,7 @@ type cli struct {
 	Fsck    fsckCmd    `cmd:"" help:"Check the database, the record and the stored bytes."`
 	Image   imageCmd   `cmd:"" help:"Manage the images that workloads run."`
 	Scim    scimCmd    `cmd:"" help:"Manage the tokens with which an identity provider provisions people and groups."`
+	People  peopleCmd  `cmd:"" help:"Manage how people sign in: passwords, second factors, sessions."`
 	Version versionCmd `cmd:"" help:"Show version, Go toolchain and cryptographic module."`
 }
 

@@ -108,6 +108,9 @@ func (c *Call) Via() []string { return c.via }
 // Origin says how the call reached Bawn; nil for a call from inside.
 func (c *Call) Origin() *Origin { return c.origin }
 
+// Agent is what the client says that it is; empty for a call from inside.
+func (c *Call) Agent() string { return c.agent }
+
 // ARN names a resource of the called service in the caller's account and region.
 func (c *Call) ARN(service, resource string) string {
 	return "arn:aws:" + service + ":" + c.Region + ":" + c.Account + ":" + resource

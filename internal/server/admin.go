@@ -67,6 +67,7 @@ func (s *Server) adminHandler() http.Handler {
 	mux.Handle("POST /scim/list-tokens", command(s.ListScimTokens))
 	mux.Handle("POST /scim/delete-token", command(s.DeleteScimToken))
 	mux.Handle("POST /explain", command(s.Explain))
+	mux.Handle("POST /people", command(s.People))
 	return mux
 }
 

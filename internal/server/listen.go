@@ -38,6 +38,9 @@ func (s *Server) Serve(ctx context.Context, ready func(addr string)) error {
 	if err != nil {
 		return err
 	}
+	if addr, ok := front.Addr().(*net.TCPAddr); ok {
+		s.port.Store(int32(addr.Port)) //nolint:gosec // a port
+	}
 	front = netlimit.Listen(front, frontConnections)
 	if !s.cfg.PlainHTTP {
 		front = tls.NewListener(front, &tls.Config{

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"bawn.dev/internal/api"
@@ -71,6 +72,7 @@ type Server struct {
 
 	host   *host.Client
 	places *places
+	port   atomic.Int32 // of the front listener, once there is one
 }
 
 // Open assembles a server over an initialized data directory. Nothing listens
@@ -144,6 +146,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 	issuers := oidc.New(fetch.New(cfg.AllowFetch, nil), s.now)
 	s.signin, err = signin.New(signin.Config{
 		Key: keys["signin"], Account: cfg.AccountID, Directory: s.identity, Issuers: issuers, Now: s.now,
+		Site: site(cfg), Origins: s.origins,
 		Trouble: func(err error) { log.Warn("an identity provider", "err", err) },
 	})
 	if err != nil {
@@ -245,7 +248,7 @@ func samlRecipients(cfg config.Config) []string {
 func (s *Server) services() []*api.Service {
 	list := []*api.Service{
 		s.iam.API(), s.sts.API(), s.organizations.API(), s.kms.API(), s.s3.API(),
-		cloudtrail.New(s.trail).API(), s.signin.API(), s.ec2.API(), s.logs.API(), s.sagemaker.API(),
+		cloudtrail.New(s.trail).API(), s.signin.API(), s.signin.SignInAPI(), s.ec2.API(), s.logs.API(), s.sagemaker.API(),
 	}
 	return append(list, s.identity.APIs()...)
 }

@@ -32,17 +32,30 @@ type Directory interface {
 	// Present answers api.ErrGone for a person who was removed, disabled or signed out
 	// since.
 	Present(ctx context.Context, sn *store.Snapshot, p *api.Person) error
+	// Named is what a person is called, or api.ErrGone for one who was removed or
+	// disabled.
+	Named(sn *store.Snapshot, userID string) (userName, displayName, email string, err error)
 	// Instance names the identity centre and its directory.
 	Instance(sn *store.Snapshot) (instanceARN, storeARN string, err error)
 }
 
-// Config is what sign-in needs. All of it but Trouble.
+// Config is what sign-in needs. All of it up to Now.
 type Config struct {
 	Key       seal.Key // seals contexts and tokens, and seeds the key that signs id tokens
 	Account   string   // of the identity centre
 	Directory Directory
 	Issuers   *oidc.Issuers
 	Now       func() time.Time
+	// Site is the host name under which browsers reach Bawn: passkeys are bound to it.
+	// Empty is localhost.
+	Site string
+	// Origins are the site's addresses, as "https://bawn.example.org:4680", now; nil is
+	// Site with TLS on the port that browsers take for it.
+	Origins func() []string
+	// Source keeps the passwords of people who come from another directory; may be nil.
+	Source Source
+	// Providers are external identity providers; may be nil.
+	Providers Providers
 	// Trouble hears why an issuer's keys could not be read; may be nil.
 	Trouble func(error)
 }
@@ -50,7 +63,9 @@ type Config struct {
 // A Service is sign-in.
 type Service struct {
 	Config
-	sign ed25519.PrivateKey
+	sign   ed25519.PrivateKey
+	hasher *hasher
+	crowd  crowd
 }
 
 // New makes the service.
@@ -65,7 +80,13 @@ func New(cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Service{Config: cfg, sign: ed25519.NewKeyFromSeed(seed)}, nil
+	if cfg.Site == "" {
+		cfg.Site = "localhost"
+	}
+	if cfg.Origins == nil {
+		cfg.Origins = func() []string { return []string{"https://" + cfg.Site} }
+	}
+	return &Service{Config: cfg, sign: ed25519.NewKeyFromSeed(seed), hasher: newHasher()}, nil
 }
 
 // API lists what is served of sso-oidc.
@@ -80,5 +101,5 @@ func Migrations() []store.Migration {
 	return []store.Migration{{Room: "signin", Version: 1, SQL: []string{
 		`CREATE TABLE signin_used (id TEXT PRIMARY KEY, expires INTEGER NOT NULL)`,
 		`CREATE INDEX signin_used_expires ON signin_used (expires)`,
-	}}, sessionMigration}
+	}}, sessionMigration, factorMigration}
 }

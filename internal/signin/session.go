@@ -60,10 +60,14 @@ var sessionMigration = store.Migration{Room: "signin", Version: 2, SQL: []string
 }}
 
 // begin writes a new sign-in and answers the secret that stands for it. UserID,
-// Methods, Provider, Source and Agent are the caller's; the rest is set here.
+// Methods, Provider, Source and Agent are the caller's, and ID may be; the rest is set
+// here.
 func begin(tx *store.Tx, in *Session, now time.Time) (secret string, err error) {
 	secret = rand.Text() + rand.Text()
-	in.ID, in.Created, in.Seen, in.Expires = uuid.New(), now.UTC(), now.UTC(), now.UTC().Add(sessionLife)
+	if in.ID == "" {
+		in.ID = uuid.New()
+	}
+	in.Created, in.Seen, in.Expires = now.UTC(), now.UTC(), now.UTC().Add(sessionLife)
 	if _, err := tx.Exec(`DELETE FROM signin_sessions WHERE expires < ?`, now.UnixMicro()); err != nil {
 		return "", err
 	}

@@ -110,7 +110,7 @@ func opBeginSignIn() *shape.Operation {
 	return &shape.Operation{
 		Name: "BeginSignIn", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "BeginSignInInput", Fields: []shape.Field{
-			{Name: "Binding", GoName: "Binding", TypeName: "Binding", Location: shape.Body, Wire: "Binding"},
+			{Name: "Binding", GoName: "Binding", TypeName: "Binding", Location: shape.Body, Wire: "Binding", Required: true},
 			{Name: "Remembered", GoName: "Remembered", TypeName: "Remembered", Location: shape.Body, Wire: "Remembered"},
 			{Name: "UserName", GoName: "UserName", TypeName: "UserName", Location: shape.Body, Wire: "UserName"},
 		}},
@@ -188,7 +188,7 @@ func opContinueSignIn() *shape.Operation {
 	return &shape.Operation{
 		Name: "ContinueSignIn", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "ContinueSignInInput", Fields: []shape.Field{
-			{Name: "Binding", GoName: "Binding", TypeName: "Binding", Location: shape.Body, Wire: "Binding"},
+			{Name: "Binding", GoName: "Binding", TypeName: "Binding", Location: shape.Body, Wire: "Binding", Required: true},
 			{Name: "Code", GoName: "Code", TypeName: "Code", Location: shape.Body, Wire: "Code"},
 			{Name: "DeviceName", GoName: "DeviceName", TypeName: "DeviceName", Location: shape.Body, Wire: "DeviceName"},
 			{Name: "Flow", GoName: "Flow", TypeName: "Flow", Location: shape.Body, Wire: "Flow", Required: true},

@@ -21,7 +21,7 @@ type BeginPasskeyOutput struct {
 
 // BeginSignInInput is what BeginSignIn takes.
 type BeginSignInInput struct {
-	Binding    string // sensitive
+	Binding    string // required, sensitive
 	Remembered string // sensitive
 	UserName   string // sensitive
 }
@@ -79,7 +79,7 @@ type ConfirmTOTPOutput struct {
 
 // ContinueSignInInput is what ContinueSignIn takes.
 type ContinueSignInInput struct {
-	Binding      string // sensitive
+	Binding      string // required, sensitive
 	Code         string // sensitive
 	DeviceName   string
 	Flow         string // required, sensitive
