@@ -17,6 +17,8 @@ func Model() *shape.Service {
 		Protocol: "json", JSONVersion: "1.1", TargetPrefix: "BawnSignIn",
 		APIVersion: "2026-11-26", XMLNamespace: "",
 		Operations: []*shape.Operation{
+			opApproveDevice(),
+			opAuthorize(),
 			opBeginPasskey(),
 			opBeginSignIn(),
 			opBeginTOTP(),
@@ -26,6 +28,9 @@ func Model() *shape.Service {
 			opCreateRecoveryCodes(),
 			opDeletePasskey(),
 			opDeleteTOTP(),
+			opDenyDevice(),
+			opDescribeAuthorization(),
+			opDescribeDevice(),
 			opDescribeOwn(),
 			opEndAllSessions(),
 			opEndSession(),
@@ -55,6 +60,9 @@ func errors() map[string]*shape.Error {
 func scalars() []*shape.Type {
 	return []*shape.Type{
 		{Name: "Binding", Kind: shape.String, Min: shape.Int(16), Max: shape.Int(256), Sensitive: true},
+		{Name: "Challenge", Kind: shape.String, Min: shape.Int(43), Max: shape.Int(43), Pattern: "[A-Za-z0-9_-]{43}"},
+		{Name: "ChallengeMethod", Kind: shape.String, Enum: []string{"S256"}},
+		{Name: "ClientId", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(4096)},
 		{Name: "Code", Kind: shape.String, Min: shape.Int(6), Max: shape.Int(6), Pattern: "[0-9]{6}", Sensitive: true},
 		{Name: "Count", Kind: shape.Integer},
 		{Name: "Credential", Kind: shape.String, Min: shape.Int(2), Max: shape.Int(16384), Sensitive: true},
@@ -76,16 +84,62 @@ func scalars() []*shape.Type {
 		{Name: "QRCode", Kind: shape.Blob, Sensitive: true},
 		{Name: "RecoveryCode", Kind: shape.String, Min: shape.Int(8), Max: shape.Int(32), Sensitive: true},
 		{Name: "RecoveryCodes", Kind: shape.List, ElemName: "RecoveryCode"},
+		{Name: "RedirectTo", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(8192), Sensitive: true},
+		{Name: "RedirectUri", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(2048)},
 		{Name: "Remembered", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(1024), Sensitive: true},
+		{Name: "ResponseType", Kind: shape.String, Enum: []string{"code"}},
+		{Name: "Scope", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(128)},
+		{Name: "Scopes", Kind: shape.List, Max: shape.Int(10), ElemName: "Scope"},
 		{Name: "Session", Kind: shape.String, Min: shape.Int(16), Max: shape.Int(256), Sensitive: true},
 		{Name: "SessionId", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(64), Pattern: "[0-9a-f-]+"},
 		{Name: "Setup", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(8192), Sensitive: true},
+		{Name: "State", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(1024), Sensitive: true},
 		{Name: "Text", Kind: shape.String},
 		{Name: "Time", Kind: shape.Timestamp},
 		{Name: "TotpSecret", Kind: shape.String, Min: shape.Int(16), Max: shape.Int(128), Sensitive: true},
 		{Name: "TotpUri", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(1024), Sensitive: true},
+		{Name: "UserCode", Kind: shape.String, Min: shape.Int(8), Max: shape.Int(32), Sensitive: true},
 		{Name: "UserId", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(64)},
 		{Name: "UserName", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(128), Sensitive: true},
+	}
+}
+
+func opApproveDevice() *shape.Operation {
+	return &shape.Operation{
+		Name: "ApproveDevice", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "ApproveDeviceInput", Fields: []shape.Field{
+			{Name: "Session", GoName: "Session", TypeName: "Session", Location: shape.Body, Wire: "Session", Required: true},
+			{Name: "UserCode", GoName: "UserCode", TypeName: "UserCode", Location: shape.Body, Wire: "UserCode", Required: true},
+		}},
+		Output: &shape.Struct{Name: "ApproveDeviceOutput", Fields: []shape.Field{
+			{Name: "ClientName", GoName: "ClientName", TypeName: "Text", Location: shape.Body, Wire: "ClientName"},
+		}},
+		Errors:    []string{"ValidationException", "ThrottlingException", "UnauthorizedException", "AccessDeniedException", "InternalServerException", "ResourceNotFoundException"},
+		NewInput:  func() any { return new(ApproveDeviceInput) },
+		NewOutput: func() any { return new(ApproveDeviceOutput) },
+	}
+}
+
+func opAuthorize() *shape.Operation {
+	return &shape.Operation{
+		Name: "Authorize", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "AuthorizeInput", Fields: []shape.Field{
+			{Name: "ClientId", GoName: "ClientId", TypeName: "ClientId", Location: shape.Body, Wire: "ClientId", Required: true},
+			{Name: "CodeChallenge", GoName: "CodeChallenge", TypeName: "Challenge", Location: shape.Body, Wire: "CodeChallenge", Required: true},
+			{Name: "CodeChallengeMethod", GoName: "CodeChallengeMethod", TypeName: "ChallengeMethod", Location: shape.Body, Wire: "CodeChallengeMethod", Required: true},
+			{Name: "RedirectUri", GoName: "RedirectUri", TypeName: "RedirectUri", Location: shape.Body, Wire: "RedirectUri", Required: true},
+			{Name: "ResponseType", GoName: "ResponseType", TypeName: "ResponseType", Location: shape.Body, Wire: "ResponseType", Required: true},
+			{Name: "Scopes", GoName: "Scopes", TypeName: "Scopes", Location: shape.Body, Wire: "Scopes"},
+			{Name: "Session", GoName: "Session", TypeName: "Session", Location: shape.Body, Wire: "Session", Required: true},
+			{Name: "State", GoName: "State", TypeName: "State", Location: shape.Body, Wire: "State", Required: true},
+		}},
+		Output: &shape.Struct{Name: "AuthorizeOutput", Fields: []shape.Field{
+			{Name: "ExpiresAt", GoName: "ExpiresAt", TypeName: "Time", Location: shape.Body, Wire: "ExpiresAt"},
+			{Name: "RedirectTo", GoName: "RedirectTo", TypeName: "RedirectTo", Location: shape.Body, Wire: "RedirectTo"},
+		}},
+		Errors:    []string{"ValidationException", "ThrottlingException", "UnauthorizedException", "AccessDeniedException", "InternalServerException"},
+		NewInput:  func() any { return new(AuthorizeInput) },
+		NewOutput: func() any { return new(AuthorizeOutput) },
 	}
 }
 
@@ -257,6 +311,65 @@ func opDeleteTOTP() *shape.Operation {
 		Errors:    []string{"ValidationException", "ThrottlingException", "UnauthorizedException", "AccessDeniedException", "InternalServerException", "ResourceNotFoundException", "ReauthenticationRequiredException", "ConflictException"},
 		NewInput:  func() any { return new(DeleteTOTPInput) },
 		NewOutput: func() any { return new(DeleteTOTPOutput) },
+	}
+}
+
+func opDenyDevice() *shape.Operation {
+	return &shape.Operation{
+		Name: "DenyDevice", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DenyDeviceInput", Fields: []shape.Field{
+			{Name: "Session", GoName: "Session", TypeName: "Session", Location: shape.Body, Wire: "Session", Required: true},
+			{Name: "UserCode", GoName: "UserCode", TypeName: "UserCode", Location: shape.Body, Wire: "UserCode", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "DenyDeviceOutput", Fields: []shape.Field{}},
+		Errors:    []string{"ValidationException", "ThrottlingException", "UnauthorizedException", "AccessDeniedException", "InternalServerException", "ResourceNotFoundException"},
+		NewInput:  func() any { return new(DenyDeviceInput) },
+		NewOutput: func() any { return new(DenyDeviceOutput) },
+	}
+}
+
+func opDescribeAuthorization() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeAuthorization", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeAuthorizationInput", Fields: []shape.Field{
+			{Name: "ClientId", GoName: "ClientId", TypeName: "ClientId", Location: shape.Body, Wire: "ClientId", Required: true},
+			{Name: "CodeChallenge", GoName: "CodeChallenge", TypeName: "Challenge", Location: shape.Body, Wire: "CodeChallenge", Required: true},
+			{Name: "CodeChallengeMethod", GoName: "CodeChallengeMethod", TypeName: "ChallengeMethod", Location: shape.Body, Wire: "CodeChallengeMethod", Required: true},
+			{Name: "RedirectUri", GoName: "RedirectUri", TypeName: "RedirectUri", Location: shape.Body, Wire: "RedirectUri", Required: true},
+			{Name: "ResponseType", GoName: "ResponseType", TypeName: "ResponseType", Location: shape.Body, Wire: "ResponseType", Required: true},
+			{Name: "Scopes", GoName: "Scopes", TypeName: "Scopes", Location: shape.Body, Wire: "Scopes"},
+			{Name: "Session", GoName: "Session", TypeName: "Session", Location: shape.Body, Wire: "Session", Required: true},
+			{Name: "State", GoName: "State", TypeName: "State", Location: shape.Body, Wire: "State", Required: true},
+		}},
+		Output: &shape.Struct{Name: "DescribeAuthorizationOutput", Fields: []shape.Field{
+			{Name: "ClientName", GoName: "ClientName", TypeName: "Text", Location: shape.Body, Wire: "ClientName"},
+			{Name: "DenyTo", GoName: "DenyTo", TypeName: "RedirectTo", Location: shape.Body, Wire: "DenyTo"},
+			{Name: "Scopes", GoName: "Scopes", TypeName: "Scopes", Location: shape.Body, Wire: "Scopes"},
+		}},
+		Errors:    []string{"ValidationException", "ThrottlingException", "UnauthorizedException", "AccessDeniedException", "InternalServerException"},
+		NewInput:  func() any { return new(DescribeAuthorizationInput) },
+		NewOutput: func() any { return new(DescribeAuthorizationOutput) },
+	}
+}
+
+func opDescribeDevice() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeDevice", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeDeviceInput", Fields: []shape.Field{
+			{Name: "Session", GoName: "Session", TypeName: "Session", Location: shape.Body, Wire: "Session", Required: true},
+			{Name: "UserCode", GoName: "UserCode", TypeName: "UserCode", Location: shape.Body, Wire: "UserCode", Required: true},
+		}},
+		Output: &shape.Struct{Name: "DescribeDeviceOutput", Fields: []shape.Field{
+			{Name: "ClientName", GoName: "ClientName", TypeName: "Text", Location: shape.Body, Wire: "ClientName"},
+			{Name: "ExpiresAt", GoName: "ExpiresAt", TypeName: "Time", Location: shape.Body, Wire: "ExpiresAt"},
+			{Name: "RequestedAt", GoName: "RequestedAt", TypeName: "Time", Location: shape.Body, Wire: "RequestedAt"},
+			{Name: "Scopes", GoName: "Scopes", TypeName: "Scopes", Location: shape.Body, Wire: "Scopes"},
+			{Name: "SourceAddress", GoName: "SourceAddress", TypeName: "Text", Location: shape.Body, Wire: "SourceAddress"},
+			{Name: "UserAgent", GoName: "UserAgent", TypeName: "Text", Location: shape.Body, Wire: "UserAgent"},
+		}},
+		Errors:    []string{"ValidationException", "ThrottlingException", "UnauthorizedException", "AccessDeniedException", "InternalServerException", "ResourceNotFoundException"},
+		NewInput:  func() any { return new(DescribeDeviceInput) },
+		NewOutput: func() any { return new(DescribeDeviceOutput) },
 	}
 }
 

@@ -7,6 +7,35 @@ package signin
 
 import "time"
 
+// ApproveDeviceInput is what ApproveDevice takes.
+type ApproveDeviceInput struct {
+	Session  string // required, sensitive
+	UserCode string // required, sensitive
+}
+
+// ApproveDeviceOutput is what ApproveDevice answers.
+type ApproveDeviceOutput struct {
+	ClientName string
+}
+
+// AuthorizeInput is what Authorize takes.
+type AuthorizeInput struct {
+	ClientId            string          // required
+	CodeChallenge       string          // required
+	CodeChallengeMethod ChallengeMethod // required
+	RedirectUri         string          // required
+	ResponseType        ResponseType    // required
+	Scopes              []string
+	Session             string // required, sensitive
+	State               string // required, sensitive
+}
+
+// AuthorizeOutput is what Authorize answers.
+type AuthorizeOutput struct {
+	ExpiresAt  time.Time
+	RedirectTo string // sensitive
+}
+
 // BeginPasskeyInput is what BeginPasskey takes.
 type BeginPasskeyInput struct {
 	Session string // required, sensitive
@@ -135,6 +164,51 @@ type DeleteTOTPInput struct {
 type DeleteTOTPOutput struct {
 }
 
+// DenyDeviceInput is what DenyDevice takes.
+type DenyDeviceInput struct {
+	Session  string // required, sensitive
+	UserCode string // required, sensitive
+}
+
+// DenyDeviceOutput is what DenyDevice answers.
+type DenyDeviceOutput struct {
+}
+
+// DescribeAuthorizationInput is what DescribeAuthorization takes.
+type DescribeAuthorizationInput struct {
+	ClientId            string          // required
+	CodeChallenge       string          // required
+	CodeChallengeMethod ChallengeMethod // required
+	RedirectUri         string          // required
+	ResponseType        ResponseType    // required
+	Scopes              []string
+	Session             string // required, sensitive
+	State               string // required, sensitive
+}
+
+// DescribeAuthorizationOutput is what DescribeAuthorization answers.
+type DescribeAuthorizationOutput struct {
+	ClientName string
+	DenyTo     string // sensitive
+	Scopes     []string
+}
+
+// DescribeDeviceInput is what DescribeDevice takes.
+type DescribeDeviceInput struct {
+	Session  string // required, sensitive
+	UserCode string // required, sensitive
+}
+
+// DescribeDeviceOutput is what DescribeDevice answers.
+type DescribeDeviceOutput struct {
+	ClientName    string
+	ExpiresAt     time.Time
+	RequestedAt   time.Time
+	Scopes        []string
+	SourceAddress string
+	UserAgent     string
+}
+
 // DescribeOwnInput is what DescribeOwn takes.
 type DescribeOwnInput struct {
 	Session string // required, sensitive
@@ -248,6 +322,14 @@ type TotpSetup struct {
 	Uri    string // sensitive
 }
 
+// ChallengeMethod is an enumeration of the API.
+type ChallengeMethod string
+
+// The values of ChallengeMethod.
+const (
+	ChallengeMethodS256 ChallengeMethod = "S256"
+)
+
 // DeviceKind is an enumeration of the API.
 type DeviceKind string
 
@@ -277,4 +359,12 @@ type MfaPolicy string
 const (
 	MfaPolicyRequired       MfaPolicy = "REQUIRED"
 	MfaPolicyWhenRegistered MfaPolicy = "WHEN_REGISTERED"
+)
+
+// ResponseType is an enumeration of the API.
+type ResponseType string
+
+// The values of ResponseType.
+const (
+	ResponseTypeCode ResponseType = "code"
 )

@@ -15,7 +15,10 @@ func Model() *shape.Service {
 		Protocol: "rest-json", JSONVersion: "1.1", TargetPrefix: "",
 		APIVersion: "2019-06-10", XMLNamespace: "",
 		Operations: []*shape.Operation{
+			opCreateToken(),
 			opCreateTokenWithIAM(),
+			opRegisterClient(),
+			opStartDeviceAuthorization(),
 		},
 		Errors: errors(),
 	}, types...)
@@ -23,18 +26,20 @@ func Model() *shape.Service {
 
 func errors() map[string]*shape.Error {
 	return map[string]*shape.Error{
-		"AccessDeniedException":         {Name: "AccessDeniedException", Code: "AccessDeniedException", Status: 400, Server: false, Members: []string{"error", "error_description", "reason"}},
-		"AuthorizationPendingException": {Name: "AuthorizationPendingException", Code: "AuthorizationPendingException", Status: 400, Server: false, Members: []string{"error", "error_description"}},
-		"ExpiredTokenException":         {Name: "ExpiredTokenException", Code: "ExpiredTokenException", Status: 400, Server: false, Members: []string{"error", "error_description"}},
-		"InternalServerException":       {Name: "InternalServerException", Code: "InternalServerException", Status: 500, Server: true, Members: []string{"error", "error_description"}},
-		"InvalidClientException":        {Name: "InvalidClientException", Code: "InvalidClientException", Status: 401, Server: false, Members: []string{"error", "error_description"}},
-		"InvalidGrantException":         {Name: "InvalidGrantException", Code: "InvalidGrantException", Status: 400, Server: false, Members: []string{"error", "error_description"}},
-		"InvalidRequestException":       {Name: "InvalidRequestException", Code: "InvalidRequestException", Status: 400, Server: false, Members: []string{"error", "error_description", "reason"}},
-		"InvalidRequestRegionException": {Name: "InvalidRequestRegionException", Code: "InvalidRequestRegionException", Status: 400, Server: false, Members: []string{"endpoint", "error", "error_description", "region"}},
-		"InvalidScopeException":         {Name: "InvalidScopeException", Code: "InvalidScopeException", Status: 400, Server: false, Members: []string{"error", "error_description"}},
-		"SlowDownException":             {Name: "SlowDownException", Code: "SlowDownException", Status: 400, Server: false, Members: []string{"error", "error_description"}},
-		"UnauthorizedClientException":   {Name: "UnauthorizedClientException", Code: "UnauthorizedClientException", Status: 400, Server: false, Members: []string{"error", "error_description"}},
-		"UnsupportedGrantTypeException": {Name: "UnsupportedGrantTypeException", Code: "UnsupportedGrantTypeException", Status: 400, Server: false, Members: []string{"error", "error_description"}},
+		"AccessDeniedException":          {Name: "AccessDeniedException", Code: "AccessDeniedException", Status: 400, Server: false, Members: []string{"error", "error_description", "reason"}},
+		"AuthorizationPendingException":  {Name: "AuthorizationPendingException", Code: "AuthorizationPendingException", Status: 400, Server: false, Members: []string{"error", "error_description"}},
+		"ExpiredTokenException":          {Name: "ExpiredTokenException", Code: "ExpiredTokenException", Status: 400, Server: false, Members: []string{"error", "error_description"}},
+		"InternalServerException":        {Name: "InternalServerException", Code: "InternalServerException", Status: 500, Server: true, Members: []string{"error", "error_description"}},
+		"InvalidClientException":         {Name: "InvalidClientException", Code: "InvalidClientException", Status: 401, Server: false, Members: []string{"error", "error_description"}},
+		"InvalidClientMetadataException": {Name: "InvalidClientMetadataException", Code: "InvalidClientMetadataException", Status: 400, Server: false, Members: []string{"error", "error_description"}},
+		"InvalidGrantException":          {Name: "InvalidGrantException", Code: "InvalidGrantException", Status: 400, Server: false, Members: []string{"error", "error_description"}},
+		"InvalidRedirectUriException":    {Name: "InvalidRedirectUriException", Code: "InvalidRedirectUriException", Status: 400, Server: false, Members: []string{"error", "error_description"}},
+		"InvalidRequestException":        {Name: "InvalidRequestException", Code: "InvalidRequestException", Status: 400, Server: false, Members: []string{"error", "error_description", "reason"}},
+		"InvalidRequestRegionException":  {Name: "InvalidRequestRegionException", Code: "InvalidRequestRegionException", Status: 400, Server: false, Members: []string{"endpoint", "error", "error_description", "region"}},
+		"InvalidScopeException":          {Name: "InvalidScopeException", Code: "InvalidScopeException", Status: 400, Server: false, Members: []string{"error", "error_description"}},
+		"SlowDownException":              {Name: "SlowDownException", Code: "SlowDownException", Status: 400, Server: false, Members: []string{"error", "error_description"}},
+		"UnauthorizedClientException":    {Name: "UnauthorizedClientException", Code: "UnauthorizedClientException", Status: 400, Server: false, Members: []string{"error", "error_description"}},
+		"UnsupportedGrantTypeException":  {Name: "UnsupportedGrantTypeException", Code: "UnsupportedGrantTypeException", Status: 400, Server: false, Members: []string{"error", "error_description"}},
 	}
 }
 
@@ -44,11 +49,19 @@ func scalars() []*shape.Type {
 		{Name: "Assertion", Kind: shape.String, Sensitive: true},
 		{Name: "AuthCode", Kind: shape.String, Sensitive: true},
 		{Name: "ClientId", Kind: shape.String},
+		{Name: "ClientName", Kind: shape.String},
+		{Name: "ClientSecret", Kind: shape.String, Sensitive: true},
+		{Name: "ClientType", Kind: shape.String},
 		{Name: "CodeVerifier", Kind: shape.String, Sensitive: true},
+		{Name: "DeviceCode", Kind: shape.String, Sensitive: true},
 		{Name: "ExpirationInSeconds", Kind: shape.Integer},
 		{Name: "GrantType", Kind: shape.String},
+		{Name: "GrantTypes", Kind: shape.List, ElemName: "GrantType"},
 		{Name: "IdToken", Kind: shape.String, Sensitive: true},
 		{Name: "IdentityContext", Kind: shape.String, Sensitive: true},
+		{Name: "IntervalInSeconds", Kind: shape.Integer},
+		{Name: "LongTimeStampType", Kind: shape.Long},
+		{Name: "RedirectUris", Kind: shape.List, ElemName: "URI"},
 		{Name: "RefreshToken", Kind: shape.String, Sensitive: true},
 		{Name: "Scope", Kind: shape.String},
 		{Name: "Scopes", Kind: shape.List, ElemName: "Scope"},
@@ -56,6 +69,34 @@ func scalars() []*shape.Type {
 		{Name: "TokenType", Kind: shape.String},
 		{Name: "TokenTypeURI", Kind: shape.String},
 		{Name: "URI", Kind: shape.String},
+		{Name: "UserCode", Kind: shape.String, Sensitive: true},
+	}
+}
+
+func opCreateToken() *shape.Operation {
+	return &shape.Operation{
+		Name: "CreateToken", Method: "POST", URI: "/token",
+		Input: &shape.Struct{Name: "CreateTokenInput", Fields: []shape.Field{
+			{Name: "clientId", GoName: "ClientId", TypeName: "ClientId", Location: shape.Body, Wire: "clientId", Required: true},
+			{Name: "clientSecret", GoName: "ClientSecret", TypeName: "ClientSecret", Location: shape.Body, Wire: "clientSecret", Required: true},
+			{Name: "code", GoName: "Code", TypeName: "AuthCode", Location: shape.Body, Wire: "code"},
+			{Name: "codeVerifier", GoName: "CodeVerifier", TypeName: "CodeVerifier", Location: shape.Body, Wire: "codeVerifier"},
+			{Name: "deviceCode", GoName: "DeviceCode", TypeName: "DeviceCode", Location: shape.Body, Wire: "deviceCode"},
+			{Name: "grantType", GoName: "GrantType", TypeName: "GrantType", Location: shape.Body, Wire: "grantType", Required: true},
+			{Name: "redirectUri", GoName: "RedirectUri", TypeName: "URI", Location: shape.Body, Wire: "redirectUri"},
+			{Name: "refreshToken", GoName: "RefreshToken", TypeName: "RefreshToken", Location: shape.Body, Wire: "refreshToken"},
+			{Name: "scope", GoName: "Scope", TypeName: "Scopes", Location: shape.Body, Wire: "scope"},
+		}},
+		Output: &shape.Struct{Name: "CreateTokenOutput", Fields: []shape.Field{
+			{Name: "accessToken", GoName: "AccessToken", TypeName: "AccessToken", Location: shape.Body, Wire: "accessToken"},
+			{Name: "expiresIn", GoName: "ExpiresIn", TypeName: "ExpirationInSeconds", Location: shape.Body, Wire: "expiresIn"},
+			{Name: "idToken", GoName: "IdToken", TypeName: "IdToken", Location: shape.Body, Wire: "idToken"},
+			{Name: "refreshToken", GoName: "RefreshToken", TypeName: "RefreshToken", Location: shape.Body, Wire: "refreshToken"},
+			{Name: "tokenType", GoName: "TokenType", TypeName: "TokenType", Location: shape.Body, Wire: "tokenType"},
+		}},
+		Errors:    []string{"InvalidRequestException", "InvalidClientException", "InvalidGrantException", "UnauthorizedClientException", "UnsupportedGrantTypeException", "InvalidScopeException", "AuthorizationPendingException", "SlowDownException", "AccessDeniedException", "ExpiredTokenException", "InternalServerException"},
+		NewInput:  func() any { return new(CreateTokenInput) },
+		NewOutput: func() any { return new(CreateTokenOutput) },
 	}
 }
 
@@ -88,6 +129,55 @@ func opCreateTokenWithIAM() *shape.Operation {
 		Errors:    []string{"InvalidRequestException", "InvalidClientException", "InvalidGrantException", "UnauthorizedClientException", "UnsupportedGrantTypeException", "InvalidScopeException", "AuthorizationPendingException", "SlowDownException", "AccessDeniedException", "ExpiredTokenException", "InternalServerException", "InvalidRequestRegionException"},
 		NewInput:  func() any { return new(CreateTokenWithIAMInput) },
 		NewOutput: func() any { return new(CreateTokenWithIAMOutput) },
+	}
+}
+
+func opRegisterClient() *shape.Operation {
+	return &shape.Operation{
+		Name: "RegisterClient", Method: "POST", URI: "/client/register",
+		Input: &shape.Struct{Name: "RegisterClientInput", Fields: []shape.Field{
+			{Name: "clientName", GoName: "ClientName", TypeName: "ClientName", Location: shape.Body, Wire: "clientName", Required: true},
+			{Name: "clientType", GoName: "ClientType", TypeName: "ClientType", Location: shape.Body, Wire: "clientType", Required: true},
+			{Name: "grantTypes", GoName: "GrantTypes", TypeName: "GrantTypes", Location: shape.Body, Wire: "grantTypes"},
+			{Name: "issuerUrl", GoName: "IssuerUrl", TypeName: "URI", Location: shape.Body, Wire: "issuerUrl"},
+			{Name: "redirectUris", GoName: "RedirectUris", TypeName: "RedirectUris", Location: shape.Body, Wire: "redirectUris"},
+			{Name: "scopes", GoName: "Scopes", TypeName: "Scopes", Location: shape.Body, Wire: "scopes"},
+		}, Refused: []shape.Refused{
+			{Name: "entitledApplicationArn", Location: shape.Body, Wire: "entitledApplicationArn"},
+		}},
+		Output: &shape.Struct{Name: "RegisterClientOutput", Fields: []shape.Field{
+			{Name: "authorizationEndpoint", GoName: "AuthorizationEndpoint", TypeName: "URI", Location: shape.Body, Wire: "authorizationEndpoint"},
+			{Name: "clientId", GoName: "ClientId", TypeName: "ClientId", Location: shape.Body, Wire: "clientId"},
+			{Name: "clientIdIssuedAt", GoName: "ClientIdIssuedAt", TypeName: "LongTimeStampType", Location: shape.Body, Wire: "clientIdIssuedAt"},
+			{Name: "clientSecret", GoName: "ClientSecret", TypeName: "ClientSecret", Location: shape.Body, Wire: "clientSecret"},
+			{Name: "clientSecretExpiresAt", GoName: "ClientSecretExpiresAt", TypeName: "LongTimeStampType", Location: shape.Body, Wire: "clientSecretExpiresAt"},
+			{Name: "tokenEndpoint", GoName: "TokenEndpoint", TypeName: "URI", Location: shape.Body, Wire: "tokenEndpoint"},
+		}},
+		Errors:    []string{"InvalidRequestException", "InvalidScopeException", "InvalidClientMetadataException", "InternalServerException", "InvalidRedirectUriException", "UnsupportedGrantTypeException", "SlowDownException"},
+		NewInput:  func() any { return new(RegisterClientInput) },
+		NewOutput: func() any { return new(RegisterClientOutput) },
+	}
+}
+
+func opStartDeviceAuthorization() *shape.Operation {
+	return &shape.Operation{
+		Name: "StartDeviceAuthorization", Method: "POST", URI: "/device_authorization",
+		Input: &shape.Struct{Name: "StartDeviceAuthorizationInput", Fields: []shape.Field{
+			{Name: "clientId", GoName: "ClientId", TypeName: "ClientId", Location: shape.Body, Wire: "clientId", Required: true},
+			{Name: "clientSecret", GoName: "ClientSecret", TypeName: "ClientSecret", Location: shape.Body, Wire: "clientSecret", Required: true},
+			{Name: "startUrl", GoName: "StartUrl", TypeName: "URI", Location: shape.Body, Wire: "startUrl", Required: true},
+		}},
+		Output: &shape.Struct{Name: "StartDeviceAuthorizationOutput", Fields: []shape.Field{
+			{Name: "deviceCode", GoName: "DeviceCode", TypeName: "DeviceCode", Location: shape.Body, Wire: "deviceCode"},
+			{Name: "expiresIn", GoName: "ExpiresIn", TypeName: "ExpirationInSeconds", Location: shape.Body, Wire: "expiresIn"},
+			{Name: "interval", GoName: "Interval", TypeName: "IntervalInSeconds", Location: shape.Body, Wire: "interval"},
+			{Name: "userCode", GoName: "UserCode", TypeName: "UserCode", Location: shape.Body, Wire: "userCode"},
+			{Name: "verificationUri", GoName: "VerificationUri", TypeName: "URI", Location: shape.Body, Wire: "verificationUri"},
+			{Name: "verificationUriComplete", GoName: "VerificationUriComplete", TypeName: "URI", Location: shape.Body, Wire: "verificationUriComplete"},
+		}},
+		Errors:    []string{"InvalidRequestException", "InvalidClientException", "UnauthorizedClientException", "SlowDownException", "InternalServerException"},
+		NewInput:  func() any { return new(StartDeviceAuthorizationInput) },
+		NewOutput: func() any { return new(StartDeviceAuthorizationOutput) },
 	}
 }
 

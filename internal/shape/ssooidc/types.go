@@ -10,6 +10,28 @@ type AwsAdditionalDetails struct {
 	IdentityContext string // sensitive
 }
 
+// CreateTokenInput is what CreateToken takes.
+type CreateTokenInput struct {
+	ClientId     string // required
+	ClientSecret string // required, sensitive
+	Code         string // sensitive
+	CodeVerifier string // sensitive
+	DeviceCode   string // sensitive
+	GrantType    string // required
+	RedirectUri  string
+	RefreshToken string // sensitive
+	Scope        []string
+}
+
+// CreateTokenOutput is what CreateToken answers.
+type CreateTokenOutput struct {
+	AccessToken  string // sensitive
+	ExpiresIn    *int32
+	IdToken      string // sensitive
+	RefreshToken string // sensitive
+	TokenType    string
+}
+
 // CreateTokenWithIAMInput is what CreateTokenWithIAM takes.
 type CreateTokenWithIAMInput struct {
 	Assertion          string // sensitive
@@ -35,4 +57,42 @@ type CreateTokenWithIAMOutput struct {
 	RefreshToken         string // sensitive
 	Scope                []string
 	TokenType            string
+}
+
+// RegisterClientInput is what RegisterClient takes.
+// Refused by name: entitledApplicationArn.
+type RegisterClientInput struct {
+	ClientName   string // required
+	ClientType   string // required
+	GrantTypes   []string
+	IssuerUrl    string
+	RedirectUris []string
+	Scopes       []string
+}
+
+// RegisterClientOutput is what RegisterClient answers.
+type RegisterClientOutput struct {
+	AuthorizationEndpoint string
+	ClientId              string
+	ClientIdIssuedAt      *int64
+	ClientSecret          string // sensitive
+	ClientSecretExpiresAt *int64
+	TokenEndpoint         string
+}
+
+// StartDeviceAuthorizationInput is what StartDeviceAuthorization takes.
+type StartDeviceAuthorizationInput struct {
+	ClientId     string // required
+	ClientSecret string // required, sensitive
+	StartUrl     string // required
+}
+
+// StartDeviceAuthorizationOutput is what StartDeviceAuthorization answers.
+type StartDeviceAuthorizationOutput struct {
+	DeviceCode              string // sensitive
+	ExpiresIn               *int32
+	Interval                *int32
+	UserCode                string // sensitive
+	VerificationUri         string
+	VerificationUriComplete string
 }
