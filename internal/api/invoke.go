@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"bawn.dev/internal/store"
 	"bawn.dev/internal/trail"
@@ -124,6 +125,9 @@ func (d *Door) BeginAt(ctx context.Context, claim Claim, via string, origin *Ori
 	}
 	if c.subject, err = d.Authorizer.Subject(ctx, sn, claim); err != nil {
 		return nil, err
+	}
+	if via != "" && claim.Kind != KindService && d.Used != nil {
+		d.Used(claim, strings.TrimSuffix(via, ".amazonaws.com"), c.Now)
 	}
 	if via != "" && claim.Kind != KindService {
 		c.via = []string{via}

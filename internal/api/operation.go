@@ -36,6 +36,7 @@ type Operation struct {
 	streams    bool
 	data       bool // a data event, not a management event
 	silent     bool // the record leaves out what it answered
+	asRead     bool // the record calls a write read-only
 
 	newInput func() any
 	resolve  func(context.Context, *Call, any) (any, []Demand, error)
@@ -136,6 +137,13 @@ func (o Operation) Data() Operation {
 // Silent keeps what the operation answers out of its record.
 func (o Operation) Silent() Operation {
 	o.silent = true
+	return o
+}
+
+// RecordedAsRead marks a write that changes nothing but what it used up, such as a
+// one-time code: its record says readOnly, as AWS's does.
+func (o Operation) RecordedAsRead() Operation {
+	o.asRead = true
 	return o
 }
 

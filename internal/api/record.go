@@ -110,7 +110,7 @@ func (c *Call) event(failure *Error, out any) *trail.Record {
 	}
 	r.AdditionalEventData = object(c.notes)
 	if c.op != nil {
-		r.EventSource, r.EventName, r.ReadOnly = c.service.Principal(), c.op.Name, c.op.ReadOnly()
+		r.EventSource, r.EventName, r.ReadOnly = c.service.Principal(), c.op.Name, c.op.ReadOnly() || c.op.asRead
 		if c.op.data {
 			r.EventCategory, r.ManagementEvent = "Data", false
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"bawn.dev/internal/api"
+	"bawn.dev/internal/catalogue"
 	"bawn.dev/internal/shape"
 )
 
@@ -14,8 +15,9 @@ import (
 // it demands, and which members of AWS's input it refuses by name.
 //
 // demands are what each operation demanded in an example: the kinds of resources and
-// the condition keys of its own that it sets.
-func OperationsManual(entries []api.Entry, demands map[string][]api.Demand) string {
+// the condition keys of its own that it sets. For open operations, which demand
+// nothing of nobody, the catalogue says what their actions work on.
+func OperationsManual(entries []api.Entry, demands map[string][]api.Demand, known *catalogue.Catalogue) string {
 	var out strings.Builder
 	out.WriteString(operationsPreface)
 	entries = slices.Clone(entries)
@@ -28,7 +30,7 @@ func OperationsManual(entries []api.Entry, demands map[string][]api.Demand) stri
 				"| Operation | Demands | | On | Keys | Refused members | Notes |\n|---|---|---|---|---|---|---|\n", s.Model.ID, s.Prefix, s.Model.SigningName, s.Model.Protocol)
 		}
 		fmt.Fprintf(&out, "| %s | %s | %s | %s | %s | %s | %s |\n", e.Model.Name, quoted(e.Actions), access(e),
-			strings.Join(kinds(demands[e.Name]), ", "), quoted(keys(demands[e.Name])), quoted(refused(e.Model.Input)), strings.Join(remarks(e), " "))
+			strings.Join(kinds(e, demands[e.Name], known), ", "), quoted(keys(demands[e.Name])), quoted(refused(e.Model.Input)), strings.Join(remarks(e), " "))
 	}
 	return out.String()
 }
@@ -46,8 +48,18 @@ and not here: a request that sets it is refused by its name, never answered as i
 `
 
 // kinds are the kinds of resources that demands are about.
-func kinds(demands []api.Demand) []string {
+func kinds(e api.Entry, demands []api.Demand, known *catalogue.Catalogue) []string {
 	var list []string
+	if e.Open && e.Undeniable == "" {
+		for _, action := range e.Actions {
+			info, _ := known.Action(action)
+			for _, r := range info.Resources {
+				list = append(list, r.Name)
+			}
+		}
+		slices.Sort(list)
+		return slices.Compact(list)
+	}
 	for _, d := range demands {
 		kind := d.Resource.Type
 		if d.Resource.ARN == "*" {

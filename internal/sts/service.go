@@ -114,7 +114,7 @@ func (s *Service) API() *api.Service {
 	return &api.Service{Model: shape.Model(), Prefix: "sts", Operations: []api.Operation{
 		api.Read("GetCallerIdentity", s.caller, s.getCallerIdentity).
 			Undeniable("who one is cannot be kept from oneself"),
-		api.Write("AssumeRole", s.assumedRole, s.assumeRole).
+		api.Write("AssumeRole", s.assumedRole, s.assumeRole).RecordedAsRead().
 			Demands("sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity", "sts:SetContext"),
 		api.Read("AssumeRoleWithWebIdentity", s.webIdentity, s.assumeRoleWithWebIdentity).
 			Demands("sts:AssumeRoleWithWebIdentity", "sts:TagSession", "sts:SetSourceIdentity").
@@ -122,7 +122,7 @@ func (s *Service) API() *api.Service {
 		api.Read("AssumeRoleWithSAML", s.samlIdentity, s.assumeRoleWithSAML).
 			Demands("sts:AssumeRoleWithSAML", "sts:TagSession", "sts:SetSourceIdentity").
 			Open("the assertion proves its bearer"),
-		api.Write("GetSessionToken", s.ownSession, s.getSessionToken),
+		api.Write("GetSessionToken", s.ownSession, s.getSessionToken).RecordedAsRead(),
 		api.Read("GetFederationToken", s.federatedUser, s.getFederationToken).Demands("sts:GetFederationToken", "sts:TagSession"),
 		api.Read("GetAccessKeyInfo", s.namedKey, s.getAccessKeyInfo),
 		api.Read("DecodeAuthorizationMessage", s.decodedMessage, s.decodeAuthorizationMessage),
