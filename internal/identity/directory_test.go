@@ -228,6 +228,24 @@ func TestRowsFromBefore(t *testing.T) {
 	})
 }
 
+// A directory that is full takes nobody, and takes one again when one has left.
+func TestQuotas(t *testing.T) {
+	h := enter(t, storetest.SQLite(t))
+	h.users.max, h.groups.max = 2, 1
+	ada := h.person(t, "ada")
+	h.person(t, "eve")
+	h.team(t, "Team")
+	if _, err := apitest.Call[shape.CreateUserOutput](t, h.admin, "identitystore:CreateUser", h.newPerson("mary")); err == nil || err.Code != "ServiceQuotaExceededException" {
+		t.Errorf("one too many: %v", err)
+	}
+	_, err := apitest.Call[shape.CreateGroupOutput](t, h.admin, "identitystore:CreateGroup", &shape.CreateGroupInput{IdentityStoreId: h.id, DisplayName: "Other"})
+	if err == nil || err.Code != "ServiceQuotaExceededException" {
+		t.Errorf("one group too many: %v", err)
+	}
+	apitest.Must[shape.DeleteUserOutput](t, h.admin, "identitystore:DeleteUser", &shape.DeleteUserInput{IdentityStoreId: h.id, UserId: ada})
+	h.person(t, "mary")
+}
+
 // Who may see one person or group hears nothing of others, not even that they are
 // not there.
 func TestEnumeration(t *testing.T) {

@@ -6,17 +6,16 @@ import (
 	"slices"
 	"strings"
 
-	shape "bawn.dev/internal/shape/identitystore"
-
 	"bawn.dev/internal/api"
+	shape "bawn.dev/internal/shape/identitystore"
 )
 
 // idForm is how the directory writes its ids. What is of another form is not there,
 // and no reason to ask.
 var idForm = regexp.MustCompile(`\A[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\z`)
 
-// A kind is what the two endpoints of resources do each in its way. get and the
-// others answer whole resources.
+// A kind is what the two endpoints of resources do each in its way. All but page
+// answer the whole resource; the view says what need not be looked up.
 type kind struct {
 	*resourceType
 	create func(*request, object) (object, error)
@@ -24,9 +23,9 @@ type kind struct {
 	put    func(*request, string, object) (object, error)
 	patch  func(*request, string, []change) (object, error)
 	remove func(*request, string) error
-	// found are the ids that a look-up finds; known is false where it is none of the kind.
-	found func(*request, lookup) (ids []string, err error)
-	// page lists resources after a token; count bounds them.
+	// found are the ids of those who can meet a look-up.
+	found func(*request, lookup) ([]string, error)
+	// page lists resources after a token, at most count, and the token that leads on.
 	page func(r *request, after string, count int, v view) (list []object, next string, err error)
 }
 

@@ -8,8 +8,6 @@ const (
 	groupURN      = "urn:ietf:params:scim:schemas:core:2.0:Group"
 	enterpriseURN = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 	listURN       = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
-	patchURN      = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
-	searchURN     = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 )
 
 // An attribute is one of a schema (RFC 7643, section 7). What decodes, filters,

@@ -1,8 +1,6 @@
 package scim
 
-import (
-	"strings"
-)
+import "strings"
 
 // A view is what a client wants of resources: of what is there, only some, or all
 // but some. id, schemas and meta of the resource are always there.
