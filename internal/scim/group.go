@@ -1,10 +1,6 @@
 package scim
 
-import (
-	"slices"
-
-	shape "bawn.dev/internal/shape/identitystore"
-)
+import shape "bawn.dev/internal/shape/identitystore"
 
 func (s *Server) groupKind() kind {
 	return kind{
