@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base32"
+	"errors"
 	"image/png"
 	"time"
 
@@ -82,6 +83,9 @@ func coded(key seal.Key, all []*factor, code string, now time.Time) (*factor, er
 // registerTOTP makes a device of a seed whose application shows a code; nil if the
 // code is not of it. That code is used up.
 func (s *Service) registerTOTP(userID string, seed []byte, code, name string, now time.Time) (*factor, error) {
+	if len(seed) != seedLength {
+		return nil, errors.New("signin: an application is registered without a seed")
+	}
 	step, err := stepOf(seed, code, now, -1)
 	if err != nil || step < 0 {
 		return nil, err

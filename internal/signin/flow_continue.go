@@ -184,7 +184,7 @@ func (s *Service) ask(_ context.Context, c *api.Call, a *attempt) (err error) {
 		a.out.Next = []string{"newPassword"}
 	case stageRegister:
 		a.out.Next = []string{"registerTotp", "registerPasskey"}
-		if f.Seed == nil {
+		if len(f.Seed) == 0 {
 			f.Seed = newSeed()
 		}
 		if a.out.Totp, err = totpSetup(f.Seed, a.who.name); err != nil {

@@ -84,7 +84,7 @@ func (s *Service) describeOwn(ctx context.Context, c *api.Call, _ *shape.Describ
 	}
 	shown, local, fresh := shownSession(session, session), kept != nil, recent(session, c.Now) == nil
 	out := &shape.DescribeOwnOutput{
-		UserId: session.UserID, UserName: who.name, DisplayName: who.display, Session: &shown, MfaPolicy: p,
+		UserId: session.UserID, UserName: who.name, DisplayName: who.display, Current: &shown, MfaPolicy: p,
 		LocalPassword: &local, Recent: &fresh, RecoveryCodesLeft: &left,
 	}
 	return func(tx *store.Tx) (*shape.DescribeOwnOutput, error) { return out, used(tx, session, c.Now) }, nil

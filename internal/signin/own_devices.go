@@ -118,7 +118,7 @@ func (s *Service) confirmTOTP(_ context.Context, c *api.Call, in *shape.ConfirmT
 	if err != nil {
 		return nil, err
 	}
-	if m.Seed == nil {
+	if len(m.Seed) == 0 {
 		return nil, fail("ValidationException", "This setup is of a passkey.")
 	}
 	d, err := s.registerTOTP(session.UserID, m.Seed, in.Code, in.DeviceName, c.Now)

@@ -380,12 +380,12 @@ func opDescribeOwn() *shape.Operation {
 			{Name: "Session", GoName: "Session", TypeName: "Session", Location: shape.Body, Wire: "Session", Required: true},
 		}},
 		Output: &shape.Struct{Name: "DescribeOwnOutput", Fields: []shape.Field{
+			{Name: "Current", GoName: "Current", TypeName: "OwnSession", Location: shape.Body, Wire: "Current"},
 			{Name: "DisplayName", GoName: "DisplayName", TypeName: "DisplayName", Location: shape.Body, Wire: "DisplayName"},
 			{Name: "LocalPassword", GoName: "LocalPassword", TypeName: "Flag", Location: shape.Body, Wire: "LocalPassword"},
 			{Name: "MfaPolicy", GoName: "MfaPolicy", TypeName: "MfaPolicy", Location: shape.Body, Wire: "MfaPolicy"},
 			{Name: "Recent", GoName: "Recent", TypeName: "Flag", Location: shape.Body, Wire: "Recent"},
 			{Name: "RecoveryCodesLeft", GoName: "RecoveryCodesLeft", TypeName: "Count", Location: shape.Body, Wire: "RecoveryCodesLeft"},
-			{Name: "Session", GoName: "Session", TypeName: "OwnSession", Location: shape.Body, Wire: "Session"},
 			{Name: "UserId", GoName: "UserId", TypeName: "UserId", Location: shape.Body, Wire: "UserId"},
 			{Name: "UserName", GoName: "UserName", TypeName: "UserName", Location: shape.Body, Wire: "UserName"},
 		}},

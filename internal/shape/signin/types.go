@@ -216,12 +216,12 @@ type DescribeOwnInput struct {
 
 // DescribeOwnOutput is what DescribeOwn answers.
 type DescribeOwnOutput struct {
+	Current           *OwnSession
 	DisplayName       string // sensitive
 	LocalPassword     *bool
 	MfaPolicy         MfaPolicy
 	Recent            *bool
 	RecoveryCodesLeft *int32
-	Session           *OwnSession
 	UserId            string
 	UserName          string // sensitive
 }
