@@ -12,13 +12,6 @@ import (
 	shape "bawn.dev/internal/shape/organizations"
 )
 
-// A Catalogue knows the actions and condition keys that exist, and of which
-// services it knows any.
-type Catalogue interface {
-	policy.Catalogue
-	KnownService(service string) bool
-}
-
 func malformed(format string, args ...any) *api.Error {
 	return fail("MalformedPolicyDocumentException", "The provided policy document does not meet the requirements of the specified policy type. "+format, args...)
 }
@@ -45,14 +38,10 @@ func (s *Service) check(t shape.PolicyType, content string) error {
 			return err
 		}
 	}
-	if s.cfg.Catalogue == nil {
-		return nil
-	}
 	for _, f := range policy.Validate(p, s.cfg.Catalogue) {
 		// An organization's policies travel and speak of services that are not here; a
 		// misspelt action of one that is here would deny less than was meant.
-		service, _, _ := strings.Cut(strings.ToLower(f.Name), ":")
-		if strings.HasSuffix(f.Element, "Action") && !s.cfg.Catalogue.KnownService(service) {
+		if f.Elsewhere {
 			continue
 		}
 		return malformed("Statement %d: %s.", f.Statement+1, f.Message)

@@ -19,6 +19,7 @@ import (
 	"sync"
 
 	"bawn.dev/internal/api"
+	"bawn.dev/internal/policy"
 	shape "bawn.dev/internal/shape/organizations"
 )
 
@@ -26,7 +27,7 @@ import (
 type Config struct {
 	// Catalogue, when set, refuses policies with condition keys and actions that it
 	// does not know.
-	Catalogue Catalogue
+	Catalogue policy.Catalogue
 }
 
 // Service is Organizations. It implements authz.Organization.

@@ -11,6 +11,18 @@ type Finding struct {
 	Element   string // "Action", "Resource" or "Condition"; the Not forms too
 	Name      string // the action or key as written
 	Message   string
+	// Elsewhere: it is an action of a service that the catalogue knows nothing of.
+	Elsewhere bool
+	// Weakens: without it the statement denies less, or allows more, than its author
+	// meant. An unknown action that is merely allowed gives nothing.
+	Weakens bool
+}
+
+// Tolerable says whether a policy of an identity or a session may hold what was
+// found, as it may at AWS: policies travel, and name services that are not here and
+// actions that never were.
+func (f Finding) Tolerable() bool {
+	return strings.HasSuffix(f.Element, "Action") && (f.Elsewhere || !f.Weakens)
 }
 
 // maxGuesses bounds what a policy full of unknown names can cost: looking for what
@@ -36,7 +48,12 @@ func Validate(p *Policy, cat Catalogue) []Finding {
 					message += "; did you mean " + meant + "?"
 				}
 			}
-			all = append(all, Finding{i, element, name, message})
+			f := Finding{Statement: i, Element: element, Name: name, Message: message, Weakens: true}
+			if strings.HasSuffix(element, "Action") {
+				service, _, _ := strings.Cut(fold(name), ":")
+				f.Elsewhere, f.Weakens = !servicesOf(cat, service), s.deny != s.notAction
+			}
+			all = append(all, f)
 		}
 		var nearAction, nearKey func(string) string
 		if speller, ok := cat.(Speller); ok {
@@ -63,6 +80,13 @@ func Validate(p *Policy, cat Catalogue) []Finding {
 		}
 	}
 	return all
+}
+
+// servicesOf says whether a catalogue knows a service; one that cannot tell knows
+// all.
+func servicesOf(cat Catalogue, service string) bool {
+	knower, ok := cat.(interface{ KnownService(service string) bool })
+	return !ok || knower.KnownService(service)
 }
 
 func either(is bool, yes, no string) string {

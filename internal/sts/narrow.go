@@ -26,7 +26,7 @@ func (s *Service) narrow(ctx context.Context, c *api.Call, g *grant, inline stri
 			return malformed(err)
 		}
 		for _, f := range policy.Validate(p, s.cfg.Catalogue) {
-			if !strings.HasSuffix(f.Element, "Action") {
+			if !f.Tolerable() {
 				return fail("MalformedPolicyDocument", "Statement %d: %s.", f.Statement+1, f.Message)
 			}
 		}
