@@ -17,27 +17,37 @@ func Model() *shape.Service {
 		Protocol: "json", JSONVersion: "1.1", TargetPrefix: "BawnSignIn",
 		APIVersion: "2026-11-26", XMLNamespace: "",
 		Operations: []*shape.Operation{
+			opAcceptAssertion(),
+			opAcceptCode(),
 			opApproveDevice(),
 			opAuthorize(),
+			opAuthorizeApplication(),
+			opBeginFederation(),
 			opBeginPasskey(),
 			opBeginSignIn(),
 			opBeginTOTP(),
 			opChangePassword(),
 			opConfirmTOTP(),
 			opContinueSignIn(),
+			opCreateApplicationToken(),
 			opCreateRecoveryCodes(),
 			opDeletePasskey(),
 			opDeleteTOTP(),
 			opDenyDevice(),
 			opDescribeAuthorization(),
+			opDescribeBearer(),
 			opDescribeDevice(),
 			opDescribeOwn(),
 			opEndAllSessions(),
+			opEndApplicationSession(),
 			opEndSession(),
+			opFinishFederation(),
 			opFinishPasskey(),
 			opListDevices(),
 			opListOwnSessions(),
+			opListSigningKeys(),
 			opRenameDevice(),
+			opRevokeApplicationToken(),
 		},
 		Errors: errors(),
 	}, types...)
@@ -59,11 +69,18 @@ func errors() map[string]*shape.Error {
 
 func scalars() []*shape.Type {
 	return []*shape.Type{
+		{Name: "ApplicationId", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(64), Pattern: "[A-Za-z0-9._-]+"},
+		{Name: "ApplicationSecret", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(256), Sensitive: true},
+		{Name: "ApplicationState", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(4096), Sensitive: true},
+		{Name: "ApplicationToken", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(16384), Sensitive: true},
+		{Name: "AuthorizationCode", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(8192), Sensitive: true},
+		{Name: "AwayState", Kind: shape.String, Min: shape.Int(16), Max: shape.Int(128), Sensitive: true},
 		{Name: "Binding", Kind: shape.String, Min: shape.Int(16), Max: shape.Int(256), Sensitive: true},
 		{Name: "Challenge", Kind: shape.String, Min: shape.Int(43), Max: shape.Int(43), Pattern: "[A-Za-z0-9_-]{43}"},
 		{Name: "ChallengeMethod", Kind: shape.String, Enum: []string{"S256"}},
 		{Name: "ClientId", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(4096)},
 		{Name: "Code", Kind: shape.String, Min: shape.Int(6), Max: shape.Int(6), Pattern: "[0-9]{6}", Sensitive: true},
+		{Name: "CodeVerifier", Kind: shape.String, Min: shape.Int(43), Max: shape.Int(128), Pattern: "[A-Za-z0-9._~-]+", Sensitive: true},
 		{Name: "Count", Kind: shape.Integer},
 		{Name: "Credential", Kind: shape.String, Min: shape.Int(2), Max: shape.Int(16384), Sensitive: true},
 		{Name: "CredentialOptions", Kind: shape.String, Min: shape.Int(0), Max: shape.Int(16384), Sensitive: true},
@@ -75,11 +92,17 @@ func scalars() []*shape.Type {
 		{Name: "Failure", Kind: shape.String, Enum: []string{"CREDENTIALS", "CODE", "PASSKEY", "PASSWORD_TOO_WEAK", "PASSWORD_REUSED", "TRY_LATER"}},
 		{Name: "Flag", Kind: shape.Boolean},
 		{Name: "Flow", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(16384), Sensitive: true},
+		{Name: "IssuerUrl", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(2048)},
 		{Name: "Method", Kind: shape.String},
 		{Name: "Methods", Kind: shape.List, ElemName: "Method"},
 		{Name: "MfaPolicy", Kind: shape.String, Enum: []string{"REQUIRED", "WHEN_REGISTERED"}},
+		{Name: "Nonce", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(1024), Sensitive: true},
+		{Name: "OAuthError", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(256)},
+		{Name: "OAuthScope", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(1024)},
+		{Name: "OAuthWord", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(128)},
 		{Name: "OwnSessions", Kind: shape.List, ElemName: "OwnSession"},
 		{Name: "Password", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(256), Sensitive: true},
+		{Name: "PersonClaims", Kind: shape.String, Min: shape.Int(0), Max: shape.Int(65536), Sensitive: true},
 		{Name: "ProviderId", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(64), Pattern: "[A-Za-z0-9._-]+"},
 		{Name: "QRCode", Kind: shape.Blob, Sensitive: true},
 		{Name: "RecoveryCode", Kind: shape.String, Min: shape.Int(8), Max: shape.Int(32), Sensitive: true},
@@ -88,11 +111,13 @@ func scalars() []*shape.Type {
 		{Name: "RedirectUri", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(2048)},
 		{Name: "Remembered", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(1024), Sensitive: true},
 		{Name: "ResponseType", Kind: shape.String, Enum: []string{"code"}},
+		{Name: "SamlResponse", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(1048576), Sensitive: true},
 		{Name: "Scope", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(128)},
 		{Name: "Scopes", Kind: shape.List, Max: shape.Int(10), ElemName: "Scope"},
 		{Name: "Session", Kind: shape.String, Min: shape.Int(16), Max: shape.Int(256), Sensitive: true},
 		{Name: "SessionId", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(64), Pattern: "[0-9a-f-]+"},
 		{Name: "Setup", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(8192), Sensitive: true},
+		{Name: "SigningKeys", Kind: shape.String, Min: shape.Int(0), Max: shape.Int(65536)},
 		{Name: "State", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(1024), Sensitive: true},
 		{Name: "Text", Kind: shape.String},
 		{Name: "Time", Kind: shape.Timestamp},
@@ -101,6 +126,43 @@ func scalars() []*shape.Type {
 		{Name: "UserCode", Kind: shape.String, Min: shape.Int(8), Max: shape.Int(32), Sensitive: true},
 		{Name: "UserId", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(64)},
 		{Name: "UserName", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(128), Sensitive: true},
+	}
+}
+
+func opAcceptAssertion() *shape.Operation {
+	return &shape.Operation{
+		Name: "AcceptAssertion", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "AcceptAssertionInput", Fields: []shape.Field{
+			{Name: "Provider", GoName: "Provider", TypeName: "ProviderId", Location: shape.Body, Wire: "Provider", Required: true},
+			{Name: "RelayState", GoName: "RelayState", TypeName: "AwayState", Location: shape.Body, Wire: "RelayState"},
+			{Name: "Response", GoName: "Response", TypeName: "SamlResponse", Location: shape.Body, Wire: "Response", Required: true},
+		}},
+		Output: &shape.Struct{Name: "AcceptAssertionOutput", Fields: []shape.Field{
+			{Name: "State", GoName: "State", TypeName: "AwayState", Location: shape.Body, Wire: "State"},
+		}},
+		Errors:    []string{"ValidationException", "ThrottlingException", "UnauthorizedException", "AccessDeniedException", "InternalServerException"},
+		NewInput:  func() any { return new(AcceptAssertionInput) },
+		NewOutput: func() any { return new(AcceptAssertionOutput) },
+	}
+}
+
+func opAcceptCode() *shape.Operation {
+	return &shape.Operation{
+		Name: "AcceptCode", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "AcceptCodeInput", Fields: []shape.Field{
+			{Name: "Binding", GoName: "Binding", TypeName: "Binding", Location: shape.Body, Wire: "Binding", Required: true},
+			{Name: "Code", GoName: "Code", TypeName: "AuthorizationCode", Location: shape.Body, Wire: "Code"},
+			{Name: "Error", GoName: "Error", TypeName: "OAuthError", Location: shape.Body, Wire: "Error"},
+			{Name: "Issuer", GoName: "Issuer", TypeName: "IssuerUrl", Location: shape.Body, Wire: "Issuer"},
+			{Name: "Provider", GoName: "Provider", TypeName: "ProviderId", Location: shape.Body, Wire: "Provider", Required: true},
+			{Name: "State", GoName: "State", TypeName: "AwayState", Location: shape.Body, Wire: "State", Required: true},
+		}},
+		Output: &shape.Struct{Name: "AcceptCodeOutput", Fields: []shape.Field{
+			{Name: "State", GoName: "State", TypeName: "AwayState", Location: shape.Body, Wire: "State"},
+		}},
+		Errors:    []string{"ValidationException", "ThrottlingException", "UnauthorizedException", "AccessDeniedException", "InternalServerException"},
+		NewInput:  func() any { return new(AcceptCodeInput) },
+		NewOutput: func() any { return new(AcceptCodeOutput) },
 	}
 }
 
@@ -140,6 +202,50 @@ func opAuthorize() *shape.Operation {
 		Errors:    []string{"ValidationException", "ThrottlingException", "UnauthorizedException", "AccessDeniedException", "InternalServerException"},
 		NewInput:  func() any { return new(AuthorizeInput) },
 		NewOutput: func() any { return new(AuthorizeOutput) },
+	}
+}
+
+func opAuthorizeApplication() *shape.Operation {
+	return &shape.Operation{
+		Name: "AuthorizeApplication", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "AuthorizeApplicationInput", Fields: []shape.Field{
+			{Name: "ClientId", GoName: "ClientId", TypeName: "ApplicationId", Location: shape.Body, Wire: "ClientId", Required: true},
+			{Name: "CodeChallenge", GoName: "CodeChallenge", TypeName: "OAuthWord", Location: shape.Body, Wire: "CodeChallenge"},
+			{Name: "CodeChallengeMethod", GoName: "CodeChallengeMethod", TypeName: "OAuthWord", Location: shape.Body, Wire: "CodeChallengeMethod"},
+			{Name: "Issuer", GoName: "Issuer", TypeName: "IssuerUrl", Location: shape.Body, Wire: "Issuer", Required: true},
+			{Name: "MaxAge", GoName: "MaxAge", TypeName: "Count", Location: shape.Body, Wire: "MaxAge"},
+			{Name: "Nonce", GoName: "Nonce", TypeName: "Nonce", Location: shape.Body, Wire: "Nonce"},
+			{Name: "Prompt", GoName: "Prompt", TypeName: "OAuthWord", Location: shape.Body, Wire: "Prompt"},
+			{Name: "RedirectUri", GoName: "RedirectUri", TypeName: "RedirectUri", Location: shape.Body, Wire: "RedirectUri", Required: true},
+			{Name: "ResponseType", GoName: "ResponseType", TypeName: "OAuthWord", Location: shape.Body, Wire: "ResponseType"},
+			{Name: "Scope", GoName: "Scope", TypeName: "OAuthScope", Location: shape.Body, Wire: "Scope"},
+			{Name: "Session", GoName: "Session", TypeName: "Session", Location: shape.Body, Wire: "Session"},
+			{Name: "State", GoName: "State", TypeName: "ApplicationState", Location: shape.Body, Wire: "State"},
+		}},
+		Output: &shape.Struct{Name: "AuthorizeApplicationOutput", Fields: []shape.Field{
+			{Name: "RedirectTo", GoName: "RedirectTo", TypeName: "RedirectTo", Location: shape.Body, Wire: "RedirectTo"},
+			{Name: "SignIn", GoName: "SignIn", TypeName: "Flag", Location: shape.Body, Wire: "SignIn"},
+		}},
+		Errors:    []string{"ValidationException", "ThrottlingException", "UnauthorizedException", "AccessDeniedException", "InternalServerException"},
+		NewInput:  func() any { return new(AuthorizeApplicationInput) },
+		NewOutput: func() any { return new(AuthorizeApplicationOutput) },
+	}
+}
+
+func opBeginFederation() *shape.Operation {
+	return &shape.Operation{
+		Name: "BeginFederation", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "BeginFederationInput", Fields: []shape.Field{
+			{Name: "Binding", GoName: "Binding", TypeName: "Binding", Location: shape.Body, Wire: "Binding", Required: true},
+			{Name: "Flow", GoName: "Flow", TypeName: "Flow", Location: shape.Body, Wire: "Flow", Required: true},
+		}},
+		Output: &shape.Struct{Name: "BeginFederationOutput", Fields: []shape.Field{
+			{Name: "ExpiresAt", GoName: "ExpiresAt", TypeName: "Time", Location: shape.Body, Wire: "ExpiresAt"},
+			{Name: "Location", GoName: "Location", TypeName: "RedirectTo", Location: shape.Body, Wire: "Location"},
+		}},
+		Errors:    []string{"ValidationException", "ThrottlingException", "UnauthorizedException", "AccessDeniedException", "InternalServerException"},
+		NewInput:  func() any { return new(BeginFederationInput) },
+		NewOutput: func() any { return new(BeginFederationOutput) },
 	}
 }
 
@@ -271,6 +377,36 @@ func opContinueSignIn() *shape.Operation {
 	}
 }
 
+func opCreateApplicationToken() *shape.Operation {
+	return &shape.Operation{
+		Name: "CreateApplicationToken", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "CreateApplicationTokenInput", Fields: []shape.Field{
+			{Name: "ClientId", GoName: "ClientId", TypeName: "ApplicationId", Location: shape.Body, Wire: "ClientId", Required: true},
+			{Name: "ClientSecret", GoName: "ClientSecret", TypeName: "ApplicationSecret", Location: shape.Body, Wire: "ClientSecret", Required: true},
+			{Name: "Code", GoName: "Code", TypeName: "AuthorizationCode", Location: shape.Body, Wire: "Code"},
+			{Name: "CodeVerifier", GoName: "CodeVerifier", TypeName: "CodeVerifier", Location: shape.Body, Wire: "CodeVerifier"},
+			{Name: "GrantType", GoName: "GrantType", TypeName: "OAuthWord", Location: shape.Body, Wire: "GrantType", Required: true},
+			{Name: "Issuer", GoName: "Issuer", TypeName: "IssuerUrl", Location: shape.Body, Wire: "Issuer", Required: true},
+			{Name: "RedirectUri", GoName: "RedirectUri", TypeName: "RedirectUri", Location: shape.Body, Wire: "RedirectUri"},
+			{Name: "RefreshToken", GoName: "RefreshToken", TypeName: "ApplicationToken", Location: shape.Body, Wire: "RefreshToken"},
+			{Name: "Scope", GoName: "Scope", TypeName: "OAuthScope", Location: shape.Body, Wire: "Scope"},
+		}},
+		Output: &shape.Struct{Name: "CreateApplicationTokenOutput", Fields: []shape.Field{
+			{Name: "AccessToken", GoName: "AccessToken", TypeName: "ApplicationToken", Location: shape.Body, Wire: "AccessToken"},
+			{Name: "Error", GoName: "Error", TypeName: "OAuthWord", Location: shape.Body, Wire: "Error"},
+			{Name: "ErrorDescription", GoName: "ErrorDescription", TypeName: "Text", Location: shape.Body, Wire: "ErrorDescription"},
+			{Name: "ExpiresIn", GoName: "ExpiresIn", TypeName: "Count", Location: shape.Body, Wire: "ExpiresIn"},
+			{Name: "IdToken", GoName: "IdToken", TypeName: "ApplicationToken", Location: shape.Body, Wire: "IdToken"},
+			{Name: "RefreshToken", GoName: "RefreshToken", TypeName: "ApplicationToken", Location: shape.Body, Wire: "RefreshToken"},
+			{Name: "Scope", GoName: "Scope", TypeName: "OAuthScope", Location: shape.Body, Wire: "Scope"},
+			{Name: "TokenType", GoName: "TokenType", TypeName: "OAuthWord", Location: shape.Body, Wire: "TokenType"},
+		}},
+		Errors:    []string{"ValidationException", "ThrottlingException", "UnauthorizedException", "AccessDeniedException", "InternalServerException"},
+		NewInput:  func() any { return new(CreateApplicationTokenInput) },
+		NewOutput: func() any { return new(CreateApplicationTokenOutput) },
+	}
+}
+
 func opCreateRecoveryCodes() *shape.Operation {
 	return &shape.Operation{
 		Name: "CreateRecoveryCodes", Method: "POST", URI: "/",
@@ -352,6 +488,21 @@ func opDescribeAuthorization() *shape.Operation {
 	}
 }
 
+func opDescribeBearer() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeBearer", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeBearerInput", Fields: []shape.Field{
+			{Name: "AccessToken", GoName: "AccessToken", TypeName: "ApplicationToken", Location: shape.Body, Wire: "AccessToken", Required: true},
+		}},
+		Output: &shape.Struct{Name: "DescribeBearerOutput", Fields: []shape.Field{
+			{Name: "Claims", GoName: "Claims", TypeName: "PersonClaims", Location: shape.Body, Wire: "Claims"},
+		}},
+		Errors:    []string{"ValidationException", "ThrottlingException", "UnauthorizedException", "AccessDeniedException", "InternalServerException"},
+		NewInput:  func() any { return new(DescribeBearerInput) },
+		NewOutput: func() any { return new(DescribeBearerOutput) },
+	}
+}
+
 func opDescribeDevice() *shape.Operation {
 	return &shape.Operation{
 		Name: "DescribeDevice", Method: "POST", URI: "/",
@@ -408,6 +559,27 @@ func opEndAllSessions() *shape.Operation {
 	}
 }
 
+func opEndApplicationSession() *shape.Operation {
+	return &shape.Operation{
+		Name: "EndApplicationSession", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "EndApplicationSessionInput", Fields: []shape.Field{
+			{Name: "ClientId", GoName: "ClientId", TypeName: "ApplicationId", Location: shape.Body, Wire: "ClientId"},
+			{Name: "IdTokenHint", GoName: "IdTokenHint", TypeName: "ApplicationToken", Location: shape.Body, Wire: "IdTokenHint"},
+			{Name: "Issuer", GoName: "Issuer", TypeName: "IssuerUrl", Location: shape.Body, Wire: "Issuer", Required: true},
+			{Name: "PostLogoutRedirectUri", GoName: "PostLogoutRedirectUri", TypeName: "RedirectUri", Location: shape.Body, Wire: "PostLogoutRedirectUri"},
+			{Name: "Session", GoName: "Session", TypeName: "Session", Location: shape.Body, Wire: "Session"},
+			{Name: "State", GoName: "State", TypeName: "ApplicationState", Location: shape.Body, Wire: "State"},
+		}},
+		Output: &shape.Struct{Name: "EndApplicationSessionOutput", Fields: []shape.Field{
+			{Name: "Ended", GoName: "Ended", TypeName: "Flag", Location: shape.Body, Wire: "Ended"},
+			{Name: "RedirectTo", GoName: "RedirectTo", TypeName: "RedirectTo", Location: shape.Body, Wire: "RedirectTo"},
+		}},
+		Errors:    []string{"ValidationException", "ThrottlingException", "UnauthorizedException", "AccessDeniedException", "InternalServerException"},
+		NewInput:  func() any { return new(EndApplicationSessionInput) },
+		NewOutput: func() any { return new(EndApplicationSessionOutput) },
+	}
+}
+
 func opEndSession() *shape.Operation {
 	return &shape.Operation{
 		Name: "EndSession", Method: "POST", URI: "/",
@@ -419,6 +591,22 @@ func opEndSession() *shape.Operation {
 		Errors:    []string{"ValidationException", "ThrottlingException", "UnauthorizedException", "AccessDeniedException", "InternalServerException"},
 		NewInput:  func() any { return new(EndSessionInput) },
 		NewOutput: func() any { return new(EndSessionOutput) },
+	}
+}
+
+func opFinishFederation() *shape.Operation {
+	return &shape.Operation{
+		Name: "FinishFederation", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "FinishFederationInput", Fields: []shape.Field{
+			{Name: "Binding", GoName: "Binding", TypeName: "Binding", Location: shape.Body, Wire: "Binding", Required: true},
+			{Name: "State", GoName: "State", TypeName: "AwayState", Location: shape.Body, Wire: "State", Required: true},
+		}},
+		Output: &shape.Struct{Name: "FinishFederationOutput", Fields: []shape.Field{
+			{Name: "Result", GoName: "Result", TypeName: "ContinueSignIn.output", Location: shape.Body, Wire: "Result"},
+		}},
+		Errors:    []string{"ValidationException", "ThrottlingException", "UnauthorizedException", "AccessDeniedException", "InternalServerException"},
+		NewInput:  func() any { return new(FinishFederationInput) },
+		NewOutput: func() any { return new(FinishFederationOutput) },
 	}
 }
 
@@ -474,6 +662,19 @@ func opListOwnSessions() *shape.Operation {
 	}
 }
 
+func opListSigningKeys() *shape.Operation {
+	return &shape.Operation{
+		Name: "ListSigningKeys", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "ListSigningKeysInput", Fields: []shape.Field{}},
+		Output: &shape.Struct{Name: "ListSigningKeysOutput", Fields: []shape.Field{
+			{Name: "Keys", GoName: "Keys", TypeName: "SigningKeys", Location: shape.Body, Wire: "Keys"},
+		}},
+		Errors:    []string{"ValidationException", "ThrottlingException", "UnauthorizedException", "AccessDeniedException", "InternalServerException"},
+		NewInput:  func() any { return new(ListSigningKeysInput) },
+		NewOutput: func() any { return new(ListSigningKeysOutput) },
+	}
+}
+
 func opRenameDevice() *shape.Operation {
 	return &shape.Operation{
 		Name: "RenameDevice", Method: "POST", URI: "/",
@@ -486,6 +687,21 @@ func opRenameDevice() *shape.Operation {
 		Errors:    []string{"ValidationException", "ThrottlingException", "UnauthorizedException", "AccessDeniedException", "InternalServerException", "ResourceNotFoundException"},
 		NewInput:  func() any { return new(RenameDeviceInput) },
 		NewOutput: func() any { return new(RenameDeviceOutput) },
+	}
+}
+
+func opRevokeApplicationToken() *shape.Operation {
+	return &shape.Operation{
+		Name: "RevokeApplicationToken", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "RevokeApplicationTokenInput", Fields: []shape.Field{
+			{Name: "ClientId", GoName: "ClientId", TypeName: "ApplicationId", Location: shape.Body, Wire: "ClientId", Required: true},
+			{Name: "ClientSecret", GoName: "ClientSecret", TypeName: "ApplicationSecret", Location: shape.Body, Wire: "ClientSecret", Required: true},
+			{Name: "Token", GoName: "Token", TypeName: "ApplicationToken", Location: shape.Body, Wire: "Token", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "RevokeApplicationTokenOutput", Fields: []shape.Field{}},
+		Errors:    []string{"ValidationException", "ThrottlingException", "UnauthorizedException", "AccessDeniedException", "InternalServerException"},
+		NewInput:  func() any { return new(RevokeApplicationTokenInput) },
+		NewOutput: func() any { return new(RevokeApplicationTokenOutput) },
 	}
 }
 

@@ -7,6 +7,33 @@ package signin
 
 import "time"
 
+// AcceptAssertionInput is what AcceptAssertion takes.
+type AcceptAssertionInput struct {
+	Provider   string // required
+	RelayState string // sensitive
+	Response   string // required, sensitive
+}
+
+// AcceptAssertionOutput is what AcceptAssertion answers.
+type AcceptAssertionOutput struct {
+	State string // sensitive
+}
+
+// AcceptCodeInput is what AcceptCode takes.
+type AcceptCodeInput struct {
+	Binding  string // required, sensitive
+	Code     string // sensitive
+	Error    string
+	Issuer   string
+	Provider string // required
+	State    string // required, sensitive
+}
+
+// AcceptCodeOutput is what AcceptCode answers.
+type AcceptCodeOutput struct {
+	State string // sensitive
+}
+
 // ApproveDeviceInput is what ApproveDevice takes.
 type ApproveDeviceInput struct {
 	Session  string // required, sensitive
@@ -34,6 +61,40 @@ type AuthorizeInput struct {
 type AuthorizeOutput struct {
 	ExpiresAt  time.Time
 	RedirectTo string // sensitive
+}
+
+// AuthorizeApplicationInput is what AuthorizeApplication takes.
+type AuthorizeApplicationInput struct {
+	ClientId            string // required
+	CodeChallenge       string
+	CodeChallengeMethod string
+	Issuer              string // required
+	MaxAge              *int32
+	Nonce               string // sensitive
+	Prompt              string
+	RedirectUri         string // required
+	ResponseType        string
+	Scope               string
+	Session             string // sensitive
+	State               string // sensitive
+}
+
+// AuthorizeApplicationOutput is what AuthorizeApplication answers.
+type AuthorizeApplicationOutput struct {
+	RedirectTo string // sensitive
+	SignIn     *bool
+}
+
+// BeginFederationInput is what BeginFederation takes.
+type BeginFederationInput struct {
+	Binding string // required, sensitive
+	Flow    string // required, sensitive
+}
+
+// BeginFederationOutput is what BeginFederation answers.
+type BeginFederationOutput struct {
+	ExpiresAt time.Time
+	Location  string // sensitive
 }
 
 // BeginPasskeyInput is what BeginPasskey takes.
@@ -134,6 +195,31 @@ type ContinueSignInOutput struct {
 	Totp           *TotpSetup
 }
 
+// CreateApplicationTokenInput is what CreateApplicationToken takes.
+type CreateApplicationTokenInput struct {
+	ClientId     string // required
+	ClientSecret string // required, sensitive
+	Code         string // sensitive
+	CodeVerifier string // sensitive
+	GrantType    string // required
+	Issuer       string // required
+	RedirectUri  string
+	RefreshToken string // sensitive
+	Scope        string
+}
+
+// CreateApplicationTokenOutput is what CreateApplicationToken answers.
+type CreateApplicationTokenOutput struct {
+	AccessToken      string // sensitive
+	Error            string
+	ErrorDescription string
+	ExpiresIn        *int32
+	IdToken          string // sensitive
+	RefreshToken     string // sensitive
+	Scope            string
+	TokenType        string
+}
+
 // CreateRecoveryCodesInput is what CreateRecoveryCodes takes.
 type CreateRecoveryCodesInput struct {
 	Session string // required, sensitive
@@ -193,6 +279,16 @@ type DescribeAuthorizationOutput struct {
 	Scopes     []string
 }
 
+// DescribeBearerInput is what DescribeBearer takes.
+type DescribeBearerInput struct {
+	AccessToken string // required, sensitive
+}
+
+// DescribeBearerOutput is what DescribeBearer answers.
+type DescribeBearerOutput struct {
+	Claims string // sensitive
+}
+
 // DescribeDeviceInput is what DescribeDevice takes.
 type DescribeDeviceInput struct {
 	Session  string // required, sensitive
@@ -244,6 +340,22 @@ type EndAllSessionsInput struct {
 type EndAllSessionsOutput struct {
 }
 
+// EndApplicationSessionInput is what EndApplicationSession takes.
+type EndApplicationSessionInput struct {
+	ClientId              string
+	IdTokenHint           string // sensitive
+	Issuer                string // required
+	PostLogoutRedirectUri string
+	Session               string // sensitive
+	State                 string // sensitive
+}
+
+// EndApplicationSessionOutput is what EndApplicationSession answers.
+type EndApplicationSessionOutput struct {
+	Ended      *bool
+	RedirectTo string // sensitive
+}
+
 // EndSessionInput is what EndSession takes.
 type EndSessionInput struct {
 	Id      string
@@ -252,6 +364,17 @@ type EndSessionInput struct {
 
 // EndSessionOutput is what EndSession answers.
 type EndSessionOutput struct {
+}
+
+// FinishFederationInput is what FinishFederation takes.
+type FinishFederationInput struct {
+	Binding string // required, sensitive
+	State   string // required, sensitive
+}
+
+// FinishFederationOutput is what FinishFederation answers.
+type FinishFederationOutput struct {
+	Result *ContinueSignInOutput
 }
 
 // FinishPasskeyInput is what FinishPasskey takes.
@@ -291,6 +414,15 @@ type ListOwnSessionsOutput struct {
 	Sessions []OwnSession
 }
 
+// ListSigningKeysInput is what ListSigningKeys takes.
+type ListSigningKeysInput struct {
+}
+
+// ListSigningKeysOutput is what ListSigningKeys answers.
+type ListSigningKeysOutput struct {
+	Keys string
+}
+
 // OwnSession is a structure of the API.
 type OwnSession struct {
 	CreatedAt     time.Time
@@ -313,6 +445,17 @@ type RenameDeviceInput struct {
 
 // RenameDeviceOutput is what RenameDevice answers.
 type RenameDeviceOutput struct {
+}
+
+// RevokeApplicationTokenInput is what RevokeApplicationToken takes.
+type RevokeApplicationTokenInput struct {
+	ClientId     string // required
+	ClientSecret string // required, sensitive
+	Token        string // required, sensitive
+}
+
+// RevokeApplicationTokenOutput is what RevokeApplicationToken answers.
+type RevokeApplicationTokenOutput struct {
 }
 
 // TotpSetup is a structure of the API.
