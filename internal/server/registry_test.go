@@ -29,13 +29,19 @@ import (
 // undeniable and open are the whole lists, with reasons. An operation that joins
 // them is a decision, and this test is where it is seen.
 var (
-	undeniable = slices.Concat(ownSignIn, []string{"sts:GetCallerIdentity"})
-	open       = slices.Concat(ownSignIn, []string{"sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity"})
+	undeniable = slices.Concat(ownSignIn, ownAccess, []string{"sts:GetCallerIdentity"})
+	open       = slices.Concat(ownSignIn, ownAccess, []string{"sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity"})
 	// ownSignIn is how people prove who they are, and what is their own.
 	ownSignIn = []string{
-		"signin:BeginPasskey", "signin:BeginSignIn", "signin:BeginTOTP", "signin:ChangePassword", "signin:ConfirmTOTP", "signin:ContinueSignIn",
-		"signin:CreateRecoveryCodes", "signin:DeletePasskey", "signin:DeleteTOTP", "signin:DescribeOwn", "signin:EndAllSessions", "signin:EndSession",
+		"signin:ApproveDevice", "signin:Authorize", "signin:BeginPasskey", "signin:BeginSignIn", "signin:BeginTOTP", "signin:ChangePassword", "signin:ConfirmTOTP", "signin:ContinueSignIn",
+		"signin:CreateRecoveryCodes", "signin:DeletePasskey", "signin:DeleteTOTP", "signin:DenyDevice",
+		"signin:DescribeAuthorization", "signin:DescribeDevice", "signin:DescribeOwn", "signin:EndAllSessions", "signin:EndSession",
 		"signin:FinishPasskey", "signin:ListDevices", "signin:ListOwnSessions", "signin:RenameDevice",
+	}
+	// ownAccess is how programs get what a person approves, and what was assigned to her.
+	ownAccess = []string{
+		"sso-oauth:CreateToken", "sso-oauth:RegisterClient", "sso-oauth:StartDeviceAuthorization",
+		"sso:GetRoleCredentials", "sso:ListAccountRoles", "sso:ListAccounts", "sso:Logout",
 	}
 	// advisory members are answered as disabled. None of them has to do with
 	// security: they are the SageMaker SDK's profiler and debugger.

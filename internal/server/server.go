@@ -146,7 +146,10 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 	issuers := oidc.New(fetch.New(cfg.AllowFetch, nil), s.now)
 	s.signin, err = signin.New(signin.Config{
 		Key: keys["signin"], Account: cfg.AccountID, Directory: s.identity, Issuers: issuers, Now: s.now,
-		Site: site(cfg), Origins: s.origins,
+		Site: site(cfg), Origins: s.origins, Sessions: portalSessions{s},
+		Happened: func(ctx context.Context, e api.Event, change func(*store.Tx) error) error {
+			return s.door.Happened(ctx, e, change)
+		},
 		Trouble: func(err error) { log.Warn("an identity provider", "err", err) },
 	})
 	if err != nil {
@@ -248,7 +251,7 @@ func samlRecipients(cfg config.Config) []string {
 func (s *Server) services() []*api.Service {
 	list := []*api.Service{
 		s.iam.API(), s.sts.API(), s.organizations.API(), s.kms.API(), s.s3.API(),
-		cloudtrail.New(s.trail).API(), s.signin.API(), s.signin.SignInAPI(), s.ec2.API(), s.logs.API(), s.sagemaker.API(),
+		cloudtrail.New(s.trail).API(), s.signin.API(), s.signin.SignInAPI(), s.signin.PortalAPI(), s.ec2.API(), s.logs.API(), s.sagemaker.API(),
 	}
 	return append(list, s.identity.APIs()...)
 }

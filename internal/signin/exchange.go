@@ -115,7 +115,11 @@ func usedID(issuer, id string) string {
 }
 
 func refused(code, why string) *api.Error {
-	return &api.Error{Code: code, Status: http.StatusBadRequest, Message: why, Fields: map[string]string{
+	status := http.StatusBadRequest
+	if code == "InvalidClientException" {
+		status = http.StatusUnauthorized
+	}
+	return &api.Error{Code: code, Status: status, Message: why, Fields: map[string]string{
 		"error": oauthError[code], "error_description": why,
 	}}
 }
@@ -126,4 +130,6 @@ var oauthError = map[string]string{
 	"InvalidRequestException": "invalid_request", "UnauthorizedClientException": "unauthorized_client",
 	"InvalidScopeException": "invalid_scope", "InvalidGrantException": "invalid_grant",
 	"AccessDeniedException": "access_denied", "ExpiredTokenException": "expired_token",
+	"AuthorizationPendingException": "authorization_pending", "SlowDownException": "slow_down",
+	"InvalidClientMetadataException": "invalid_client_metadata", "InvalidRedirectUriException": "invalid_redirect_uri",
 }

@@ -17,6 +17,7 @@ import (
 const (
 	whyOpen       = "it is how people prove who they are"
 	whyUndeniable = "what is one's own cannot be kept from oneself"
+	whyAnybody    = "a program asks, and gets nothing until a person approves"
 )
 
 // SignInAPI lists what is served of our own sign-in API.
@@ -25,7 +26,7 @@ func (s *Service) SignInAPI() *api.Service {
 		api.Read("BeginSignIn", s.begun, s.beginSignIn),
 		api.Write("ContinueSignIn", s.continued, s.continueSignIn),
 	}
-	list = append(list, s.ownOperations()...)
+	list = append(append(list, s.ownOperations()...), s.consentOperations()...)
 	for i, op := range list {
 		list[i] = op.Open(whyOpen).Undeniable(whyUndeniable)
 	}

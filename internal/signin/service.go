@@ -54,6 +54,12 @@ type Config struct {
 	Origins func() []string
 	// Source keeps the passwords of people who come from another directory; may be nil.
 	Source Source
+	// Access is what people may use in accounts; nil for nothing.
+	Access Access
+	// Sessions makes the credentials that they use it with.
+	Sessions Sessions
+	// Happened commits what nobody asked for, with its record: api.Door's.
+	Happened func(ctx context.Context, e api.Event, change func(*store.Tx) error) error
 	// Providers are external identity providers; may be nil.
 	Providers Providers
 	// Trouble hears why an issuer's keys could not be read; may be nil.
@@ -66,6 +72,7 @@ type Service struct {
 	sign   ed25519.PrivateKey
 	hasher *hasher
 	crowd  crowd
+	polls  polls
 }
 
 // New makes the service.
@@ -93,6 +100,9 @@ func New(cfg Config) (*Service, error) {
 func (s *Service) API() *api.Service {
 	return &api.Service{Model: shape.Model(), Prefix: "sso-oauth", Operations: []api.Operation{
 		api.Write("CreateTokenWithIAM", s.exchanged, s.exchange).Silent(),
+		api.Read("RegisterClient", s.newClient, s.registerClient).Open(whyAnybody).Undeniable(whyAnybody),
+		api.Write("StartDeviceAuthorization", s.newDevice, s.startDevice).Silent().Open(whyAnybody).Undeniable(whyAnybody),
+		api.Write("CreateToken", s.granted, s.createToken).Silent().Open("what was approved proves its bearer").Undeniable(whyUndeniable),
 	}}
 }
 
@@ -101,5 +111,5 @@ func Migrations() []store.Migration {
 	return []store.Migration{{Room: "signin", Version: 1, SQL: []string{
 		`CREATE TABLE signin_used (id TEXT PRIMARY KEY, expires INTEGER NOT NULL)`,
 		`CREATE INDEX signin_used_expires ON signin_used (expires)`,
-	}}, sessionMigration, factorMigration}
+	}}, sessionMigration, factorMigration, approvalMigration}
 }

@@ -68,7 +68,12 @@ func dialectOf(s *shape.Service) *dialect {
 	case shape.RestJSON:
 		d := jsonDialect()
 		d.accessStatus, d.noOpStatus = http.StatusForbidden, http.StatusNotFound
-		if s.Name == "sso-oidc" {
+		switch s.Name {
+		case "sso":
+			d.validation, d.serialization, d.unknown, d.refused = "InvalidRequestException", "InvalidRequestException", "InvalidRequestException", "InvalidRequestException"
+			d.common[CodeThrottling] = "TooManyRequestsException"
+		case "sso-oidc":
+			d.common[CodeThrottling] = "SlowDownException"
 			d.validation, d.serialization, d.unknown, d.refused = "InvalidRequestException", "InvalidRequestException", "InvalidRequestException", "InvalidRequestException"
 		}
 		d.common[CodeValidation] = d.validation

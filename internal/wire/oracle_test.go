@@ -26,6 +26,7 @@ import (
 	"bawn.dev/internal/shape/organizations"
 	"bawn.dev/internal/shape/s3"
 	"bawn.dev/internal/shape/sagemaker"
+	"bawn.dev/internal/shape/sso"
 	"bawn.dev/internal/shape/ssoadmin"
 	"bawn.dev/internal/shape/ssooidc"
 	"bawn.dev/internal/shape/sts"
@@ -34,7 +35,7 @@ import (
 func models() []*shape.Service {
 	return []*shape.Service{
 		cloudtrail.Model(), ec2.Model(), iam.Model(), identitystore.Model(), kms.Model(), logs.Model(), organizations.Model(),
-		s3.Model(), sagemaker.Model(), ssoadmin.Model(), ssooidc.Model(), sts.Model(),
+		s3.Model(), sagemaker.Model(), sso.Model(), ssoadmin.Model(), ssooidc.Model(), sts.Model(),
 	}
 }
 

@@ -73,22 +73,25 @@ func (rt route) fits(escaped string) (map[string]string, bool) {
 	return labels, len(parts) == len(rt.segments)
 }
 
-// findREST matches method, path and query.
+// findREST matches method, path and query. Of two operations the one whose query says more is meant.
 func (r *Router) findREST(m *Match, req *http.Request, candidates []*service) (*operation, error) {
 	query := req.URL.Query()
+	var found *operation
 	for _, s := range candidates {
 		if s.Protocol != shape.RestJSON {
 			continue
 		}
 		for _, op := range s.ordered {
-			if op.Method != req.Method {
+			if op.Method != req.Method || found != nil && len(found.route.fixed) >= len(op.route.fixed) {
 				continue
 			}
 			if labels, ok := op.route.fits(req.URL.EscapedPath()); ok && op.route.fixedIn(query) {
-				m.service, m.labels = s, labels
-				return op, nil
+				found, m.service, m.labels = op, s, labels
 			}
 		}
+	}
+	if found != nil {
+		return found, nil
 	}
 	for _, s := range candidates {
 		if s.Protocol == shape.RestXML {
