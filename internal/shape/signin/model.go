@@ -103,6 +103,7 @@ func scalars() []*shape.Type {
 		{Name: "OwnSessions", Kind: shape.List, ElemName: "OwnSession"},
 		{Name: "Password", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(256), Sensitive: true},
 		{Name: "PersonClaims", Kind: shape.String, Min: shape.Int(0), Max: shape.Int(65536), Sensitive: true},
+		{Name: "Place", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(4096), Sensitive: true},
 		{Name: "ProviderId", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(64), Pattern: "[A-Za-z0-9._-]+"},
 		{Name: "QRCode", Kind: shape.Blob, Sensitive: true},
 		{Name: "RecoveryCode", Kind: shape.String, Min: shape.Int(8), Max: shape.Int(32), Sensitive: true},
@@ -238,6 +239,8 @@ func opBeginFederation() *shape.Operation {
 		Input: &shape.Struct{Name: "BeginFederationInput", Fields: []shape.Field{
 			{Name: "Binding", GoName: "Binding", TypeName: "Binding", Location: shape.Body, Wire: "Binding", Required: true},
 			{Name: "Flow", GoName: "Flow", TypeName: "Flow", Location: shape.Body, Wire: "Flow", Required: true},
+			{Name: "Next", GoName: "Next", TypeName: "Place", Location: shape.Body, Wire: "Next"},
+			{Name: "Origin", GoName: "Origin", TypeName: "IssuerUrl", Location: shape.Body, Wire: "Origin", Required: true},
 		}},
 		Output: &shape.Struct{Name: "BeginFederationOutput", Fields: []shape.Field{
 			{Name: "ExpiresAt", GoName: "ExpiresAt", TypeName: "Time", Location: shape.Body, Wire: "ExpiresAt"},
@@ -602,6 +605,7 @@ func opFinishFederation() *shape.Operation {
 			{Name: "State", GoName: "State", TypeName: "AwayState", Location: shape.Body, Wire: "State", Required: true},
 		}},
 		Output: &shape.Struct{Name: "FinishFederationOutput", Fields: []shape.Field{
+			{Name: "Next", GoName: "Next", TypeName: "Place", Location: shape.Body, Wire: "Next"},
 			{Name: "Result", GoName: "Result", TypeName: "ContinueSignIn.output", Location: shape.Body, Wire: "Result"},
 		}},
 		Errors:    []string{"ValidationException", "ThrottlingException", "UnauthorizedException", "AccessDeniedException", "InternalServerException"},

@@ -89,6 +89,8 @@ type AuthorizeApplicationOutput struct {
 type BeginFederationInput struct {
 	Binding string // required, sensitive
 	Flow    string // required, sensitive
+	Next    string // sensitive
+	Origin  string // required
 }
 
 // BeginFederationOutput is what BeginFederation answers.
@@ -374,6 +376,7 @@ type FinishFederationInput struct {
 
 // FinishFederationOutput is what FinishFederation answers.
 type FinishFederationOutput struct {
+	Next   string // sensitive
 	Result *ContinueSignInOutput
 }
 
