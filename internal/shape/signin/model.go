@@ -9,6 +9,7 @@ func Model() *shape.Service {
 	types := append(scalars(), []*shape.Type{
 		typeDevice(),
 		typeOwnSession(),
+		typeSignInResult(),
 		typeTotpSetup(),
 	}...)
 	return shape.Link(&shape.Service{
@@ -606,7 +607,7 @@ func opFinishFederation() *shape.Operation {
 		}},
 		Output: &shape.Struct{Name: "FinishFederationOutput", Fields: []shape.Field{
 			{Name: "Next", GoName: "Next", TypeName: "Place", Location: shape.Body, Wire: "Next"},
-			{Name: "Result", GoName: "Result", TypeName: "ContinueSignIn.output", Location: shape.Body, Wire: "Result"},
+			{Name: "Result", GoName: "Result", TypeName: "SignInResult", Location: shape.Body, Wire: "Result"},
 		}},
 		Errors:    []string{"ValidationException", "ThrottlingException", "UnauthorizedException", "AccessDeniedException", "InternalServerException"},
 		NewInput:  func() any { return new(FinishFederationInput) },
@@ -730,6 +731,22 @@ func typeOwnSession() *shape.Type {
 		{Name: "SeenAt", GoName: "SeenAt", TypeName: "Time", Location: shape.Body, Wire: "SeenAt"},
 		{Name: "SourceAddress", GoName: "SourceAddress", TypeName: "Text", Location: shape.Body, Wire: "SourceAddress"},
 		{Name: "UserAgent", GoName: "UserAgent", TypeName: "Text", Location: shape.Body, Wire: "UserAgent"},
+	}}}
+}
+
+func typeSignInResult() *shape.Type {
+	return &shape.Type{Name: "SignInResult", Kind: shape.Structure, Struct: &shape.Struct{Name: "SignInResult", Fields: []shape.Field{
+		{Name: "ExpiresAt", GoName: "ExpiresAt", TypeName: "Time", Location: shape.Body, Wire: "ExpiresAt"},
+		{Name: "Failure", GoName: "Failure", TypeName: "Failure", Location: shape.Body, Wire: "Failure"},
+		{Name: "Flow", GoName: "Flow", TypeName: "Flow", Location: shape.Body, Wire: "Flow"},
+		{Name: "Message", GoName: "Message", TypeName: "Text", Location: shape.Body, Wire: "Message"},
+		{Name: "Next", GoName: "Next", TypeName: "Methods", Location: shape.Body, Wire: "Next"},
+		{Name: "PasskeyOptions", GoName: "PasskeyOptions", TypeName: "CredentialOptions", Location: shape.Body, Wire: "PasskeyOptions"},
+		{Name: "RecoveryCodes", GoName: "RecoveryCodes", TypeName: "RecoveryCodes", Location: shape.Body, Wire: "RecoveryCodes"},
+		{Name: "Remembered", GoName: "Remembered", TypeName: "Remembered", Location: shape.Body, Wire: "Remembered"},
+		{Name: "RetryAfter", GoName: "RetryAfter", TypeName: "Count", Location: shape.Body, Wire: "RetryAfter"},
+		{Name: "Session", GoName: "Session", TypeName: "Session", Location: shape.Body, Wire: "Session"},
+		{Name: "Totp", GoName: "Totp", TypeName: "TotpSetup", Location: shape.Body, Wire: "Totp"},
 	}}}
 }
 

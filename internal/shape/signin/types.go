@@ -377,7 +377,7 @@ type FinishFederationInput struct {
 // FinishFederationOutput is what FinishFederation answers.
 type FinishFederationOutput struct {
 	Next   string // sensitive
-	Result *ContinueSignInOutput
+	Result *SignInResult
 }
 
 // FinishPasskeyInput is what FinishPasskey takes.
@@ -459,6 +459,21 @@ type RevokeApplicationTokenInput struct {
 
 // RevokeApplicationTokenOutput is what RevokeApplicationToken answers.
 type RevokeApplicationTokenOutput struct {
+}
+
+// SignInResult is a structure of the API.
+type SignInResult struct {
+	ExpiresAt      time.Time
+	Failure        Failure
+	Flow           string // sensitive
+	Message        string
+	Next           []string
+	PasskeyOptions string // sensitive
+	RecoveryCodes  []string
+	Remembered     string // sensitive
+	RetryAfter     *int32
+	Session        string // sensitive
+	Totp           *TotpSetup
 }
 
 // TotpSetup is a structure of the API.
