@@ -54,6 +54,11 @@ func (s *Server) Serve(ctx context.Context, ready func(addr string)) error {
 		front.Close()
 		return err
 	}
+	web, err := s.web()
+	if err != nil {
+		front.Close()
+		return err
+	}
 	admin, err := s.adminListener()
 	if err != nil {
 		front.Close()
@@ -62,7 +67,7 @@ func (s *Server) Serve(ctx context.Context, ready func(addr string)) error {
 
 	group, ctx := errgroup.WithContext(ctx)
 	s.background(ctx, group)
-	s.run(ctx, group, front, s.public(s.door.Handler(api.Origin{}), provisioning))
+	s.run(ctx, group, front, s.public(s.door.Handler(api.Origin{}), provisioning, web))
 	s.run(ctx, group, admin, s.adminHandler())
 	if ready != nil {
 		ready(front.Addr().String())
@@ -113,9 +118,15 @@ func (s *Server) run(ctx context.Context, group *errgroup.Group, l net.Listener,
 	})
 }
 
-// public is the front listener: one health page, SCIM, and the door.
-func (s *Server) public(door, provisioning http.Handler) http.Handler {
+// public is the front listener: one health page, SCIM, what browsers see, and the door.
+func (s *Server) public(door, provisioning http.Handler, web []entrance) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, e := range web {
+			if e.Wants(r) {
+				e.ServeHTTP(w, r)
+				return
+			}
+		}
 		// A browser may be led to an object by a presigned URL: what is stored there
 		// must not act in this origin's name.
 		w.Header().Set("Content-Security-Policy", "sandbox; default-src 'none'; frame-ancestors 'none'")
