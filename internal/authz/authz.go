@@ -168,8 +168,9 @@ type Sources struct {
 
 // An Authorizer decides.
 type Authorizer struct {
-	src  Sources
-	free policy.Doc // stands in for the identity policies of actions that need none
+	src    Sources
+	free   policy.Doc // stands in for the identity policies of actions that need none
+	nobody policy.Doc // stands in for the trust policies of absent accounts
 }
 
 // New makes an Authorizer. Every source but Assignments, Endpoints and Catalogue
@@ -179,5 +180,9 @@ func New(src Sources) (*Authorizer, error) {
 		return nil, errors.New("authz: principals, organization, directory and service policies are all needed")
 	}
 	everything, err := policy.Parse([]byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`), policy.Identity)
-	return &Authorizer{src, policy.Doc{Name: "no permission needed", Policy: everything}}, err
+	if err != nil {
+		return nil, err
+	}
+	nobody, err := policy.Parse([]byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"nobody.invalid"},"Action":"sts:AssumeRole"}]}`), policy.Trust)
+	return &Authorizer{src, policy.Doc{Name: "no permission needed", Policy: everything}, policy.Doc{Name: "trust policy of nobody", Policy: nobody}}, err
 }

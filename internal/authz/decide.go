@@ -102,7 +102,7 @@ func (a *Authorizer) Gather(ctx context.Context, sn *store.Snapshot, q *Question
 			// Nothing speaks for what an absent account owns. The refusal is the same
 			// as for a resource that is not there, so that account ids cannot be probed.
 			resourceSide = &Account{ID: owner}
-			q.Target.Policy, q.Granted = nil, false
+			q.Target.Policy, q.Granted = a.absent(q.Target.Policy), false
 		}
 	}
 	in := &policy.Input{
@@ -144,6 +144,15 @@ func (a *Authorizer) Gather(ctx context.Context, sn *store.Snapshot, q *Question
 		in.Endpoint = append([]policy.Doc{}, docs...) // none is not nil: an endpoint without a policy lets nothing through
 	}
 	return in, nil
+}
+
+// absent stands for the policy of what an absent account owns. It allows nobody, and
+// is of the same kind, which refusals tell.
+func (a *Authorizer) absent(d *policy.Doc) *policy.Doc {
+	if d != nil && d.Policy != nil && d.Policy.Kind() == policy.Trust {
+		return &a.nobody
+	}
+	return nil
 }
 
 // controlled says whether resource control policies speak of an action. AWS

@@ -107,16 +107,18 @@ func (a *Authorizer) bind(ctx context.Context, sn *store.Snapshot, s *Subject) e
 			Account: e.Account,
 			ARN:     "arn:aws:sts::" + e.Account + ":federated-user/" + s.Claim.SessionName,
 			RoleARN: e.ARN,
+			UserID:  e.ID,
 			ID:      e.Account + ":" + s.Claim.SessionName,
 		}
 		return nil
 	}
 	s.Principal = policy.Principal{
-		Kind:    policy.Session,
-		Account: e.Account,
-		ARN:     "arn:aws:sts::" + e.Account + ":assumed-role/" + e.Name + "/" + s.Claim.SessionName,
-		RoleARN: e.ARN,
-		ID:      e.ID + ":" + s.Claim.SessionName,
+		Kind:      policy.Session,
+		Account:   e.Account,
+		ARN:       "arn:aws:sts::" + e.Account + ":assumed-role/" + e.Name + "/" + s.Claim.SessionName,
+		RoleARN:   e.ARN,
+		Federated: s.Claim.Provider,
+		ID:        e.ID + ":" + s.Claim.SessionName,
 	}
 	return nil
 }
@@ -201,7 +203,9 @@ func identityKeys(s *Subject) policy.Context {
 	return k
 }
 
-// ServiceLinked says whether organization controls pass the caller by.
+// ServiceLinked says whether organization controls pass the caller by. The path is
+// looked for in its place only: customers choose theirs, colons included.
 func (s *Subject) serviceLinked() bool {
-	return s.Entity != nil && s.Entity.ServiceLinked || strings.Contains(s.Principal.RoleARN, ":role/aws-service-role/")
+	e := s.Entity
+	return e != nil && e.Kind == Role && (e.ServiceLinked || strings.HasPrefix(e.ARN, "arn:aws:iam::"+e.Account+":role/aws-service-role/"))
 }

@@ -20,7 +20,7 @@ var (
 	aUser    = Principal{Kind: User, Account: home, ARN: alice, ID: "AIDAEXAMPLEEXAMPLE01"}
 	aSession = Principal{Kind: Session, Account: home, ARN: session, RoleARN: roleARN, ID: "AROAEXAMPLEEXAMPLE01:job-1"}
 	aRoot    = Principal{Kind: Root, Account: home, ARN: "arn:aws:iam::" + home + ":root"}
-	aToken   = Principal{Kind: Federated, Account: home, ARN: "arn:aws:sts::" + home + ":federated-user/bob", RoleARN: alice}
+	aToken   = Principal{Kind: Federated, Account: home, ARN: "arn:aws:sts::" + home + ":federated-user/bob", RoleARN: alice, UserID: "AIDAEXAMPLEEXAMPLE01", ID: home + ":bob"}
 	aService = Principal{Kind: Service, Service: "sagemaker.amazonaws.com"}
 	aBearer  = Principal{Kind: WebIdentity, Federated: "arn:aws:iam::" + home + ":oidc-provider/idp.example"}
 )

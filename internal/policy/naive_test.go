@@ -193,6 +193,9 @@ func oneOrMany(v any) (out []string) {
 func (n naive) names(s map[string]any, at place, deny bool) string {
 	who := n.Principal
 	id, role, provider := who.ID, strings.Split(who.ID, ":")[0], who.Federated
+	if who.Kind == Federated {
+		role = who.UserID
+	}
 	names := func(element, kind string, whom ...string) bool {
 		m, _ := s[element].(map[string]any)
 		return slices.ContainsFunc(oneOrMany(m[kind]), func(v string) bool { return v != "" && slices.Contains(whom, v) })

@@ -31,10 +31,20 @@ type Principal struct {
 	// RoleARN is what a session came from: the role's ARN, path included, for
 	// Session; the user's for Federated.
 	RoleARN   string
+	UserID    string // AIDA…, of the user behind Federated
 	Service   string // "sagemaker.amazonaws.com"; Service only
-	Federated string // provider: an ARN or, for some web providers, a host name
-	ID        string // AIDA…, AROA…:session-name
+	Federated string // provider, of WebIdentity and of sessions that began there: an ARN or, for some web providers, a host name
+	ID        string // AIDA…, AROA…:session-name; of Federated the account and its name
 	Canonical string // S3's canonical user id of the account, where known
+}
+
+// originID is the unique id of the role or user behind a session.
+func (who *Principal) originID() string {
+	if who.Kind == Federated {
+		return who.UserID
+	}
+	id, _, _ := strings.Cut(who.ID, ":")
+	return id
 }
 
 // A standing says how closely a Principal element names the caller; the closer,
@@ -195,11 +205,10 @@ func (p *principals) standing(who *Principal) standing {
 		}
 		return account
 	case Session, Federated:
-		role, _, _ := strings.Cut(who.ID, ":")
 		switch {
 		case p.named(who.ARN), p.identified(who.ID):
 			return direct
-		case p.named(who.RoleARN), p.identified(role), p.federatedBy(who.Federated):
+		case p.named(who.RoleARN), p.identified(who.originID()), p.federatedBy(who.Federated):
 			return byOrigin
 		}
 		return account
@@ -228,8 +237,7 @@ func (p *principals) excepts(who *Principal, bounded bool) bool {
 	case User:
 		return p.account(who) && (p.named(who.ARN) || p.identified(who.ID))
 	case Session, Federated:
-		origin, _, _ := strings.Cut(who.ID, ":")
-		return p.account(who) && (p.named(who.ARN) || p.identified(who.ID)) && (p.named(who.RoleARN) || p.identified(origin))
+		return p.account(who) && (p.named(who.ARN) || p.identified(who.ID)) && (p.named(who.RoleARN) || p.identified(who.originID()))
 	case WebIdentity, Service:
 		return p.standing(who) == direct
 	}
