@@ -22,9 +22,9 @@ type authenticator struct {
 	rp      string
 	origin  string
 	flags   byte   // user present, user verified
-	kind    string // of the ceremony, where it is not the one asked for
+	kind    string // of the ceremony, where it is not the one offered for
 	format  string // of the attestation
-	dodging string // a challenge to answer instead of the one asked
+	dodging string // a challenge to answer instead of the one offered
 }
 
 const testOrigin = "https://bawn.test:4680"
@@ -42,8 +42,8 @@ func newAuthenticator(t *testing.T) *authenticator {
 
 var b64 = base64.RawURLEncoding
 
-// asked is what an authenticator reads of options.
-type asked struct {
+// offered is what an authenticator reads of options.
+type offered struct {
 	PublicKey struct {
 		Challenge        string                       `json:"challenge"`
 		User             struct{ ID string }          `json:"user"`
@@ -55,9 +55,9 @@ type asked struct {
 	} `json:"publicKey"`
 }
 
-func readOptions(t *testing.T, options string) asked {
+func readOptions(t *testing.T, options string) offered {
 	t.Helper()
-	var a asked
+	var a offered
 	if err := json.Unmarshal([]byte(options), &a); err != nil || a.PublicKey.Challenge == "" {
 		t.Fatalf("options %q: %v", options, err)
 	}

@@ -17,25 +17,25 @@ const recentLife = 15 * time.Minute
 
 func (s *Service) ownOperations() []api.Operation {
 	return []api.Operation{
-		api.Write("DescribeOwn", own(s, func(in *shape.DescribeOwnInput) string { return in.Session }), s.describeOwn),
-		api.Read("ListOwnSessions", own(s, func(in *shape.ListOwnSessionsInput) string { return in.Session }), s.listOwnSessions),
-		api.Write("EndSession", own(s, func(in *shape.EndSessionInput) string { return in.Session }), s.endSession),
-		api.Write("EndAllSessions", own(s, func(in *shape.EndAllSessionsInput) string { return in.Session }), s.endAllSessions),
-		api.Write("ChangePassword", own(s, func(in *shape.ChangePasswordInput) string { return in.Session }), s.changePassword),
-		api.Read("ListDevices", own(s, func(in *shape.ListDevicesInput) string { return in.Session }), s.listDevices),
-		api.Write("RenameDevice", own(s, func(in *shape.RenameDeviceInput) string { return in.Session }), s.renameDevice),
-		api.Read("BeginTOTP", own(s, func(in *shape.BeginTOTPInput) string { return in.Session }), s.beginTOTP),
-		api.Write("ConfirmTOTP", own(s, func(in *shape.ConfirmTOTPInput) string { return in.Session }), s.confirmTOTP),
-		api.Write("DeleteTOTP", own(s, func(in *shape.DeleteTOTPInput) string { return in.Session }), s.deleteTOTP),
-		api.Read("BeginPasskey", own(s, func(in *shape.BeginPasskeyInput) string { return in.Session }), s.beginPasskey),
-		api.Write("FinishPasskey", own(s, func(in *shape.FinishPasskeyInput) string { return in.Session }), s.finishPasskey),
-		api.Write("DeletePasskey", own(s, func(in *shape.DeletePasskeyInput) string { return in.Session }), s.deletePasskey),
-		api.Write("CreateRecoveryCodes", own(s, func(in *shape.CreateRecoveryCodesInput) string { return in.Session }), s.createRecoveryCodes),
+		api.Write("DescribeOwn", ofSession(s, func(in *shape.DescribeOwnInput) string { return in.Session }), s.describeOwn),
+		api.Read("ListOwnSessions", ofSession(s, func(in *shape.ListOwnSessionsInput) string { return in.Session }), s.listOwnSessions),
+		api.Write("EndSession", ofSession(s, func(in *shape.EndSessionInput) string { return in.Session }), s.endSession),
+		api.Write("EndAllSessions", ofSession(s, func(in *shape.EndAllSessionsInput) string { return in.Session }), s.endAllSessions),
+		api.Write("ChangePassword", ofSession(s, func(in *shape.ChangePasswordInput) string { return in.Session }), s.changePassword),
+		api.Read("ListDevices", ofSession(s, func(in *shape.ListDevicesInput) string { return in.Session }), s.listDevices),
+		api.Write("RenameDevice", ofSession(s, func(in *shape.RenameDeviceInput) string { return in.Session }), s.renameDevice),
+		api.Read("BeginTOTP", ofSession(s, func(in *shape.BeginTOTPInput) string { return in.Session }), s.beginTOTP),
+		api.Write("ConfirmTOTP", ofSession(s, func(in *shape.ConfirmTOTPInput) string { return in.Session }), s.confirmTOTP),
+		api.Write("DeleteTOTP", ofSession(s, func(in *shape.DeleteTOTPInput) string { return in.Session }), s.deleteTOTP),
+		api.Read("BeginPasskey", ofSession(s, func(in *shape.BeginPasskeyInput) string { return in.Session }), s.beginPasskey),
+		api.Write("FinishPasskey", ofSession(s, func(in *shape.FinishPasskeyInput) string { return in.Session }), s.finishPasskey),
+		api.Write("DeletePasskey", ofSession(s, func(in *shape.DeletePasskeyInput) string { return in.Session }), s.deletePasskey),
+		api.Write("CreateRecoveryCodes", ofSession(s, func(in *shape.CreateRecoveryCodesInput) string { return in.Session }), s.createRecoveryCodes),
 	}
 }
 
-// own resolves the sign-in that a secret stands for, and so who calls.
-func own[In any](s *Service, secret func(*In) string) func(context.Context, *api.Call, *In) (*Session, []api.Demand, error) {
+// ofSession resolves the sign-in that a secret stands for, and so who calls.
+func ofSession[In any](s *Service, secret func(*In) string) func(context.Context, *api.Call, *In) (*Session, []api.Demand, error) {
 	return func(ctx context.Context, c *api.Call, in *In) (*Session, []api.Demand, error) {
 		session, err := s.bySecret(ctx, c.Snapshot, secret(in), c.Now)
 		if errors.Is(err, api.ErrGone) {

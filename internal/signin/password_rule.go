@@ -16,7 +16,7 @@ const (
 	maxPassword = 128
 	// minOwn is what must be left of a password without what everybody guesses first,
 	// and minDistinct how many different characters.
-	minOwn      = 6
+	minOwn      = 8
 	minDistinct = 5
 )
 
