@@ -1,7 +1,11 @@
 package sts
 
 import (
+	"maps"
+	"math"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"bawn.dev/internal/api"
@@ -73,19 +77,43 @@ func vouchedBy(issuer string, t *oidc.Token) policy.Context {
 	if email, ok := t.Claims["email"].(string); ok && len(email) <= maxSubject {
 		k.Set(issuer+":email", email)
 	}
-	k.Set(issuer+":amr", texts(t.Claims["amr"])...)
+	k.Set(issuer+":amr", texts(t.Claims["amr"], maxVouched, maxSubject)...)
 	return k
 }
 
-// texts are the strings of a claim that is one or a list of them.
-func texts(claim any) []string {
+// asked adds to what stays with a session the other claims of a token that a trust
+// policy may ask for: those that the catalogue knows, to the letter.
+func (s *Service) asked(issuer string, t *oidc.Token, vouched policy.Context) policy.Context {
+	all := maps.Clone(vouched)
+	for name, claim := range t.Claims {
+		key := strings.ToLower(issuer) + ":" + name
+		_, set := all.Get(key)
+		if set || name != strings.ToLower(name) || s.cfg.Catalogue == nil || !s.cfg.Catalogue.KnownKey(key) {
+			continue
+		}
+		switch v := claim.(type) {
+		case bool:
+			all.Set(key, strconv.FormatBool(v))
+		case float64:
+			all.Set(key, strconv.FormatFloat(v, 'f', -1, 64))
+		case string:
+			all.Set(key, v)
+		case []any:
+			all.Set(key, texts(v, len(v), math.MaxInt)...)
+		}
+	}
+	return all
+}
+
+// texts are the strings of a claim that is one or a list of them, within bounds.
+func texts(claim any, most, longest int) []string {
 	if one, ok := claim.(string); ok {
 		claim = []any{one}
 	}
 	list, _ := claim.([]any)
 	var all []string
-	for _, v := range list[:min(len(list), maxVouched)] {
-		if text, ok := v.(string); ok && text != "" && len(text) <= maxSubject {
+	for _, v := range list[:min(len(list), most)] {
+		if text, ok := v.(string); ok && text != "" && len(text) <= longest {
 			all = append(all, text)
 		}
 	}
@@ -113,51 +141,73 @@ func (g *grant) claimed(claims map[string]any) error {
 }
 
 // claimedTags reads the claim that AWS names for tags, whose values are lists of one
-// text. What is not of its form refuses the token: a tag that is passed over might
-// have restricted.
-func claimedTags(claims map[string]any) (tags []shape.Tag, transitive []string, err error) {
-	bad := badToken("The claim " + claimTags + " in the token is not valid")
-	claim, told := claims[claimTags]
-	if !told {
-		return nil, nil, nil
-	}
-	both, ok := claim.(map[string]any)
-	if !ok {
-		return nil, nil, bad
-	}
-	for name, part := range both {
-		switch name {
-		case "principal_tags":
-			pairs, ok := part.(map[string]any)
-			if !ok {
-				return nil, nil, bad
+// text, or its parts where they are claims of their own. What is not of its form
+// refuses the token: a tag that is passed over might have restricted.
+func claimedTags(claims map[string]any) ([]shape.Tag, []string, error) {
+	var t tagClaims
+	good := true
+	for claim, part := range claims {
+		rest, ours := strings.CutPrefix(claim, claimTags)
+		key, single := strings.CutPrefix(rest, "/principal_tags/")
+		switch {
+		case !ours, rest != "" && rest[0] != '/':
+		case single:
+			text, plain := part.(string)
+			if plain {
+				part = []any{text}
 			}
-			for key, v := range pairs {
-				list, _ := v.([]any)
-				if len(list) != 1 {
-					return nil, nil, bad
-				}
-				value, ok := list[0].(string)
-				if !ok {
-					return nil, nil, bad
-				}
-				tags = append(tags, shape.Tag{Key: key, Value: value})
-			}
-		case "transitive_tag_keys":
-			list, ok := part.([]any)
-			if !ok {
-				return nil, nil, bad
-			}
-			for _, v := range list {
-				key, ok := v.(string)
-				if !ok {
-					return nil, nil, bad
-				}
-				transitive = append(transitive, key)
-			}
+			good = t.tag(key, part) && good
+		case rest == "":
+			good = t.nested(part) && good
 		default:
-			return nil, nil, bad
+			good = t.part(rest[1:], part) && good
 		}
 	}
-	return tags, transitive, nil
+	if !good {
+		return nil, nil, badToken("The claim " + claimTags + " in the token is not valid")
+	}
+	return t.tags, t.transitive, nil
+}
+
+// tagClaims are the tags that a token was found to have.
+type tagClaims struct {
+	tags       []shape.Tag
+	transitive []string
+}
+
+func (t *tagClaims) nested(claim any) bool {
+	parts, ok := claim.(map[string]any)
+	for name, part := range parts {
+		ok = t.part(name, part) && ok
+	}
+	return ok
+}
+
+func (t *tagClaims) part(name string, claim any) (ok bool) {
+	switch name {
+	case "principal_tags":
+		pairs, ok := claim.(map[string]any)
+		for key, v := range pairs {
+			ok = t.tag(key, v) && ok
+		}
+		return ok
+	case "transitive_tag_keys":
+		list, ok := claim.([]any)
+		for _, v := range list {
+			key, is := v.(string)
+			t.transitive, ok = append(t.transitive, key), ok && is
+		}
+		return ok
+	}
+	return false
+}
+
+func (t *tagClaims) tag(key string, claim any) bool {
+	list, _ := claim.([]any)
+	if len(list) != 1 {
+		return false
+	}
+	value, ok := list[0].(string)
+	t.tags = append(t.tags, shape.Tag{Key: key, Value: value})
+	return ok
 }

@@ -140,6 +140,9 @@ func (g *grant) lifetime(seconds *int32, now time.Time) (time.Duration, error) {
 	if left := g.until.Sub(now); !g.until.IsZero() && left < duration {
 		duration = left
 	}
+	if duration < time.Second { // within what a provider's clock may differ
+		return 0, fail("ExpiredTokenException", "The session at the identity provider is over.")
+	}
 	return duration, nil
 }
 

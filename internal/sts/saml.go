@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -139,8 +140,9 @@ func nameQualifier(issuer, provider string) string {
 // address to which the provider sent its subject.
 func samlKeys(a *saml.Assertion, provider, qualifier string) policy.Context {
 	k := policy.Context{}
-	for name, key := range samlAttributes {
-		k.Set(key, a.Attributes[name]...)
+	for _, name := range slices.Sorted(maps.Keys(samlAttributes)) {
+		had, _ := k.Get(samlAttributes[name]) // several names may be of one key
+		k.Set(samlAttributes[name], slices.Concat(had, a.Attributes[name])...)
 	}
 	p, _ := arn.Parse(provider)
 	k.Set("saml:aud", a.Recipient)

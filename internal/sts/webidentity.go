@@ -47,8 +47,9 @@ func (s *Service) webIdentity(ctx context.Context, c *api.Call, in *shape.Assume
 	if err := current(token, c.Now); err != nil {
 		return nil, nil, err
 	}
-	g.claim.Provider, g.claim.Vouched = provider.ARN, vouchedBy(strings.TrimPrefix(told.Issuer, "https://"), token)
-	if err := g.enter(ctx, c, api.Claim{Kind: api.KindWebIdentity, ID: token.Subject, Vouched: g.claim.Vouched}); err != nil {
+	issuer := strings.TrimPrefix(told.Issuer, "https://")
+	g.claim.Provider, g.claim.Vouched = provider.ARN, vouchedBy(issuer, token)
+	if err := g.enter(ctx, c, api.Claim{Kind: api.KindWebIdentity, ID: token.Subject, Vouched: s.asked(issuer, token, g.claim.Vouched)}); err != nil {
 		return nil, nil, err
 	}
 	if err := g.claimed(token.Claims); err != nil {

@@ -246,6 +246,9 @@ func TestForgedWebIdentity(t *testing.T) {
 		"tags that are no map":            func(c map[string]any) { c["https://aws.amazon.com/tags"] = []string{"a"} },
 		"a tag with two values":           func(c map[string]any) { c["https://aws.amazon.com/tags"] = tagged("team", "a", "b") },
 		"a tag without one":               func(c map[string]any) { c["https://aws.amazon.com/tags"] = tagged("team") },
+		"a single tag with two values":    func(c map[string]any) { c["https://aws.amazon.com/tags/principal_tags/team"] = []string{"a", "b"} },
+		"a single tag that is a number":   func(c map[string]any) { c["https://aws.amazon.com/tags/principal_tags/team"] = 1 },
+		"a part that is unknown":          func(c map[string]any) { c["https://aws.amazon.com/tags/tags"] = "a" },
 		"something else among the tags":   func(c map[string]any) { c["https://aws.amazon.com/tags"] = map[string]any{"tags": 1} },
 	} {
 		refusedWith(t, name, h.show(t, role, h.token(t, edit)), "InvalidIdentityToken")
