@@ -11,7 +11,7 @@ type peopleCmd struct {
 	SetPassword peopleSetPassword `cmd:"" help:"Give somebody a one-time password, which she must change when she signs in with it."`
 	Unlock      peopleUnlock      `cmd:"" help:"Forget the wrong passwords and codes that somebody was tried with."`
 	ResetMFA    peopleResetMFA    `cmd:"" name:"reset-mfa" help:"Take somebody's devices and recovery codes, and end her sessions."`
-	EndSessions peopleEndSessions `cmd:"" help:"Sign somebody out everywhere."`
+	EndSessions peopleEndSessions `cmd:"" help:"Sign somebody out everywhere, and end what runs on her behalf."`
 	MFAPolicy   peopleMFAPolicy   `cmd:"" name:"mfa-policy" help:"Show or change when a second factor is needed."`
 }
 

@@ -58,9 +58,11 @@ func (s *Server) People(ctx context.Context, in PeopleRequest) (*PeopleAnswer, e
 		return nil, err
 	}
 	change := map[string]func(*store.Tx) error{
-		"unlock":       func(tx *store.Tx) error { return s.signin.Unlock(tx, out.UserID) },
-		"reset-mfa":    func(tx *store.Tx) error { return s.signin.ResetDevices(tx, out.UserID) },
-		"end-sessions": func(tx *store.Tx) error { return s.signin.EndSessions(tx, out.UserID) },
+		"unlock":    func(tx *store.Tx) error { return s.signin.Unlock(tx, out.UserID) },
+		"reset-mfa": func(tx *store.Tx) error { return s.signin.ResetDevices(tx, out.UserID) },
+		"end-sessions": func(tx *store.Tx) error {
+			return errors.Join(s.signin.EndSessions(tx, out.UserID), s.identity.SignOut(tx, out.UserID, s.now()))
+		},
 	}[in.Do]
 	if in.Do == "set-password" {
 		if out.Password, change, err = s.signin.OneTimePassword(ctx, sn, out.UserID, s.now()); err != nil {
