@@ -15,6 +15,18 @@ type Application struct {
 	IAM                bool // callers prove themselves by Signature V4, under Resource.Policy
 	Scopes             []string
 	Issuers            []TrustedIssuer // of the jwt-bearer grant; nil when it is not granted
+	RedirectURIs       []string        // of the authorization_code grant; nil when it is not granted
+	RefreshToken       bool            // the refresh_token grant
+	TokenExchange      bool            // the token-exchange grant
+	Background         bool            // what a user starts may go on when she has left
+}
+
+// An Assignment is a role that a person may enter from the identity centre.
+type Assignment struct {
+	AccountID, AccountName, Email       string // of the account
+	PermissionSetARN, PermissionSetName string
+	RoleName, RoleARN                   string
+	SessionDuration                     time.Duration // that the role's sessions last
 }
 
 // A TrustedIssuer is an OIDC issuer whose tokens an application may exchange.
@@ -41,17 +53,4 @@ type OIDCProvider struct {
 type SAMLProvider struct {
 	ARN      string // arn:aws:iam::ACCOUNT:saml-provider/NAME
 	Metadata string // the provider's, as it was uploaded
-}
-
-// An Assignment is a permission set that a person may use in an account: assigned to
-// her, or to a group that she is in.
-type Assignment struct {
-	AccountID         string
-	AccountName       string
-	Email             string // of the account
-	PermissionSetARN  string
-	PermissionSetName string
-	RoleName          string // AWSReservedSSO_…
-	RoleARN           string
-	SessionDuration   time.Duration
 }

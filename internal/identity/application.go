@@ -37,6 +37,7 @@ type application struct {
 	ActorPolicy        string
 	ActorBindings      policy.Bindings // whom the actor policy means
 	AssignmentRequired bool
+	Background         bool // what a user starts may go on when she has left
 }
 
 func (s *Service) application(q store.Querier, arn string) (*application, error) {
@@ -81,11 +82,15 @@ func noApplication() *api.Error { return notFound("Application does not exist.")
 
 // resource is an application as a decision sees it. Its actor policy says who may
 // exchange tokens.
-func (s *Service) resource(arn string, a *application) (api.Resource, error) {
+func (s *Service) resource(q store.Querier, arn string, a *application) (api.Resource, error) {
 	r := api.Resource{ARN: arn, Account: s.account, Type: "AWS::SSO::Application"}
 	if a == nil {
 		r.Missing = noApplication()
 		return r, nil
+	}
+	var err error
+	if r.Tags, err = tagMap(q, arn); err != nil {
+		return r, err
 	}
 	if a.ActorPolicy != "" {
 		p, err := a.ActorBindings.Parse(a.ActorPolicy, policy.Resource)
@@ -105,30 +110,30 @@ func of[In any](s *Service, action string, arn func(*In) string) func(context.Co
 		if err != nil {
 			return nil, nil, err
 		}
-		r, err := s.resource(arn(in), a)
+		r, err := s.resource(c.Snapshot, arn(in), a)
 		r.Policy = nil
-		return a, api.On(action, r), err
+		keys := where(c)
+		keys.Set("sso:ApplicationAccount", s.account)
+		return a, []api.Demand{{Action: action, Resource: r, Keys: keys}}, err
 	}
-}
-
-// onInstance demands an action on the instance that an input names.
-func (s *Service) onInstance(c *api.Call, action, arn string) (instance, []api.Demand, error) {
-	i, err := s.instance(c.Snapshot)
-	r := api.Resource{ARN: arn, Account: s.account, Type: "AWS::SSO::Instance"}
-	if arn != i.arn() {
-		r.Missing = notFound("Instance does not exist.")
-	}
-	return i, api.On(action, r), err
 }
 
 func (s *Service) newApplication(_ context.Context, c *api.Call, in *shape.CreateApplicationInput) (instance, []api.Demand, error) {
-	return s.onInstance(c, "sso:CreateApplication", in.InstanceArn)
+	i, err := s.instance(c.Snapshot)
+	if err != nil {
+		return i, nil, err
+	}
+	// What is asked for has no name yet.
+	r := api.Resource{ARN: "arn:aws:sso::" + s.account + ":application/" + i.id + "/*", Account: s.account, Type: "AWS::SSO::Application"}
+	i, demands, err := s.onInstance(c, "sso:CreateApplication", in.InstanceArn, r, s.provider(in.ApplicationProviderArn))
+	if err != nil {
+		return i, nil, err
+	}
+	demands, err = creating(demands, r, in.Tags)
+	return i, demands, err
 }
 
 func (s *Service) createApplication(_ context.Context, c *api.Call, in *shape.CreateApplicationInput, i instance) (api.Commit[shape.CreateApplicationOutput], error) {
-	if in.ApplicationProviderArn != customProvider {
-		return nil, invalid("Only %s is served as an application provider.", customProvider)
-	}
 	// An idempotency token names the application that it made.
 	suffix := randomID()
 	if in.ClientToken != "" {
@@ -165,7 +170,7 @@ func (s *Service) createApplication(_ context.Context, c *api.Call, in *shape.Cr
 		if _, err := tx.Exec(`INSERT INTO identity_applications (arn, name, doc, created) VALUES (?, ?, ?, ?)`, arn, in.Name, doc, c.Now.UnixMicro()); err != nil {
 			return nil, err
 		}
-		return out, tx.Touch(applicationKey(arn))
+		return out, errors.Join(putTags(tx, arn, in.Tags), tx.Touch(applicationKey(arn)))
 	}, nil
 }
 
@@ -187,7 +192,7 @@ func (s *Service) deleteApplication(_ context.Context, _ *api.Call, in *shape.De
 				return nil, err
 			}
 		}
-		return &shape.DeleteApplicationOutput{}, tx.Touch(applicationKey(in.ApplicationArn))
+		return &shape.DeleteApplicationOutput{}, errors.Join(deleteTags(tx, in.ApplicationArn), tx.Touch(applicationKey(in.ApplicationArn)))
 	}, nil
 }
 
@@ -196,8 +201,14 @@ func (s *Service) listedApplications(_ context.Context, c *api.Call, in *shape.L
 }
 
 func (s *Service) listApplications(_ context.Context, c *api.Call, in *shape.ListApplicationsInput, _ instance) (*shape.ListApplicationsOutput, error) {
-	if in.Filter != nil {
-		return nil, invalid("Filter is not served.")
+	out := &shape.ListApplicationsOutput{Applications: []shape.Application{}}
+	if f := in.Filter; f != nil && (f.ApplicationAccount != "" && f.ApplicationAccount != s.account ||
+		f.ApplicationProvider != "" && f.ApplicationProvider != customProvider) {
+		return out, nil // all are of this account and that provider
+	}
+	after, err := afterToken(in.NextToken)
+	if err != nil {
+		return nil, err
 	}
 	limit := pageSize(in.MaxResults)
 	list, err := store.Collect(c.Snapshot, func(r *store.Rows) (shape.Application, error) {
@@ -208,48 +219,13 @@ func (s *Service) listApplications(_ context.Context, c *api.Call, in *shape.Lis
 		}
 		err := json.Unmarshal(doc, &a)
 		return a.Shown, err
-	}, `SELECT doc FROM identity_applications WHERE arn > ? ORDER BY arn LIMIT ?`, in.NextToken, limit+1)
+	}, `SELECT doc FROM identity_applications WHERE arn > ? ORDER BY arn LIMIT ?`, after, limit+1)
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.ListApplicationsOutput{Applications: list}
-	if len(list) > limit {
-		out.Applications, out.NextToken = list[:limit], list[limit-1].ApplicationArn
-	}
+	list, next := cut(list, limit, func(a shape.Application) string { return a.ApplicationArn })
+	out.Applications, out.NextToken = append(out.Applications, list...), pageToken(next)
 	return out, nil
-}
-
-// putGrant takes what is enforced: jwt-bearer. The other grants belong to sign-in
-// that is not here, and are refused by name.
-func (s *Service) putGrant(_ context.Context, c *api.Call, in *shape.PutApplicationGrantInput, _ *application) (api.Commit[shape.PutApplicationGrantOutput], error) {
-	if in.GrantType != shape.GrantTypeUrnIetfParamsOauthGrantTypeJwtBearer {
-		return nil, invalid("The grant type %s is not served.", in.GrantType)
-	}
-	if in.Grant == nil || in.Grant.JwtBearer == nil || in.Grant.AuthorizationCode != nil || in.Grant.RefreshToken != nil || in.Grant.TokenExchange != nil {
-		return nil, invalid("Grant must hold JwtBearer and nothing else.")
-	}
-	for _, t := range in.Grant.JwtBearer.AuthorizedTokenIssuers {
-		if len(t.AuthorizedAudiences) == 0 {
-			return nil, invalid("An authorized token issuer needs at least one audience.")
-		}
-		if known, err := s.issuer(c.Snapshot, t.TrustedTokenIssuerArn); err != nil || known == nil {
-			return nil, errors.Join(err, notFound("Trusted token issuer %s does not exist.", t.TrustedTokenIssuerArn))
-		}
-	}
-	return func(tx *store.Tx) (*shape.PutApplicationGrantOutput, error) {
-		return &shape.PutApplicationGrantOutput{}, s.change(tx, in.ApplicationArn, func(a *application) error {
-			a.Grants[in.GrantType] = in.Grant
-			return nil
-		})
-	}, nil
-}
-
-func (s *Service) getGrant(_ context.Context, _ *api.Call, in *shape.GetApplicationGrantInput, a *application) (*shape.GetApplicationGrantOutput, error) {
-	g := a.Grants[in.GrantType]
-	if g == nil {
-		return nil, notFound("The application has no grant of type %s.", in.GrantType)
-	}
-	return &shape.GetApplicationGrantOutput{Grant: g}, nil
 }
 
 func (s *Service) putScope(_ context.Context, _ *api.Call, in *shape.PutApplicationAccessScopeInput, _ *application) (api.Commit[shape.PutApplicationAccessScopeOutput], error) {
@@ -294,7 +270,7 @@ func (s *Service) putMethod(ctx context.Context, c *api.Call, in *shape.PutAppli
 
 func (s *Service) getMethod(ctx context.Context, c *api.Call, _ *shape.GetApplicationAuthenticationMethodInput, a *application) (*shape.GetApplicationAuthenticationMethodOutput, error) {
 	if a.ActorPolicy == "" {
-		return nil, notFound("The application has no authentication method.")
+		return nil, noMethod()
 	}
 	shown, err := a.ActorBindings.Shown(a.ActorPolicy, bearer.In(ctx, c))
 	return &shape.GetApplicationAuthenticationMethodOutput{AuthenticationMethod: &shape.AuthenticationMethod{
@@ -312,14 +288,18 @@ func (s *Service) resolveApplication(_ context.Context, sn *store.Snapshot, arn 
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.resource(arn, a)
+	r, err := s.resource(sn, arn, a)
 	if err != nil || a == nil {
 		return &api.Foreign{Resource: r}, err
 	}
 	detail := &api.Application{
 		ARN: arn, InstanceARN: a.Shown.InstanceArn, IdentityStoreARN: a.Shown.IdentityStoreArn,
 		Enabled: a.Shown.Status == shape.ApplicationStatusEnabled, AssignmentRequired: a.AssignmentRequired,
-		IAM: a.ActorPolicy != "", Scopes: a.Scopes,
+		IAM: a.ActorPolicy != "", Scopes: a.Scopes, RefreshToken: a.Grants[shape.GrantTypeRefreshToken] != nil,
+		TokenExchange: a.Grants[shape.GrantTypeUrnIetfParamsOauthGrantTypeTokenExchange] != nil, Background: a.Background,
+	}
+	if g := a.Grants[shape.GrantTypeAuthorizationCode]; g != nil {
+		detail.RedirectURIs = g.AuthorizationCode.RedirectUris
 	}
 	if g := a.Grants[shape.GrantTypeUrnIetfParamsOauthGrantTypeJwtBearer]; g != nil {
 		for _, t := range g.JwtBearer.AuthorizedTokenIssuers {

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"bawn.dev/internal/api"
@@ -20,17 +21,10 @@ func (s *Service) putAssignmentConfiguration(_ context.Context, _ *api.Call, in 
 
 func (s *Service) createAssignment(_ context.Context, _ *api.Call, in *shape.CreateApplicationAssignmentInput, _ *application) (api.Commit[shape.CreateApplicationAssignmentOutput], error) {
 	return func(tx *store.Tx) (*shape.CreateApplicationAssignmentOutput, error) {
-		table := map[shape.PrincipalType]string{shape.PrincipalTypeUser: "identity_users", shape.PrincipalTypeGroup: "identity_groups"}[in.PrincipalType]
-		if table == "" {
-			return nil, invalid("PrincipalType is USER or GROUP.")
+		if found, err := there(tx, in.PrincipalType, in.PrincipalId); err != nil || !found {
+			return nil, errors.Join(err, notFound("%s %s does not exist.", in.PrincipalType, in.PrincipalId))
 		}
-		var there, assigned int
-		if err := tx.QueryRow(`SELECT count(*) FROM `+table+` WHERE id = ?`, in.PrincipalId).Scan(&there); err != nil {
-			return nil, err
-		}
-		if there == 0 {
-			return nil, notFound("%s %s does not exist.", in.PrincipalType, in.PrincipalId)
-		}
+		var assigned int
 		if err := tx.QueryRow(`SELECT count(*) FROM identity_assignments WHERE application = ? AND kind = ? AND principal = ?`,
 			in.ApplicationArn, string(in.PrincipalType), in.PrincipalId).Scan(&assigned); err != nil {
 			return nil, err
@@ -60,8 +54,12 @@ func (s *Service) deleteAssignment(_ context.Context, _ *api.Call, in *shape.Del
 }
 
 func (s *Service) listAssignments(_ context.Context, c *api.Call, in *shape.ListApplicationAssignmentsInput, _ *application) (*shape.ListApplicationAssignmentsOutput, error) {
+	after, err := afterToken(in.NextToken)
+	if err != nil {
+		return nil, err
+	}
 	limit := pageSize(in.MaxResults)
-	kind, principal, _ := strings.Cut(in.NextToken, "/")
+	kind, principal, _ := strings.Cut(after, "/")
 	list, err := store.Collect(c.Snapshot, func(r *store.Rows) (shape.ApplicationAssignment, error) {
 		a := shape.ApplicationAssignment{ApplicationArn: in.ApplicationArn}
 		return a, r.Scan((*string)(&a.PrincipalType), &a.PrincipalId)
@@ -70,12 +68,8 @@ func (s *Service) listAssignments(_ context.Context, c *api.Call, in *shape.List
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.ListApplicationAssignmentsOutput{ApplicationAssignments: list}
-	if len(list) > limit {
-		last := list[limit-1]
-		out.ApplicationAssignments, out.NextToken = list[:limit], string(last.PrincipalType)+"/"+last.PrincipalId
-	}
-	return out, nil
+	list, next := cut(list, limit, func(a shape.ApplicationAssignment) string { return string(a.PrincipalType) + "/" + a.PrincipalId })
+	return &shape.ListApplicationAssignmentsOutput{ApplicationAssignments: list, NextToken: pageToken(next)}, nil
 }
 
 // Assigned says whether a person may use an application: by herself or by a group.

@@ -165,6 +165,7 @@ func (s *Service) deleteGroup(_ context.Context, _ *api.Call, in *shape.DeleteGr
 			`DELETE FROM identity_groups WHERE id = ?`,
 			`DELETE FROM identity_memberships WHERE group_id = ?`,
 			`DELETE FROM identity_assignments WHERE kind = 'GROUP' AND principal = ?`,
+			`DELETE FROM identity_account_assignments WHERE kind = 'GROUP' AND principal = ?`,
 		} {
 			if _, err := tx.Exec(q, in.GroupId); err != nil {
 				return nil, err
@@ -176,6 +177,7 @@ func (s *Service) deleteGroup(_ context.Context, _ *api.Call, in *shape.DeleteGr
 		for i, id := range members {
 			members[i] = userKey(id)
 		}
+		tx.AfterCommit(s.notify) // a role may be nobody's now
 		return &shape.DeleteGroupOutput{}, tx.Touch(append(members, groupKey(in.GroupId))...)
 	}, nil
 }

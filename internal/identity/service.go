@@ -17,31 +17,35 @@
 package identity
 
 import (
-	"context"
-	"crypto/rand"
-	"database/sql"
 	"errors"
-	"fmt"
-	"time"
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/cache"
+	"bawn.dev/internal/policy"
 	directory "bawn.dev/internal/shape/identitystore"
 	admin "bawn.dev/internal/shape/ssoadmin"
-	"bawn.dev/internal/store"
 )
 
 // Config says whose identity centre this is.
 type Config struct {
 	Account string // management account
+	// Accounts, when not set, has none: nobody is assigned to anything.
+	Accounts Accounts
+	// Catalogue, when set, refuses inline policies with condition keys that it does
+	// not know.
+	Catalogue policy.Catalogue
 }
 
 // A Service is the identity centre.
 type Service struct {
 	account       string
+	accounts      Accounts
+	catalogue     policy.Catalogue
 	rules         *rules
 	users, groups quota
 	standings     *cache.Cache[standingKey, standing]
+	holdings      *cache.Cache[holding, bool]
+	wake          chan struct{} // something was asked for that Run does
 }
 
 // maxStandings bounds how many people's standing is remembered.
@@ -57,10 +61,11 @@ func New(cfg Config) (*Service, error) {
 		return nil, err
 	}
 	return &Service{
-		account: cfg.Account, rules: rules,
+		account: cfg.Account, accounts: cfg.Accounts, catalogue: cfg.Catalogue, rules: rules, wake: make(chan struct{}, 1),
 		users:     quota{table: "identity_users", what: "users", max: maxPeople},
 		groups:    quota{table: "identity_groups", what: "groups", max: maxGroups},
 		standings: cache.New[standingKey, standing](maxStandings, nil),
+		holdings:  cache.New[holding, bool](maxStandings, nil),
 	}, nil
 }
 
@@ -88,76 +93,6 @@ func (s *Service) APIs() []*api.Service {
 			api.Read("IsMemberInGroups", s.askedMember, s.isMember),
 			api.Write("DeleteGroupMembership", s.deletedMembership, s.deleteMembership),
 		}},
-		{Model: admin.Model(), Prefix: "sso", Resolver: s.resolveApplication, Operations: []api.Operation{
-			api.Read("ListInstances", s.anyInstance, s.listInstances),
-			api.Write("CreateApplication", s.newApplication, s.createApplication),
-			api.Read("DescribeApplication", of(s, "sso:DescribeApplication", func(in *admin.DescribeApplicationInput) string { return in.ApplicationArn }), s.describeApplication),
-			api.Write("DeleteApplication", of(s, "sso:DeleteApplication", func(in *admin.DeleteApplicationInput) string { return in.ApplicationArn }), s.deleteApplication),
-			api.Read("ListApplications", s.listedApplications, s.listApplications),
-			api.Write("PutApplicationGrant", of(s, "sso:PutApplicationGrant", func(in *admin.PutApplicationGrantInput) string { return in.ApplicationArn }), s.putGrant),
-			api.Read("GetApplicationGrant", of(s, "sso:GetApplicationGrant", func(in *admin.GetApplicationGrantInput) string { return in.ApplicationArn }), s.getGrant),
-			api.Write("PutApplicationAccessScope", of(s, "sso:PutApplicationAccessScope", func(in *admin.PutApplicationAccessScopeInput) string { return in.ApplicationArn }), s.putScope),
-			api.Write("PutApplicationAuthenticationMethod", of(s, "sso:PutApplicationAuthenticationMethod", func(in *admin.PutApplicationAuthenticationMethodInput) string { return in.ApplicationArn }), s.putMethod),
-			api.Read("GetApplicationAuthenticationMethod", of(s, "sso:GetApplicationAuthenticationMethod", func(in *admin.GetApplicationAuthenticationMethodInput) string { return in.ApplicationArn }), s.getMethod),
-			api.Write("PutApplicationAssignmentConfiguration", of(s, "sso:PutApplicationAssignmentConfiguration", func(in *admin.PutApplicationAssignmentConfigurationInput) string { return in.ApplicationArn }), s.putAssignmentConfiguration),
-			api.Write("CreateApplicationAssignment", of(s, "sso:CreateApplicationAssignment", func(in *admin.CreateApplicationAssignmentInput) string { return in.ApplicationArn }), s.createAssignment),
-			api.Write("DeleteApplicationAssignment", of(s, "sso:DeleteApplicationAssignment", func(in *admin.DeleteApplicationAssignmentInput) string { return in.ApplicationArn }), s.deleteAssignment),
-			api.Read("ListApplicationAssignments", of(s, "sso:ListApplicationAssignments", func(in *admin.ListApplicationAssignmentsInput) string { return in.ApplicationArn }), s.listAssignments),
-			api.Write("CreateTrustedTokenIssuer", s.newIssuer, s.createIssuer),
-			api.Read("DescribeTrustedTokenIssuer", s.describedIssuer, s.describeIssuer),
-			api.Write("DeleteTrustedTokenIssuer", s.deletedIssuer, s.deleteIssuer),
-			api.Read("ListTrustedTokenIssuers", s.listedIssuers, s.listIssuers),
-		}},
+		{Model: admin.Model(), Prefix: "sso", Resolver: s.resolveApplication, Operations: s.administration()},
 	}
-}
-
-// An instance is the one identity centre: its id and that of its directory.
-type instance struct {
-	id, store string // ssoins-…, d-…
-	created   time.Time
-	account   string
-}
-
-func (i instance) arn() string { return "arn:aws:sso:::instance/" + i.id }
-func (i instance) storeARN() string {
-	return "arn:aws:identitystore::" + i.account + ":identitystore/" + i.store
-}
-
-// Bootstrap makes the instance.
-func (s *Service) Bootstrap(tx *store.Tx, now time.Time) error {
-	var random [12]byte
-	rand.Read(random[:])
-	_, err := tx.Exec(`INSERT INTO identity_instance (id, instance, store, created) VALUES (1, ?, ?, ?)`,
-		fmt.Sprintf("ssoins-%x", random[:8]), fmt.Sprintf("d-%x", random[7:12]), now.UnixMicro())
-	return err
-}
-
-func (s *Service) instance(q store.Querier) (instance, error) {
-	i := instance{account: s.account}
-	var created int64
-	err := q.QueryRow(`SELECT instance, store, created FROM identity_instance WHERE id = 1`).Scan(&i.id, &i.store, &created)
-	if errors.Is(err, sql.ErrNoRows) {
-		return i, errors.New("identity: the instance was never made")
-	}
-	i.created = time.UnixMicro(created).UTC()
-	return i, err
-}
-
-// Instance names the identity centre and its directory.
-func (s *Service) Instance(sn *store.Snapshot) (instanceARN, storeARN string, err error) {
-	i, err := s.instance(sn)
-	return i.arn(), i.storeARN(), err
-}
-
-// anyInstance is for the one operation that names no instance.
-func (s *Service) anyInstance(_ context.Context, c *api.Call, _ *admin.ListInstancesInput) (instance, []api.Demand, error) {
-	i, err := s.instance(c.Snapshot)
-	return i, api.On("sso:ListInstances", api.Any), err
-}
-
-func (s *Service) listInstances(_ context.Context, c *api.Call, _ *admin.ListInstancesInput, i instance) (*admin.ListInstancesOutput, error) {
-	return &admin.ListInstancesOutput{Instances: []admin.InstanceMetadata{{
-		InstanceArn: i.arn(), IdentityStoreId: i.store, OwnerAccountId: s.account,
-		CreatedDate: i.created, Status: admin.InstanceStatusActive,
-	}}}, nil
 }

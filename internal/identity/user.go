@@ -209,6 +209,7 @@ func (s *Service) deleteUser(_ context.Context, _ *api.Call, _ *shape.DeleteUser
 			`DELETE FROM identity_users WHERE id = ?`,
 			`DELETE FROM identity_memberships WHERE user_id = ?`,
 			`DELETE FROM identity_assignments WHERE kind = 'USER' AND principal = ?`,
+			`DELETE FROM identity_account_assignments WHERE kind = 'USER' AND principal = ?`,
 		} {
 			if _, err := tx.Exec(q, u.UserId); err != nil {
 				return nil, err
@@ -217,6 +218,7 @@ func (s *Service) deleteUser(_ context.Context, _ *api.Call, _ *shape.DeleteUser
 		if err := deleteExternalIDs(tx, "USER", u.ExternalIds); err != nil {
 			return nil, err
 		}
+		tx.AfterCommit(s.notify) // a role may be nobody's now
 		return &shape.DeleteUserOutput{}, tx.Touch(userKey(u.UserId))
 	}, nil
 }

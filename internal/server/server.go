@@ -140,7 +140,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 	if s.iam, err = iam.New(iam.Config{Key: keys["iam"], Catalogue: known, Region: cfg.Region}); err != nil {
 		return nil, err
 	}
-	if s.identity, err = identity.New(identity.Config{Account: cfg.AccountID}); err != nil {
+	if s.identity, err = identity.New(identity.Config{Account: cfg.AccountID, Accounts: s.organizations, Catalogue: known}); err != nil {
 		return nil, err
 	}
 	issuers := oidc.New(fetch.New(cfg.AllowFetch, nil), s.now)
@@ -202,11 +202,13 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 		Principals:   s.iam,
 		Organization: s.organizations,
 		Directory:    s.identity,
+		Assignments:  s.identity,
 		Endpoints:    s.ec2,
 		Catalogue:    known,
 		ServicePolicies: servicePolicies{
 			"organizations.amazonaws.com": organizations.ServicePolicy(),
 			"sagemaker.amazonaws.com":     sagemaker.ServicePolicy(),
+			identity.Principal:            identity.ServicePolicy(),
 			scim.Principal:                scim.ServicePolicy(),
 		},
 	})
