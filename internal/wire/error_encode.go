@@ -65,6 +65,10 @@ func (m *Match) errorBody(requestID, code string, status int, e *Error) ([]byte,
 		return x.buf, "text/xml"
 	case shape.RestXML:
 		x.buf = append(x.buf, xmlHeader...)
+		control := m.service.Name == s3Control // whose clients look for the error inside an answer
+		if control {
+			x.open("ErrorResponse", controlNamespace)
+		}
 		x.open("Error", "")
 		x.leaf("Code", code)
 		x.leaf("Message", e.Message)
@@ -72,6 +76,10 @@ func (m *Match) errorBody(requestID, code string, status int, e *Error) ([]byte,
 		x.leaf("RequestId", requestID)
 		x.leaf("HostId", hostID(requestID))
 		x.close("Error")
+		if control {
+			x.leaf("RequestId", requestID)
+			x.close("ErrorResponse")
+		}
 		return x.buf, "application/xml"
 	}
 	return m.jsonError(code, e)

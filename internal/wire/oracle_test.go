@@ -25,6 +25,7 @@ import (
 	"bawn.dev/internal/shape/logs"
 	"bawn.dev/internal/shape/organizations"
 	"bawn.dev/internal/shape/s3"
+	"bawn.dev/internal/shape/s3control"
 	"bawn.dev/internal/shape/sagemaker"
 	"bawn.dev/internal/shape/sso"
 	"bawn.dev/internal/shape/ssoadmin"
@@ -35,7 +36,7 @@ import (
 func models() []*shape.Service {
 	return []*shape.Service{
 		cloudtrail.Model(), ec2.Model(), iam.Model(), identitystore.Model(), kms.Model(), logs.Model(), organizations.Model(),
-		s3.Model(), sagemaker.Model(), sso.Model(), ssoadmin.Model(), ssooidc.Model(), sts.Model(),
+		s3.Model(), s3control.Model(), sagemaker.Model(), sso.Model(), ssoadmin.Model(), ssooidc.Model(), sts.Model(),
 	}
 }
 

@@ -31,8 +31,14 @@ func saying(op *operation, at shape.Location, name string) *http.Request {
 		args = append(args, name+"=x")
 	case shape.Body:
 		body = `{"` + name + `":"x"}`
+		if root := op.Input.XMLName; root != "" {
+			body = "<" + root + "><" + name + ">x</" + name + "></" + root + ">"
+		}
 	}
 	r := request(op.Method, path+"?"+strings.Join(args, "&"), body)
+	if s.Name == s3Control {
+		r.Header.Set("X-Amz-Account-Id", "123456789012")
+	}
 	if at == shape.Header {
 		r.Header.Set(name, "x")
 	}

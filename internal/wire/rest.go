@@ -76,9 +76,10 @@ func (rt route) fits(escaped string) (map[string]string, bool) {
 // findREST matches method, path and query. Of two operations the one whose query says more is meant.
 func (r *Router) findREST(m *Match, req *http.Request, candidates []*service) (*operation, error) {
 	query := req.URL.Query()
+	control := isControl(req)
 	var found *operation
 	for _, s := range candidates {
-		if s.Protocol != shape.RestJSON {
+		if !s.routed(control) {
 			continue
 		}
 		for _, op := range s.ordered {
@@ -94,8 +95,11 @@ func (r *Router) findREST(m *Match, req *http.Request, candidates []*service) (*
 		return found, nil
 	}
 	for _, s := range candidates {
-		if s.Protocol == shape.RestXML {
+		if s.Protocol == shape.RestXML && control == (s.Name == s3Control) {
 			m.service = s
+			if control {
+				return nil, nil
+			}
 			return r.findS3(m, req, s, query)
 		}
 	}

@@ -22,6 +22,8 @@ type restReader struct {
 	req  *http.Request
 	dst  reflect.Value
 	seen []bool
+	// items counts what was added to each list in the query string.
+	items map[int]int
 }
 
 func decodeREST(c *checker, m *Match, req *http.Request, body io.Reader, dst reflect.Value) error {
@@ -77,6 +79,7 @@ func (r *restReader) labels() error {
 func (r *restReader) args() error {
 	st := r.op.in
 	given := map[string]bool{}
+	count := 0
 	for pair := range strings.SplitSeq(r.req.URL.RawQuery, "&") {
 		if pair == "" {
 			continue
@@ -87,11 +90,13 @@ func (r *restReader) args() error {
 		if err1 != nil || err2 != nil || !utf8.ValidString(name) {
 			return fmt.Errorf("the query string is badly escaped")
 		}
-		if given[name] {
+		i, known := st.args[name]
+		list := known && st.fields[i].value.Kind == shape.List
+		if given[name] && !list {
 			return fmt.Errorf("the parameter %s is given twice", clip(name, 200))
 		}
 		given[name] = true
-		if len(given) > 200 {
+		if count++; count > 200 {
 			return fmt.Errorf("the query string has too many parameters")
 		}
 		if _, fixed := r.op.route.fixed[name]; fixed || isSignatureArg(name) {
@@ -103,11 +108,30 @@ func (r *restReader) args() error {
 			}
 			continue
 		}
-		if err := r.arg(st, name, text); err != nil {
+		take := func() error { return r.arg(st, name, text) }
+		if list {
+			take = func() error { return r.item(i, text) }
+		}
+		if err := take(); err != nil {
 			return err
 		}
 	}
+	for i, n := range r.items {
+		r.collection(st.fields[i].value, n, &path{name: st.fields[i].path})
+	}
 	return nil
+}
+
+// item adds a value to a list that travels as one parameter for each.
+func (r *restReader) item(i int, text string) error {
+	f, list := &r.op.in.fields[i], r.dst.Field(i)
+	if r.items == nil {
+		r.items = map[int]int{}
+	}
+	n := r.items[i]
+	r.items[i], r.seen[i] = n+1, true
+	list.Set(reflect.Append(list, reflect.Zero(list.Type().Elem())))
+	return r.setText(f.value.elem, list.Index(n), text, shape.ISO8601, (&path{name: f.path}).item(n+1))
 }
 
 func (r *restReader) arg(st *structure, name, text string) error {
@@ -203,7 +227,7 @@ func (r *restReader) otherHeader(name string, values []string) error {
 		return nil
 	case "X-Amz-Checksum-Crc32", "X-Amz-Checksum-Crc32c", "X-Amz-Checksum-Crc64nvme", "X-Amz-Checksum-Sha1", "X-Amz-Checksum-Sha256",
 		"X-Amz-Sdk-Checksum-Algorithm":
-		if r.op.Method == http.MethodPut && !r.op.StreamingIn {
+		if (r.op.Method == http.MethodPut || r.service.Name == s3Control) && !r.op.StreamingIn {
 			return nil // of a document: checked against its bytes in body
 		}
 	}
@@ -266,8 +290,10 @@ func (r *restReader) body(body io.Reader) error {
 	case r.service.Protocol == shape.RestJSON && st.payload == nil:
 		r.restBody()
 		return decodeJSON(r.checker, r.op, st, text, r.dst)
+	case st.payload == nil && len(text) == 0:
+		return nil
 	case st.payload == nil:
-		return r.service.dialect.malformed("%s cannot be read.", r.op.Name)
+		return decodeXMLBody(r.checker, r.op, text, r.dst, r.seen)
 	case len(text) == 0:
 		if st.payload.Required {
 			return Errorf("MissingRequestBodyError", "Request body is empty.")

@@ -83,6 +83,21 @@ func decodeXML(c *checker, op *operation, f *field, body []byte, dst reflect.Val
 	return c.malformed(err)
 }
 
+// decodeXMLBody fills those members of an input that are the document's elements.
+func decodeXMLBody(c *checker, op *operation, body []byte, dst reflect.Value, seen []bool) error {
+	root, err := parseXML(body)
+	if err == nil && root.name != op.Input.XMLName {
+		err = fmt.Errorf("the root element is not %s", op.Input.XMLName)
+	}
+	if err == nil {
+		err = attributes(root)
+	}
+	if err == nil {
+		err = (&xmlReader{c, op}).elements(op.in, dst, root, nil, seen)
+	}
+	return c.malformed(err)
+}
+
 // attributes refuses what is neither a namespace nor a type hint.
 func attributes(e *element) error {
 	for _, a := range e.attrs {
@@ -108,10 +123,19 @@ func (e *element) asks() bool {
 }
 
 func (r *xmlReader) structure(st *structure, dst reflect.Value, e *element, at *path) error {
+	seen := make([]bool, len(st.fields))
+	if err := r.elements(st, dst, e, at, seen); err != nil {
+		return err
+	}
+	r.end(st, seen, at)
+	return nil
+}
+
+// elements reads an element's own, and marks what was given.
+func (r *xmlReader) elements(st *structure, dst reflect.Value, e *element, at *path, seen []bool) error {
 	if strings.TrimSpace(e.text.String()) != "" {
 		return fmt.Errorf("the element %s holds text", e.name)
 	}
-	seen := make([]bool, len(st.fields))
 	for _, kid := range e.kids {
 		i, known := st.body[kid.name]
 		if !known {
@@ -141,7 +165,6 @@ func (r *xmlReader) structure(st *structure, dst reflect.Value, e *element, at *
 			r.collection(st.fields[i].value, dst.Field(i).Len(), at.at(st.fields[i].path))
 		}
 	}
-	r.end(st, seen, at)
 	return nil
 }
 

@@ -115,7 +115,7 @@ func (x *xmlWriter) rest(op *operation, src reflect.Value) error {
 			return nil
 		}
 		x.buf = append(x.buf, xmlHeader...)
-		x.open(p.Wire, s3Namespace)
+		x.open(p.Wire, x.service.namespace())
 		if err := x.members(p.value.fields, v.Elem(), nil); err != nil {
 			return err
 		}
@@ -127,7 +127,7 @@ func (x *xmlWriter) rest(op *operation, src reflect.Value) error {
 	}
 	root := s3Root(op)
 	x.buf = append(x.buf, xmlHeader...)
-	x.open(root, s3Namespace)
+	x.open(root, x.service.namespace())
 	if err := x.members(op.out, src, op); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import base64
 import datetime
 import json
 import sys
+from urllib.parse import urlsplit
 
 try:
     import botocore.session
@@ -57,6 +58,10 @@ def main():
 
     def number(request, **_):
         request.headers["Trial"] = str(trial)
+        host = urlsplit(request.url).netloc
+        if host.startswith("111111111111."):  # s3control puts the account before any host, even an address
+            request.headers["Host"] = host
+            request.url = request.url.replace(host, host.partition(".")[2], 1)
 
     for trial, call in enumerate(job["calls"]):
         service = call["service"]
