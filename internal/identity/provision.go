@@ -10,9 +10,6 @@ import (
 
 func (s *Service) provisionedSet(_ context.Context, c *api.Call, in *shape.ProvisionPermissionSetInput) (pair, []api.Demand, error) {
 	p := pair{in.TargetId, in.PermissionSetArn}
-	if (in.TargetType == shape.ProvisionTargetTypeAwsAccount) != (in.TargetId != "") {
-		return p, nil, invalid("TargetId belongs to the TargetType AWS_ACCOUNT, and to no other.")
-	}
 	_, set, err := s.setResource(c.Snapshot, in.PermissionSetArn)
 	if err != nil {
 		return p, nil, err
@@ -27,7 +24,10 @@ func (s *Service) provisionedSet(_ context.Context, c *api.Call, in *shape.Provi
 	return p, demands, err
 }
 
-func (s *Service) provisionSet(_ context.Context, c *api.Call, _ *shape.ProvisionPermissionSetInput, p pair) (api.Commit[shape.ProvisionPermissionSetOutput], error) {
+func (s *Service) provisionSet(_ context.Context, c *api.Call, in *shape.ProvisionPermissionSetInput, p pair) (api.Commit[shape.ProvisionPermissionSetOutput], error) {
+	if (in.TargetType == shape.ProvisionTargetTypeAwsAccount) != (in.TargetId != "") {
+		return nil, invalid("TargetId belongs to the TargetType AWS_ACCOUNT, and to no other.")
+	}
 	r := newRequest(toProvision, p, c.Now)
 	return func(tx *store.Tx) (*shape.ProvisionPermissionSetOutput, error) {
 		if p.account != "" {
