@@ -6,6 +6,13 @@
 // who controls a token chooses neither algorithm nor key; one who steals a token
 // that was exchanged already gets nothing for it; one who controls an issuer speaks
 // for the people of that issuer's application and no others.
+//
+// It is also where people of the built-in directory prove who they are: see flow.go.
+// An attacker who controls what a browser sends learns from no answer, and from the
+// work behind none, whether a name is somebody's; guesses few passwords and codes
+// (password_guard.go) without keeping out whom he guesses at; and cannot use a proof
+// twice, in another browser or for another stage. One who reads the database can use
+// nothing that is in it; one who writes it cannot put his proofs in another's place.
 package signin
 
 import (
