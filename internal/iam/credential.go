@@ -16,7 +16,20 @@ func (s *Service) passwordUser(_ context.Context, c *api.Call, in *shape.GetLogi
 
 // getLoginProfile never finds one: people sign in through the identity centre.
 func (s *Service) getLoginProfile(_ context.Context, _ *api.Call, _ *shape.GetLoginProfileInput, e *entity) (*shape.GetLoginProfileOutput, error) {
-	return nil, fail("NoSuchEntity", "Login Profile for User %s cannot be found.", e.name)
+	return nil, noSuchProfile(e)
+}
+
+func (s *Service) passwordlessUser(_ context.Context, c *api.Call, in *shape.DeleteLoginProfileInput) (*entity, []api.Demand, error) {
+	return userOrCaller(c, in.UserName, "iam:DeleteLoginProfile")
+}
+
+// deleteLoginProfile is for tools that do not look before they delete.
+func (s *Service) deleteLoginProfile(_ context.Context, _ *api.Call, _ *shape.DeleteLoginProfileInput, e *entity) (api.Commit[shape.DeleteLoginProfileOutput], error) {
+	return nil, noSuchProfile(e)
+}
+
+func noSuchProfile(e *entity) *api.Error {
+	return fail("NoSuchEntity", "Login Profile for User %s cannot be found.", e.name)
 }
 
 func (s *Service) shellUser(_ context.Context, c *api.Call, in *shape.ListSSHPublicKeysInput) (*entity, []api.Demand, error) {

@@ -16,6 +16,7 @@ func (s *Service) userOperations() []api.Operation {
 		api.Read("ListUserTags", s.listedUserTags, s.listUserTags),
 
 		api.Read("GetLoginProfile", s.passwordUser, s.getLoginProfile),
+		api.Write("DeleteLoginProfile", s.passwordlessUser, s.deleteLoginProfile),
 		api.Read("ListSSHPublicKeys", s.shellUser, s.listSSHPublicKeys),
 		api.Read("ListSigningCertificates", s.certifiedUser, s.listSigningCertificates),
 		api.Read("ListServiceSpecificCredentials", s.specificUser, s.listServiceSpecificCredentials),

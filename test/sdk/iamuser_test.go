@@ -140,6 +140,7 @@ func destroy(t *testing.T, people *iam.Client, user *string) {
 		t.Errorf("devices are left: %v", left)
 	}
 	raises[gone](t, people.GetLoginProfile, iam.GetLoginProfileInput{UserName: user})
+	raises[gone](t, people.DeleteLoginProfile, iam.DeleteLoginProfileInput{UserName: user}) // Terraform deletes without a look
 	none := len(call(t, people.ListSSHPublicKeys, iam.ListSSHPublicKeysInput{UserName: user}).SSHPublicKeys) +
 		len(call(t, people.ListSigningCertificates, iam.ListSigningCertificatesInput{UserName: user}).Certificates) +
 		len(call(t, people.ListServiceSpecificCredentials, iam.ListServiceSpecificCredentialsInput{UserName: user}).ServiceSpecificCredentials)

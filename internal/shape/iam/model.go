@@ -71,6 +71,7 @@ func Model() *shape.Service {
 			opDeleteAccountAlias(),
 			opDeleteGroup(),
 			opDeleteGroupPolicy(),
+			opDeleteLoginProfile(),
 			opDeleteOpenIDConnectProvider(),
 			opDeletePolicy(),
 			opDeletePolicyVersion(),
@@ -617,6 +618,19 @@ func opDeleteGroupPolicy() *shape.Operation {
 	}
 }
 
+func opDeleteLoginProfile() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteLoginProfile", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteLoginProfileInput", Fields: []shape.Field{
+			{Name: "UserName", GoName: "UserName", TypeName: "userNameType", Location: shape.Body, Wire: "UserName"},
+		}},
+		Output:    &shape.Struct{Name: "DeleteLoginProfileOutput"},
+		Errors:    []string{"EntityTemporarilyUnmodifiableException", "NoSuchEntityException", "LimitExceededException", "ServiceFailureException"},
+		NewInput:  func() any { return new(DeleteLoginProfileInput) },
+		NewOutput: func() any { return new(DeleteLoginProfileOutput) },
+	}
+}
+
 func opDeleteOpenIDConnectProvider() *shape.Operation {
 	return &shape.Operation{
 		Name: "DeleteOpenIDConnectProvider", Method: "POST", URI: "/",
@@ -883,21 +897,5 @@ func opGetContextKeysForCustomPolicy() *shape.Operation {
 		Errors:    []string{"InvalidInputException"},
 		NewInput:  func() any { return new(GetContextKeysForCustomPolicyInput) },
 		NewOutput: func() any { return new(GetContextKeysForCustomPolicyOutput) },
-	}
-}
-
-func opGetContextKeysForPrincipalPolicy() *shape.Operation {
-	return &shape.Operation{
-		Name: "GetContextKeysForPrincipalPolicy", Method: "POST", URI: "/", ResultWrapper: "GetContextKeysForPrincipalPolicyResult",
-		Input: &shape.Struct{Name: "GetContextKeysForPrincipalPolicyInput", Fields: []shape.Field{
-			{Name: "PolicyInputList", GoName: "PolicyInputList", TypeName: "SimulationPolicyListType", Location: shape.Body, Wire: "PolicyInputList"},
-			{Name: "PolicySourceArn", GoName: "PolicySourceArn", TypeName: "arnType", Location: shape.Body, Wire: "PolicySourceArn", Required: true},
-		}},
-		Output: &shape.Struct{Name: "GetContextKeysForPrincipalPolicyOutput", Fields: []shape.Field{
-			{Name: "ContextKeyNames", GoName: "ContextKeyNames", TypeName: "ContextKeyNamesResultListType", Location: shape.Body, Wire: "ContextKeyNames"},
-		}},
-		Errors:    []string{"NoSuchEntityException", "InvalidInputException"},
-		NewInput:  func() any { return new(GetContextKeysForPrincipalPolicyInput) },
-		NewOutput: func() any { return new(GetContextKeysForPrincipalPolicyOutput) },
 	}
 }

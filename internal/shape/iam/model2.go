@@ -4,6 +4,22 @@ package iam
 
 import "bawn.dev/internal/shape"
 
+func opGetContextKeysForPrincipalPolicy() *shape.Operation {
+	return &shape.Operation{
+		Name: "GetContextKeysForPrincipalPolicy", Method: "POST", URI: "/", ResultWrapper: "GetContextKeysForPrincipalPolicyResult",
+		Input: &shape.Struct{Name: "GetContextKeysForPrincipalPolicyInput", Fields: []shape.Field{
+			{Name: "PolicyInputList", GoName: "PolicyInputList", TypeName: "SimulationPolicyListType", Location: shape.Body, Wire: "PolicyInputList"},
+			{Name: "PolicySourceArn", GoName: "PolicySourceArn", TypeName: "arnType", Location: shape.Body, Wire: "PolicySourceArn", Required: true},
+		}},
+		Output: &shape.Struct{Name: "GetContextKeysForPrincipalPolicyOutput", Fields: []shape.Field{
+			{Name: "ContextKeyNames", GoName: "ContextKeyNames", TypeName: "ContextKeyNamesResultListType", Location: shape.Body, Wire: "ContextKeyNames"},
+		}},
+		Errors:    []string{"NoSuchEntityException", "InvalidInputException"},
+		NewInput:  func() any { return new(GetContextKeysForPrincipalPolicyInput) },
+		NewOutput: func() any { return new(GetContextKeysForPrincipalPolicyOutput) },
+	}
+}
+
 func opGetGroup() *shape.Operation {
 	return &shape.Operation{
 		Name: "GetGroup", Method: "POST", URI: "/", ResultWrapper: "GetGroupResult",
@@ -872,32 +888,5 @@ func opSetDefaultPolicyVersion() *shape.Operation {
 		Errors:    []string{"NoSuchEntityException", "InvalidInputException", "LimitExceededException", "ServiceFailureException"},
 		NewInput:  func() any { return new(SetDefaultPolicyVersionInput) },
 		NewOutput: func() any { return new(SetDefaultPolicyVersionOutput) },
-	}
-}
-
-func opSimulateCustomPolicy() *shape.Operation {
-	return &shape.Operation{
-		Name: "SimulateCustomPolicy", Method: "POST", URI: "/", ResultWrapper: "SimulateCustomPolicyResult",
-		Input: &shape.Struct{Name: "SimulateCustomPolicyInput", Fields: []shape.Field{
-			{Name: "ActionNames", GoName: "ActionNames", TypeName: "ActionNameListType", Location: shape.Body, Wire: "ActionNames", Required: true},
-			{Name: "CallerArn", GoName: "CallerArn", TypeName: "ResourceNameType", Location: shape.Body, Wire: "CallerArn"},
-			{Name: "ContextEntries", GoName: "ContextEntries", TypeName: "ContextEntryListType", Location: shape.Body, Wire: "ContextEntries"},
-			{Name: "Marker", GoName: "Marker", TypeName: "markerType", Location: shape.Body, Wire: "Marker"},
-			{Name: "MaxItems", GoName: "MaxItems", TypeName: "maxItemsType", Location: shape.Body, Wire: "MaxItems"},
-			{Name: "PermissionsBoundaryPolicyInputList", GoName: "PermissionsBoundaryPolicyInputList", TypeName: "SimulationPolicyListType", Location: shape.Body, Wire: "PermissionsBoundaryPolicyInputList"},
-			{Name: "PolicyInputList", GoName: "PolicyInputList", TypeName: "SimulationPolicyListType", Location: shape.Body, Wire: "PolicyInputList", Required: true},
-			{Name: "ResourceArns", GoName: "ResourceArns", TypeName: "ResourceNameListType", Location: shape.Body, Wire: "ResourceArns"},
-			{Name: "ResourceHandlingOption", GoName: "ResourceHandlingOption", TypeName: "ResourceHandlingOptionType", Location: shape.Body, Wire: "ResourceHandlingOption"},
-			{Name: "ResourceOwner", GoName: "ResourceOwner", TypeName: "ResourceNameType", Location: shape.Body, Wire: "ResourceOwner"},
-			{Name: "ResourcePolicy", GoName: "ResourcePolicy", TypeName: "policyDocumentType", Location: shape.Body, Wire: "ResourcePolicy"},
-		}},
-		Output: &shape.Struct{Name: "SimulateCustomPolicyOutput", Fields: []shape.Field{
-			{Name: "EvaluationResults", GoName: "EvaluationResults", TypeName: "EvaluationResultsListType", Location: shape.Body, Wire: "EvaluationResults"},
-			{Name: "IsTruncated", GoName: "IsTruncated", TypeName: "booleanType", Location: shape.Body, Wire: "IsTruncated"},
-			{Name: "Marker", GoName: "Marker", TypeName: "responseMarkerType", Location: shape.Body, Wire: "Marker"},
-		}},
-		Errors:    []string{"InvalidInputException", "PolicyEvaluationException"},
-		NewInput:  func() any { return new(SimulateCustomPolicyInput) },
-		NewOutput: func() any { return new(SimulateCustomPolicyOutput) },
 	}
 }

@@ -4,6 +4,33 @@ package iam
 
 import "bawn.dev/internal/shape"
 
+func opSimulateCustomPolicy() *shape.Operation {
+	return &shape.Operation{
+		Name: "SimulateCustomPolicy", Method: "POST", URI: "/", ResultWrapper: "SimulateCustomPolicyResult",
+		Input: &shape.Struct{Name: "SimulateCustomPolicyInput", Fields: []shape.Field{
+			{Name: "ActionNames", GoName: "ActionNames", TypeName: "ActionNameListType", Location: shape.Body, Wire: "ActionNames", Required: true},
+			{Name: "CallerArn", GoName: "CallerArn", TypeName: "ResourceNameType", Location: shape.Body, Wire: "CallerArn"},
+			{Name: "ContextEntries", GoName: "ContextEntries", TypeName: "ContextEntryListType", Location: shape.Body, Wire: "ContextEntries"},
+			{Name: "Marker", GoName: "Marker", TypeName: "markerType", Location: shape.Body, Wire: "Marker"},
+			{Name: "MaxItems", GoName: "MaxItems", TypeName: "maxItemsType", Location: shape.Body, Wire: "MaxItems"},
+			{Name: "PermissionsBoundaryPolicyInputList", GoName: "PermissionsBoundaryPolicyInputList", TypeName: "SimulationPolicyListType", Location: shape.Body, Wire: "PermissionsBoundaryPolicyInputList"},
+			{Name: "PolicyInputList", GoName: "PolicyInputList", TypeName: "SimulationPolicyListType", Location: shape.Body, Wire: "PolicyInputList", Required: true},
+			{Name: "ResourceArns", GoName: "ResourceArns", TypeName: "ResourceNameListType", Location: shape.Body, Wire: "ResourceArns"},
+			{Name: "ResourceHandlingOption", GoName: "ResourceHandlingOption", TypeName: "ResourceHandlingOptionType", Location: shape.Body, Wire: "ResourceHandlingOption"},
+			{Name: "ResourceOwner", GoName: "ResourceOwner", TypeName: "ResourceNameType", Location: shape.Body, Wire: "ResourceOwner"},
+			{Name: "ResourcePolicy", GoName: "ResourcePolicy", TypeName: "policyDocumentType", Location: shape.Body, Wire: "ResourcePolicy"},
+		}},
+		Output: &shape.Struct{Name: "SimulateCustomPolicyOutput", Fields: []shape.Field{
+			{Name: "EvaluationResults", GoName: "EvaluationResults", TypeName: "EvaluationResultsListType", Location: shape.Body, Wire: "EvaluationResults"},
+			{Name: "IsTruncated", GoName: "IsTruncated", TypeName: "booleanType", Location: shape.Body, Wire: "IsTruncated"},
+			{Name: "Marker", GoName: "Marker", TypeName: "responseMarkerType", Location: shape.Body, Wire: "Marker"},
+		}},
+		Errors:    []string{"InvalidInputException", "PolicyEvaluationException"},
+		NewInput:  func() any { return new(SimulateCustomPolicyInput) },
+		NewOutput: func() any { return new(SimulateCustomPolicyOutput) },
+	}
+}
+
 func opSimulatePrincipalPolicy() *shape.Operation {
 	return &shape.Operation{
 		Name: "SimulatePrincipalPolicy", Method: "POST", URI: "/", ResultWrapper: "SimulatePrincipalPolicyResult",

@@ -40,6 +40,9 @@ type DeleteGroupOutput struct{}
 // DeleteGroupPolicyOutput is what DeleteGroupPolicy answers.
 type DeleteGroupPolicyOutput struct{}
 
+// DeleteLoginProfileOutput is what DeleteLoginProfile answers.
+type DeleteLoginProfileOutput struct{}
+
 // DeleteOpenIDConnectProviderOutput is what DeleteOpenIDConnectProvider answers.
 type DeleteOpenIDConnectProviderOutput struct{}
 
@@ -380,6 +383,11 @@ type DeleteGroupInput struct {
 type DeleteGroupPolicyInput struct {
 	GroupName  string // required
 	PolicyName string // required
+}
+
+// DeleteLoginProfileInput is what DeleteLoginProfile takes.
+type DeleteLoginProfileInput struct {
+	UserName string
 }
 
 // DeleteOpenIDConnectProviderInput is what DeleteOpenIDConnectProvider takes.
@@ -895,14 +903,4 @@ type ListOpenIDConnectProvidersInput struct {
 // ListOpenIDConnectProvidersOutput is what ListOpenIDConnectProviders answers.
 type ListOpenIDConnectProvidersOutput struct {
 	OpenIDConnectProviderList []OpenIDConnectProviderListEntry
-}
-
-// ListPoliciesInput is what ListPolicies takes.
-type ListPoliciesInput struct {
-	Marker            string
-	MaxItems          *int32
-	OnlyAttached      *bool
-	PathPrefix        string
-	PolicyUsageFilter PolicyUsageType
-	Scope             PolicyScopeType
 }

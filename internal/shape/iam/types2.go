@@ -4,6 +4,16 @@ package iam
 
 import "time"
 
+// ListPoliciesInput is what ListPolicies takes.
+type ListPoliciesInput struct {
+	Marker            string
+	MaxItems          *int32
+	OnlyAttached      *bool
+	PathPrefix        string
+	PolicyUsageFilter PolicyUsageType
+	Scope             PolicyScopeType
+}
+
 // ListPoliciesOutput is what ListPolicies answers.
 type ListPoliciesOutput struct {
 	IsTruncated *bool
