@@ -86,11 +86,17 @@ func bearer(sn *store.Snapshot, principal string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	session := strings.Contains(principal, ":assumed-role/")
-	if e == nil || k != "" && !session && e.arn() != principal {
+	if e == nil || k != "" && !namesSession(principal) && e.arn() != principal {
 		return "", policy.ErrNoBearer
 	}
 	return e.id, nil
+}
+
+// namesSession says whether an ARN tells a role without its path. Paths may hold
+// colons, so that the words alone say nothing.
+func namesSession(principal string) bool {
+	a, err := arn.Parse(principal)
+	return err == nil && strings.HasPrefix(a.Resource, "assumed-role/")
 }
 
 // namedPrincipal takes the ARN of a user, a role or a session of one apart.

@@ -34,7 +34,7 @@ func (s *Service) resolve(ctx context.Context, sn *store.Snapshot, name string) 
 	if err != nil {
 		return nil, err
 	}
-	if row == nil || row.arn() != name && !strings.Contains(name, ":assumed-role/") {
+	if row == nil || row.arn() != name && !namesSession(name) {
 		return &api.Foreign{Resource: api.Resource{
 			ARN: name, Account: account, Type: "AWS::IAM::" + string(k), Missing: noSuch(k, last),
 		}}, nil
