@@ -298,3 +298,57 @@ func BenchmarkCredential(b *testing.B) {
 		b.StartTimer()
 	}
 }
+
+// A path may hold colons: what names no role but reads as if it told a session is
+// nobody.
+func TestPathsDoNotPassForSessions(t *testing.T) {
+	h := newHouse(t)
+	must[shape.CreateRoleOutput](t, h, h.admin, "iam:CreateRole", &shape.CreateRoleInput{RoleName: "strong", AssumeRolePolicyDocument: trustAccount})
+	posing := "arn:aws:iam::" + apitest.Account + ":role/harmless:assumed-role/strong"
+	refused[shape.UpdateAssumeRolePolicyOutput](t, h, h.admin, "iam:UpdateAssumeRolePolicy", &shape.UpdateAssumeRolePolicyInput{
+		RoleName: "strong", PolicyDocument: strings.ReplaceAll(trustAccount, "arn:aws:iam::"+apitest.Account+":root", posing)}, "MalformedPolicyDocument")
+	sn, err := h.Store.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sn.Close()
+	if f, err := h.iam.resolve(t.Context(), sn, posing); err != nil || f.Missing == nil {
+		t.Errorf("%+v, %v", f, err)
+	}
+}
+
+// Comparing many wildcards with many long values would take hours: nobody may ask
+// for it in one call.
+func TestSimulationsAreBounded(t *testing.T) {
+	h := newHouse(t)
+	pattern := "*" + strings.Repeat("a", 2000) + "b"
+	one := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"StringLike":{"aws:UserAgent":["` +
+		strings.Join([]string{pattern, pattern, pattern, pattern}, `","`) + `"]}}}]}`
+	in := &shape.SimulateCustomPolicyInput{ActionNames: []string{"s3:GetObject"}}
+	for range 40 {
+		in.PolicyInputList = append(in.PolicyInputList, one)
+	}
+	entry := shape.ContextEntry{ContextKeyName: "aws:UserAgent", ContextKeyType: "stringList"}
+	for range 10 {
+		entry.ContextKeyValues = append(entry.ContextKeyValues, strings.Repeat("a", 2000))
+	}
+	in.ContextEntries = []shape.ContextEntry{entry}
+	refused[shape.SimulateCustomPolicyOutput](t, h, h.admin, "iam:SimulateCustomPolicy", in, "InvalidInput")
+
+	in.PolicyInputList, in.ContextEntries[0].ContextKeyValues = in.PolicyInputList[:1], []string{strings.Repeat("a", 40_000)}
+	refused[shape.SimulateCustomPolicyOutput](t, h, h.admin, "iam:SimulateCustomPolicy", in, "InvalidInput")
+
+	// Fewer at a time are judged, in more pages.
+	in.ContextEntries[0].ContextKeyValues = entry.ContextKeyValues[:1]
+	in.ContextEntries[0].ContextKeyValues[0] = strings.Repeat("a", 2000)
+	for range 9 {
+		in.PolicyInputList = append(in.PolicyInputList, one)
+	}
+	for range 9 {
+		in.ActionNames = append(in.ActionNames, in.ActionNames...)
+	}
+	out := must[shape.SimulateCustomPolicyOutput](t, h, h.admin, "iam:SimulateCustomPolicy", in)
+	if n := len(out.EvaluationResults); n == 0 || n >= 100 || !*out.IsTruncated {
+		t.Errorf("%d results", n)
+	}
+}

@@ -61,6 +61,14 @@ func (s *Service) simulateCustomPolicy(ctx context.Context, c *api.Call, in *sha
 // many policies, actions and resources at once gets shorter pages.
 const maxExamined = 50_000
 
+// What comparing costs at worst is the bytes of patterns times those of values. What
+// the input brings of both is bounded for one judgement, and all of it for a page.
+const (
+	maxCompared       = 1 << 30
+	maxComparedByPage = 1 << 32
+	maxValues         = 32 << 10 // bytes
+)
+
 // simulate judges a page of the pairs of action and resource.
 func (x *supposition) simulate(ctx context.Context, c *api.Call, marker string, maxItems *int32) ([]shape.EvaluationResult, *bool, string, error) {
 	p, err := paging(marker, maxItems)
@@ -73,7 +81,12 @@ func (x *supposition) simulate(ctx context.Context, c *api.Call, marker string, 
 			return nil, nil, "", invalid("Invalid Marker.")
 		}
 	}
-	p.limit = max(1, min(p.limit, maxExamined/x.statements()))
+	values := x.values()
+	if values > maxValues || x.size*values > maxCompared {
+		return nil, nil, "", badInput("The policies and the context entries are too large to be simulated together.")
+	}
+	compared := 1 + (x.size+len(x.from.policies())*maxManagedDocument)*values
+	p.limit = max(1, min(p.limit, maxExamined/x.statements(), maxComparedByPage/compared))
 	results := []shape.EvaluationResult{}
 	next := first
 	for ; next < len(x.actions)*len(x.resources) && next <= first+p.limit; next++ {
@@ -91,6 +104,21 @@ func (x *supposition) simulate(ctx context.Context, c *api.Call, marker string, 
 	end := strconv.Itoa(first + p.limit)
 	results, more, marker := cut(p, results, func(shape.EvaluationResult) string { return end })
 	return results, more, marker, nil
+}
+
+// values bounds the bytes of what one request is compared by.
+func (x *supposition) values() int {
+	n := 512 // what every request has
+	for key, list := range x.given {
+		for _, v := range list {
+			n += len(key) + len(v)
+		}
+	}
+	longest := 0
+	for _, r := range x.resources {
+		longest = max(longest, len(r))
+	}
+	return n + longest
 }
 
 // statements is how many statements a judgement looks at, at least one.

@@ -3,6 +3,7 @@ package iam
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +18,7 @@ type supposition struct {
 	from               *source
 	actions, resources []string
 	extra              []policy.Doc // PolicyInputList
+	size               int          // bytes of all policies in the input
 	boundary           *policy.Doc
 	caller             *policy.Principal // nil: the source itself, as far as it is one
 	resourcePolicy     *policy.Doc
@@ -49,6 +51,9 @@ func (s *Service) supposition(c *api.Call, from *source, in *shape.SimulateCusto
 		if _, ok := arn.Split(r); r != "*" && !ok {
 			return nil, badInput("Invalid resource ARN: %s", r)
 		}
+	}
+	for _, text := range slices.Concat(in.PolicyInputList, in.PermissionsBoundaryPolicyInputList, []string{in.ResourcePolicy}) {
+		x.size += len(text)
 	}
 	var err error
 	if x.extra, err = inputPolicies("PolicyInputList", in.PolicyInputList, policy.Identity); err != nil {
