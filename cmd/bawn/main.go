@@ -26,16 +26,19 @@ const (
 )
 
 type cli struct {
-	Init    initCmd    `cmd:"" help:"Make a data directory: keys, CA, organization, first administrator."`
-	Serve   serveCmd   `cmd:"" help:"Serve the AWS APIs over a data directory."`
-	Host    hostCmd    `cmd:"" help:"Run workloads and networks on this machine, as root."`
-	Audit   auditCmd   `cmd:"" help:"Show the record: who did what, in which role, on whose behalf."`
-	Explain explainCmd `cmd:"" help:"Say why something would be allowed or denied."`
-	Fsck    fsckCmd    `cmd:"" help:"Check the database, the record and the stored bytes."`
-	Image   imageCmd   `cmd:"" help:"Manage the images that workloads run."`
-	Scim    scimCmd    `cmd:"" help:"Manage the tokens with which an identity provider provisions people and groups."`
-	People  peopleCmd  `cmd:"" help:"Manage how people sign in: passwords, second factors, sessions."`
-	Version versionCmd `cmd:"" help:"Show version, Go toolchain and cryptographic module."`
+	Init        initCmd        `cmd:"" help:"Make a data directory: keys, CA, organization, first administrator."`
+	Serve       serveCmd       `cmd:"" help:"Serve the AWS APIs over a data directory."`
+	Host        hostCmd        `cmd:"" help:"Run workloads and networks on this machine, as root."`
+	Audit       auditCmd       `cmd:"" help:"Show the record: who did what, in which role, on whose behalf."`
+	Explain     explainCmd     `cmd:"" help:"Say why something would be allowed or denied."`
+	Fsck        fsckCmd        `cmd:"" help:"Check the database, the record and the stored bytes."`
+	Image       imageCmd       `cmd:"" help:"Manage the images that workloads run."`
+	Scim        scimCmd        `cmd:"" help:"Manage the tokens with which an identity provider provisions people and groups."`
+	People      peopleCmd      `cmd:"" help:"Manage how people sign in: passwords, second factors, sessions."`
+	Login       loginCmd       `cmd:"" help:"Sign in, and write a profile for AWS's tools."`
+	Credentials credentialsCmd `cmd:"" help:"Print a profile's credentials, as AWS's tools ask for them."`
+	Logout      logoutCmd      `cmd:"" help:"Sign a profile out."`
+	Version     versionCmd     `cmd:"" help:"Show version, Go toolchain and cryptographic module."`
 }
 
 func main() {
