@@ -22,6 +22,7 @@ type attempt struct {
 	guards  []*guard
 	all     []*factor
 	stored  *password // nil: none here
+	owned   bool      // another directory keeps it
 	out     *shape.ContinueSignInOutput
 	changes []func(*store.Tx) error
 	session *Session // once she is in
@@ -88,7 +89,7 @@ func (s *Service) load(ctx context.Context, c *api.Call, a *attempt) (err error)
 	if a.guards, err = guards(c.Snapshot, a.f.UserID, a.f.Remembered, sourceOf(c), c.Now); err != nil {
 		return err
 	}
-	if a.stored, err = s.password(c.Snapshot, a.f.UserID); err != nil {
+	if a.stored, a.owned, err = s.local(ctx, c, a.f.UserID); err != nil {
 		return err
 	}
 	if a.all, err = factors(c.Snapshot, a.f.UserID); err != nil {
@@ -237,6 +238,9 @@ func (s *Service) enter(ctx context.Context, c *api.Call, a *attempt) (err error
 		}
 	}
 	a.then(func(tx *store.Tx) error { return relieved(tx, a.guards) })
+	if a.f.strong() { // it is she: nobody's guesses keep her waiting elsewhere
+		a.then(func(tx *store.Tx) error { return forget(tx, a.f.UserID) })
+	}
 	a.then(func(tx *store.Tx) (err error) {
 		a.out.Session, err = begin(tx, a.session, c.Now)
 		a.out.ExpiresAt = a.session.Expires

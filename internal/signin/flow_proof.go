@@ -34,21 +34,11 @@ func (s *Service) byPassword(ctx context.Context, c *api.Call, in *shape.Continu
 // passes says whether a password is the person's, in whichever directory it is kept.
 // A hash that is out of date is made anew.
 func (s *Service) passes(ctx context.Context, c *api.Call, a *attempt, text string) (bool, error) {
-	owned := false
-	if s.Source != nil {
-		var err error
-		if owned, err = s.Source.Owns(ctx, c.Snapshot, a.f.UserID); err != nil {
-			return false, err
-		}
-	}
-	if owned {
-		a.stored = nil
-	}
 	ok, err := s.hasher.matches(ctx, a.stored, text)
 	if err != nil {
 		return false, err
 	}
-	if owned {
+	if a.owned {
 		return s.Source.Authenticate(ctx, c.Snapshot, a.f.UserID, text)
 	}
 	p := a.stored

@@ -74,7 +74,7 @@ func (s *Service) describeOwn(ctx context.Context, c *api.Call, _ *shape.Describ
 	if err != nil {
 		return nil, err
 	}
-	kept, err := s.password(c.Snapshot, session.UserID)
+	kept, _, err := s.local(ctx, c, session.UserID)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +136,7 @@ func (s *Service) changePassword(ctx context.Context, c *api.Call, in *shape.Cha
 			return out, nil
 		}, nil
 	}
-	old, err := s.password(c.Snapshot, session.UserID)
+	old, _, err := s.local(ctx, c, session.UserID)
 	if err != nil {
 		return nil, err
 	}

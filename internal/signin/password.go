@@ -15,6 +15,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"golang.org/x/text/unicode/norm"
 
+	"bawn.dev/internal/api"
 	"bawn.dev/internal/seal"
 	"bawn.dev/internal/store"
 )
@@ -153,6 +154,18 @@ func (s *Service) password(sn *store.Snapshot, userID string) (*password, error)
 		p.expires = time.UnixMicro(expires)
 	}
 	return p, json.Unmarshal(raw, p)
+}
+
+// local is the password of a person that is kept here, nil if there is none; or it is
+// owned by another directory, and one from before counts no more.
+func (s *Service) local(ctx context.Context, c *api.Call, userID string) (p *password, owned bool, err error) {
+	if s.Source != nil {
+		if owned, err = s.Source.Owns(ctx, c.Snapshot, userID); err != nil || owned {
+			return nil, owned, err
+		}
+	}
+	p, err = s.password(c.Snapshot, userID)
+	return p, false, err
 }
 
 // setPassword puts a password in the place of a person's.

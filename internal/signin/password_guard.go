@@ -100,17 +100,23 @@ func failed(tx *store.Tx, list []*guard, now time.Time) error {
 // relieved forgets the wrong guesses, after the right one.
 func relieved(tx *store.Tx, list []*guard) error {
 	for _, g := range list {
-		if g.failures == 0 {
-			continue
-		}
-		if _, err := tx.Exec(`DELETE FROM signin_guards WHERE id = ?`, g.id); err != nil {
-			return err
-		}
-		if err := tx.Touch(guardKey(g.id)); err != nil {
+		if err := forget(tx, g.id); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// forget removes a guard, if it is there.
+func forget(tx *store.Tx, id string) error {
+	gone, err := tx.Exec(`DELETE FROM signin_guards WHERE id = ?`, id)
+	if err != nil {
+		return err
+	}
+	if n, err := gone.RowsAffected(); err != nil || n == 0 {
+		return err
+	}
+	return tx.Touch(guardKey(id))
 }
 
 // unlock forgets every wrong guess at a person.
@@ -121,10 +127,7 @@ func unlock(tx *store.Tx, userID string) error {
 		return err
 	}
 	for _, id := range ids {
-		if _, err := tx.Exec(`DELETE FROM signin_guards WHERE id = ?`, id); err != nil {
-			return err
-		}
-		if err := tx.Touch(guardKey(id)); err != nil {
+		if err := forget(tx, id); err != nil {
 			return err
 		}
 	}
