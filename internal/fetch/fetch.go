@@ -19,6 +19,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -60,6 +61,15 @@ func New(allow []string, roots *tls.Config) *Client {
 
 // Get reads a document, of at most MaxBody bytes, that is answered with 200.
 func (c *Client) Get(ctx context.Context, rawURL string) ([]byte, error) {
+	return c.ask(ctx, http.MethodGet, rawURL, "", "", nil)
+}
+
+// Post is Get of what a form is answered with. An empty user sends no credentials.
+func (c *Client) Post(ctx context.Context, rawURL, user, password string, form url.Values) ([]byte, error) {
+	return c.ask(ctx, http.MethodPost, rawURL, user, password, form)
+}
+
+func (c *Client) ask(ctx context.Context, method, rawURL, user, password string, form url.Values) ([]byte, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil || u.Host == "" || u.User != nil {
 		return nil, fmt.Errorf("%q is not a URL to fetch", rawURL)
@@ -67,9 +77,16 @@ func (c *Client) Get(ctx context.Context, rawURL string) ([]byte, error) {
 	if u.Scheme != "https" && !(u.Scheme == "http" && slices.Contains(c.allow, u.Host)) {
 		return nil, fmt.Errorf("%s: only https is fetched", u.Redacted())
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), strings.NewReader(form.Encode()))
 	if err != nil {
 		return nil, err
+	}
+	if user != "" {
+		req.SetBasicAuth(url.QueryEscape(user), url.QueryEscape(password)) // RFC 6749, 2.3.1
+	}
+	if form != nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.Header.Set("Accept", "application/json")
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

@@ -148,6 +148,13 @@ func confirmed(confirmation *etree.Element, want Expect) (recipient string, unti
 
 func (a *Assertion) readStatements(e *etree.Element, want Expect) error {
 	for _, s := range children(e, nsAssertion, "AuthnStatement") {
+		for _, c := range children(s, nsAssertion, "AuthnContext") {
+			for _, class := range children(c, nsAssertion, "AuthnContextClassRef") {
+				if name, ok := text(class); ok && name != "" {
+					a.Contexts = append(a.Contexts, name)
+				}
+			}
+		}
 		until, err := moment(s, "SessionNotOnOrAfter")
 		if err != nil {
 			return err

@@ -18,6 +18,11 @@ import (
 type Metadata struct {
 	EntityID   string
 	ValidUntil time.Time // zero where the document does not say
+	// SignOn is where people are sent with a request in the address; empty where the
+	// provider has no such place.
+	SignOn string
+	// WantsSigned says that the provider takes requests only when they are signed.
+	WantsSigned bool
 
 	keys []crypto.PublicKey // that sign
 }
@@ -57,6 +62,13 @@ func ParseMetadata(document []byte) (*Metadata, error) {
 		}
 		if !until.IsZero() && (md.ValidUntil.IsZero() || until.Before(md.ValidUntil)) {
 			md.ValidUntil = until
+		}
+	}
+	wants := attr(idp, "WantAuthnRequestsSigned")
+	md.WantsSigned = wants == "true" || wants == "1"
+	for _, e := range children(idp, nsMetadata, "SingleSignOnService") {
+		if attr(e, "Binding") == redirectBinding && md.SignOn == "" {
+			md.SignOn = attr(e, "Location")
 		}
 	}
 	for _, k := range children(idp, nsMetadata, "KeyDescriptor") {

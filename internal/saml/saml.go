@@ -37,6 +37,8 @@ const (
 
 	success = "urn:oasis:names:tc:SAML:2.0:status:Success"
 	bearer  = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
+
+	redirectBinding = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
 )
 
 // A Reason sorts refusals as callers tell them apart.

@@ -27,6 +27,9 @@ type Assertion struct {
 	Audience  string // the one of Expect.Audiences that it names
 	Recipient string // the one of Expect.Recipients that it was sent to
 
+	// Contexts say how the provider knows the subject: the classes of its statements.
+	Contexts []string
+
 	// Attributes by Name, their values in order. Values that are not plain text are
 	// left out.
 	Attributes map[string][]string
