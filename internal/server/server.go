@@ -143,14 +143,16 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 	if s.identity, err = identity.New(identity.Config{Account: cfg.AccountID, Accounts: s.organizations, Catalogue: known}); err != nil {
 		return nil, err
 	}
-	issuers := oidc.New(fetch.New(cfg.AllowFetch, nil), s.now)
+	fetcher := fetch.New(cfg.AllowFetch, nil)
+	issuers := oidc.New(fetcher, s.now)
 	s.signin, err = signin.New(signin.Config{
 		Key: keys["signin"], Account: cfg.AccountID, Directory: s.identity, Issuers: issuers, Now: s.now,
-		Site: site(cfg), Origins: s.origins, Sessions: portalSessions{s},
+		Site: site(cfg), Origins: s.origins, Access: s.identity, Sessions: portalSessions{s},
 		Happened: func(ctx context.Context, e api.Event, change func(*store.Tx) error) error {
 			return s.door.Happened(ctx, e, change)
 		},
-		Trouble: func(err error) { log.Warn("an identity provider", "err", err) },
+		Federation: s.federation(fetcher),
+		Trouble:    func(err error) { log.Warn("an identity provider", "err", err) },
 	})
 	if err != nil {
 		return nil, err
@@ -210,6 +212,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 			"sagemaker.amazonaws.com":     sagemaker.ServicePolicy(),
 			identity.Principal:            identity.ServicePolicy(),
 			scim.Principal:                scim.ServicePolicy(),
+			signin.Principal:              signin.ServicePolicy(),
 		},
 	})
 	if err != nil {

@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 
+	"bawn.dev/internal/signin"
 	"bawn.dev/internal/studio"
 )
 
@@ -16,11 +17,16 @@ type entrance interface {
 
 // web lists the entrances.
 func (s *Server) web() ([]entrance, error) {
+	elsewhere := &signin.Web{Door: s.door, Origins: s.origins, SignIn: studio.SignIn, Log: s.log}
 	pages, err := studio.New(studio.Config{
 		Door: s.door, Hosts: append([]string{"localhost", "127.0.0.1", "::1"}, s.cfg.Hosts...), Region: s.cfg.Region, Log: s.log,
+		Leave: func(w http.ResponseWriter, r *http.Request, to studio.Departure) {
+			elsewhere.Leave(w, r, to.Flow, to.Binding, to.Next)
+		},
 	})
 	if err != nil {
 		return nil, err
 	}
-	return []entrance{pages}, nil
+	elsewhere.Session, elsewhere.Binding, elsewhere.Entered, elsewhere.SignedOut = pages.Secret, pages.Binding, pages.Entered, pages.SignedOut
+	return []entrance{pages, elsewhere}, nil
 }

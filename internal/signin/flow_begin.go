@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"errors"
+	"slices"
 	"strings"
 
 	"bawn.dev/internal/api"
@@ -26,7 +27,7 @@ func (s *Service) SignInAPI() *api.Service {
 		api.Read("BeginSignIn", s.begun, s.beginSignIn),
 		api.Write("ContinueSignIn", s.continued, s.continueSignIn),
 	}
-	list = append(append(list, s.ownOperations()...), s.consentOperations()...)
+	list = slices.Concat(list, s.ownOperations(), s.consentOperations(), s.federationOperations())
 	for i, op := range list {
 		list[i] = op.Open(whyOpen).Undeniable(whyUndeniable)
 	}

@@ -69,6 +69,8 @@ type Config struct {
 	Happened func(ctx context.Context, e api.Event, change func(*store.Tx) error) error
 	// Providers are external identity providers; may be nil.
 	Providers Providers
+	// Federation is what sign-in at external identity providers needs.
+	Federation Federation
 	// Trouble hears why an issuer's keys could not be read; may be nil.
 	Trouble func(error)
 }
@@ -80,6 +82,8 @@ type Service struct {
 	hasher *hasher
 	crowd  crowd
 	polls  polls
+
+	discoveries discoveries
 }
 
 // New makes the service.
@@ -100,7 +104,11 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Origins == nil {
 		cfg.Origins = func() []string { return []string{"https://" + cfg.Site} }
 	}
-	return &Service{Config: cfg, sign: ed25519.NewKeyFromSeed(seed), hasher: newHasher()}, nil
+	s := &Service{Config: cfg, sign: ed25519.NewKeyFromSeed(seed), hasher: newHasher()}
+	if s.Providers == nil {
+		s.Providers = external{s}
+	}
+	return s, nil
 }
 
 // API lists what is served of sso-oidc.
@@ -118,5 +126,5 @@ func Migrations() []store.Migration {
 	return []store.Migration{{Room: "signin", Version: 1, SQL: []string{
 		`CREATE TABLE signin_used (id TEXT PRIMARY KEY, expires INTEGER NOT NULL)`,
 		`CREATE INDEX signin_used_expires ON signin_used (expires)`,
-	}}, sessionMigration, factorMigration, approvalMigration}
+	}}, sessionMigration, factorMigration, approvalMigration, federationMigration}
 }

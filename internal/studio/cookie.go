@@ -45,3 +45,12 @@ func (v *visit) binding() string {
 	set(v.w, bindingCookie, made, time.Time{})
 	return made
 }
+
+// Binding is what the flows of a browser are bound to.
+func (s *Studio) Binding(w http.ResponseWriter, r *http.Request) string { return s.visit(w, r).binding() }
+
+// Secret is the secret of a browser's session; empty where it has none.
+func (s *Studio) Secret(r *http.Request) string { return cookie(r, SessionCookie) }
+
+// SignedOut tells a browser that its session has ended.
+func (s *Studio) SignedOut(w http.ResponseWriter) { unset(w, SessionCookie) }
