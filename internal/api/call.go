@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"bawn.dev/internal/authz"
@@ -114,6 +115,24 @@ func (c *Call) Agent() string { return c.agent }
 // ARN names a resource of the called service in the caller's account and region.
 func (c *Call) ARN(service, resource string) string {
 	return "arn:aws:" + service + ":" + c.Region + ":" + c.Account + ":" + resource
+}
+
+// A Signing is how a request was signed, and over which TLS it came.
+type Signing struct {
+	Presigned   bool
+	Age         time.Duration // of the signature
+	ContentHash string        // as x-amz-content-sha256 states it; empty: it does not
+	TLS         string        // "1.3"; empty without TLS
+}
+
+// Signing is how this request was signed. A call from inside was not: a service made
+// it, whoever signed the outer one.
+func (c *Call) Signing() (s Signing, ok bool) {
+	sig := c.signature
+	if sig == nil || c.parent != "" {
+		return s, false
+	}
+	return Signing{sig.Presigned, c.Now.Sub(sig.Time), sig.ContentHash(), strings.TrimPrefix(c.tls.Version, "TLS ")}, true
 }
 
 // Note adds a value to the record's additionalEventData. Never a secret.

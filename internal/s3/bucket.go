@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"net/netip"
 	"strings"
 	"time"
@@ -68,6 +69,7 @@ func (s *Service) get(sn *store.Snapshot, name string) (*bucket, error) {
 type found struct {
 	*bucket  // nil: there is none
 	resource api.Resource
+	signing  policy.Context // condition keys of the request's signature
 }
 
 // find resolves a bucket name. owner is the account that the caller expects to
@@ -80,13 +82,13 @@ func (s *Service) find(c *api.Call, name, owner string) (*found, error) {
 	}
 	if b == nil {
 		r.Missing = noSuchBucket(name)
-		return &found{nil, r}, nil
+		return &found{nil, r, signingKeys(c)}, nil
 	}
 	r.Account, r.Policy = b.account, b.inForce(c)
 	if owner != "" && owner != b.account {
 		r.Missing = accessDenied() // also for those who may do what they ask
 	}
-	return &found{b, r}, nil
+	return &found{b, r, signingKeys(c)}, nil
 }
 
 // demand states an action on the bucket.
@@ -97,9 +99,32 @@ func (f *found) demand(action string) api.Demand {
 // keys are the condition keys that every request on the bucket has.
 func (f *found) keys() policy.Context {
 	keys := make(policy.Context, 8)
+	maps.Copy(keys, f.signing)
 	keys.Set("s3:signatureversion", "AWS4-HMAC-SHA256")
 	if f.bucket != nil {
 		keys.Set("s3:ResourceAccount", f.account)
+	}
+	return keys
+}
+
+// signingKeys are the condition keys that tell how the request was signed. As with
+// AWS, a signature's age is one of presigned requests only.
+func signingKeys(c *api.Call) policy.Context {
+	s, ok := c.Signing()
+	if !ok {
+		return nil
+	}
+	keys := make(policy.Context, 4)
+	keys.Set("s3:authType", "REST-HEADER")
+	if s.Presigned {
+		keys.Set("s3:authType", "REST-QUERY-STRING")
+		keys.Set("s3:signatureAge", fmt.Sprint(s.Age.Milliseconds()))
+	}
+	if s.ContentHash != "" {
+		keys.Set("s3:x-amz-content-sha256", s.ContentHash)
+	}
+	if s.TLS != "" {
+		keys.Set("s3:TlsVersion", s.TLS)
 	}
 	return keys
 }

@@ -41,7 +41,7 @@ func (s *Service) newBucket(_ context.Context, c *api.Call, in *s3.CreateBucketI
 	d := api.Demand{
 		Action:   "s3:CreateBucket",
 		Resource: api.Resource{ARN: f.resource.ARN, Account: c.Account, Type: f.resource.Type},
-		Keys:     (&found{}).keys(),
+		Keys:     (&found{signing: f.signing}).keys(),
 	}
 	if location != "" {
 		d.Keys.Set("s3:locationconstraint", string(location))

@@ -90,6 +90,20 @@ try:
     raise AssertionError("anonymous")
 except urllib.error.HTTPError as e:
     assert e.code == 403, e.code
+# A policy may say how requests are signed, and for how long.
+url = signer.generate_presigned_url("get_object", Params={"Bucket": "data", "Key": "presigned"}, ExpiresIn=60)
+for operator, key, value in [("StringEquals", "s3:authType", "REST-QUERY-STRING"), ("NumericGreaterThan", "s3:signatureAge", "-60000"),
+                             ("StringEquals", "s3:x-amz-content-sha256", "UNSIGNED-PAYLOAD")]:
+    s3.put_bucket_policy(Bucket="data", Policy=json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": "*",
+        "Action": "s3:GetObject", "Resource": "arn:aws:s3:::data/*", "Condition": {operator: {key: value}}}]}))
+    assert s3.get_object(Bucket="data", Key="presigned")["Body"].read() == b"by url"
+    try:
+        urllib.request.urlopen(url)
+        raise AssertionError(key)
+    except urllib.error.HTTPError as e:
+        assert e.code == 403, e.code
+s3.delete_bucket_policy(Bucket="data")
+assert urllib.request.urlopen(url).read() == b"by url"
 
 # Listing.
 for k in ["a/1", "a/2", "b/1", "c", "ä/ö", "d e", "x&y<z>"]:

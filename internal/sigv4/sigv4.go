@@ -69,6 +69,9 @@ type Signature struct {
 	verified    bool
 }
 
+// ContentHash is the value of x-amz-content-sha256 that the signature covers; empty where the request states none.
+func (s *Signature) ContentHash() string { return s.contentHash }
+
 // PayloadKind says how a signature covers the body. The zero value is none of them.
 type PayloadKind int
 
