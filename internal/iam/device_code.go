@@ -22,8 +22,12 @@ const (
 	window = 1
 	// searched is how far from ours a device's clock may be when it is brought in step.
 	searched = 20
-	// Whoever guesses has so many tries at a device, then one each step.
-	maxTries = 5
+	// Whoever guesses has so many tries at a device, then one each step; and after so
+	// many wrong codes in a row one each quarter of an hour, lest a stolen key find a
+	// code within weeks.
+	maxTries  = 5
+	maxWrong  = 10
+	wrongStep = 15 * time.Minute
 )
 
 func stepAt(now time.Time) int64 { return now.Unix() / int64(timeStep/time.Second) }
@@ -81,7 +85,7 @@ func (s *Service) CheckMFA(_ context.Context, sn *store.Snapshot, userID, serial
 	if err != nil {
 		return nil, err
 	}
-	if step <= d.lastStep {
+	if s.tries.told(d.id, step > d.lastStep, now); step <= d.lastStep {
 		return nil, wrong
 	}
 	return func(tx *store.Tx) error { return d.use(tx, step, d.drift) }, nil
@@ -106,7 +110,7 @@ func (s *Service) paired(d *device, now time.Time, around int64, first, second s
 	if err != nil {
 		return 0, err
 	}
-	if step <= d.lastStep {
+	if s.tries.told(d.id, step > d.lastStep, now); step <= d.lastStep {
 		return 0, wrong
 	}
 	return step + 1, nil
@@ -117,12 +121,18 @@ func (s *Service) paired(d *device, now time.Time, around int64, first, second s
 // million, and this that nobody gets a million tries.
 type tries struct {
 	mu     sync.Mutex
-	limits map[string]*rate.Limiter
+	limits map[string]*tried
+}
+
+// tried is how often one device may be tried.
+type tried struct {
+	*rate.Limiter
+	wrong int // codes in a row
 }
 
 const maxTried = 1 << 16
 
-func newTries() *tries { return &tries{limits: map[string]*rate.Limiter{}} }
+func newTries() *tries { return &tries{limits: map[string]*tried{}} }
 
 // take says whether one more code of a device may be looked at. Good ones count
 // too, since nobody has more than one each step.
@@ -137,10 +147,27 @@ func (t *tries) take(id string, now time.Time) bool {
 		if len(t.limits) >= maxTried {
 			return false
 		}
-		l = rate.NewLimiter(rate.Every(timeStep), maxTries)
+		l = &tried{Limiter: rate.NewLimiter(rate.Every(timeStep), maxTries)}
 		t.limits[id] = l
 	}
 	return l.AllowN(now, 1)
+}
+
+// told notes whether the code that was looked at was good.
+func (t *tries) told(id string, good bool, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	l := t.limits[id]
+	switch {
+	case l == nil:
+	case good:
+		l.wrong = 0
+		l.SetLimitAt(now, rate.Every(timeStep))
+	default:
+		if l.wrong++; l.wrong == maxWrong {
+			l.SetLimitAt(now, rate.Every(wrongStep))
+		}
+	}
 }
 
 // forget drops the devices that may be tried as often as one that was never tried.

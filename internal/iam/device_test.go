@@ -312,6 +312,36 @@ func TestGuessing(t *testing.T) {
 	refused[shape.EnableMFADeviceOutput](t, h, h.admin, "iam:EnableMFADevice", &right, "InvalidAuthenticationCode")
 }
 
+// Whoever has a user's key and time does not get through the codes: after some wrong
+// ones in a row one in a quarter of an hour is looked at. A good one ends that.
+func TestGuessingForWeeks(t *testing.T) {
+	guesses, now := newTries(), time.Unix(1e9, 0)
+	looked := func(d time.Duration) (n int) {
+		for end := now.Add(d); now.Before(end); now = now.Add(timeStep) {
+			if guesses.take("device", now) {
+				guesses.told("device", false, now)
+				n++
+			}
+		}
+		return n
+	}
+	if n := looked(24 * time.Hour); n > 120 {
+		t.Errorf("in a day %d codes are looked at", n)
+	}
+	if !guesses.take("other", now) {
+		t.Error("another is slowed")
+	}
+	now = now.Add(wrongStep)
+	if !guesses.take("device", now) {
+		t.Error("who waits may not try")
+	}
+	guesses.told("device", true, now)
+	now = now.Add(timeStep)
+	if !guesses.take("device", now) {
+		t.Error("a good code ends nothing")
+	}
+}
+
 // The memory of tries is bounded, and a full one does not forget who is guessing.
 func TestTriesAreBounded(t *testing.T) {
 	tried, now := newTries(), time.Unix(1e9, 0)
