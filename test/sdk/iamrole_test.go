@@ -96,6 +96,10 @@ func TestIAMRoleAsTerraform(t *testing.T) {
 	call(t, people.TagRole, iam.TagRoleInput{RoleName: name, Tags: []types.Tag{tag("team", "genomics"), tag("new", "")}})
 	call(t, people.PutRolePolicy, iam.PutRolePolicyInput{RoleName: name, PolicyName: aws.String("own"), PolicyDocument: aws.String(want.inline["own"])})
 	compare("changed")
+	want.description = ""
+	call(t, people.UpdateRoleDescription, iam.UpdateRoleDescriptionInput{RoleName: name, Description: &want.description})
+	call(t, people.DeleteRolePermissionsBoundary, iam.DeleteRolePermissionsBoundaryInput{RoleName: name}) // there is none, and that is no error
+	compare("without a description")
 
 	for _, bad := range []string{"{}", oddPolicy, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` + account + `:role/none"},"Action":"sts:AssumeRole"}]}`} {
 		raises[*types.MalformedPolicyDocumentException](t, people.UpdateAssumeRolePolicy, iam.UpdateAssumeRolePolicyInput{RoleName: name, PolicyDocument: &bad})

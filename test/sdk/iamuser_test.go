@@ -1,6 +1,8 @@
 package sdk
 
 import (
+	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -113,22 +115,33 @@ func devices(t *testing.T, people *iam.Client, user *string) {
 	}
 }
 
-// destroy asks for every kind of credential that a user could have, takes away what
-// there is, and finds that she cannot go before.
+// destroy takes away what a user has, in the order in which AWS finds it, and asks for
+// every kind of credential that she could have.
 func destroy(t *testing.T, people *iam.Client, user *string) {
-	conflict := func() {
+	conflict := func(why string) {
 		t.Helper()
-		raises[*types.DeleteConflictException](t, people.DeleteUser, iam.DeleteUserInput{UserName: user})
+		_, err := people.DeleteUser(t.Context(), &iam.DeleteUserInput{UserName: user})
+		if e, ok := errors.AsType[*types.DeleteConflictException](err); !ok || !strings.Contains(e.ErrorMessage(), why) {
+			t.Errorf("deleting is answered %v, not that one must %s", err, why)
+		}
 	}
-	conflict()
+	conflict("remove users from group")
 	for _, g := range call(t, people.ListGroupsForUser, iam.ListGroupsForUserInput{UserName: user}).Groups {
 		call(t, people.RemoveUserFromGroup, iam.RemoveUserFromGroupInput{GroupName: g.GroupName, UserName: user})
 	}
-	conflict()
+	conflict("detach all policies")
+	for _, p := range call(t, people.ListAttachedUserPolicies, iam.ListAttachedUserPoliciesInput{UserName: user}).AttachedPolicies {
+		call(t, people.DetachUserPolicy, iam.DetachUserPolicyInput{UserName: user, PolicyArn: p.PolicyArn})
+	}
+	conflict("delete policies")
+	for _, name := range call(t, people.ListUserPolicies, iam.ListUserPoliciesInput{UserName: user}).PolicyNames {
+		call(t, people.DeleteUserPolicy, iam.DeleteUserPolicyInput{UserName: user, PolicyName: &name})
+	}
+	conflict("delete access keys")
 	for _, k := range call(t, people.ListAccessKeys, iam.ListAccessKeysInput{UserName: user}).AccessKeyMetadata {
 		call(t, people.DeleteAccessKey, iam.DeleteAccessKeyInput{UserName: user, AccessKeyId: k.AccessKeyId})
 	}
-	conflict()
+	conflict("delete MFA device")
 	for _, d := range call(t, people.ListVirtualMFADevices, iam.ListVirtualMFADevicesInput{AssignmentStatus: types.AssignmentStatusTypeAssigned}).VirtualMFADevices {
 		if *d.User.UserName == *user {
 			call(t, people.DeactivateMFADevice, iam.DeactivateMFADeviceInput{UserName: user, SerialNumber: d.SerialNumber})
@@ -146,14 +159,6 @@ func destroy(t *testing.T, people *iam.Client, user *string) {
 		len(call(t, people.ListServiceSpecificCredentials, iam.ListServiceSpecificCredentialsInput{UserName: user}).ServiceSpecificCredentials)
 	if none != 0 {
 		t.Errorf("%d credentials of kinds that are not here", none)
-	}
-	conflict()
-	for _, name := range call(t, people.ListUserPolicies, iam.ListUserPoliciesInput{UserName: user}).PolicyNames {
-		call(t, people.DeleteUserPolicy, iam.DeleteUserPolicyInput{UserName: user, PolicyName: &name})
-	}
-	conflict()
-	for _, p := range call(t, people.ListAttachedUserPolicies, iam.ListAttachedUserPoliciesInput{UserName: user}).AttachedPolicies {
-		call(t, people.DetachUserPolicy, iam.DetachUserPolicyInput{UserName: user, PolicyArn: p.PolicyArn})
 	}
 	call(t, people.DeleteUser, iam.DeleteUserInput{UserName: user})
 }
