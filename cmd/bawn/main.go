@@ -35,6 +35,7 @@ type cli struct {
 	Image       imageCmd       `cmd:"" help:"Manage the images that workloads run."`
 	Scim        scimCmd        `cmd:"" help:"Manage the tokens with which an identity provider provisions people and groups."`
 	People      peopleCmd      `cmd:"" help:"Manage how people sign in: passwords, second factors, sessions."`
+	Provider    providerCmd    `cmd:"" help:"Manage who else signs people in, and the applications that sign people in here."`
 	Login       loginCmd       `cmd:"" help:"Sign in, and write a profile for AWS's tools."`
 	Credentials credentialsCmd `cmd:"" help:"Print a profile's credentials, as AWS's tools ask for them."`
 	Logout      logoutCmd      `cmd:"" help:"Sign a profile out."`

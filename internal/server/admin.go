@@ -68,6 +68,7 @@ func (s *Server) adminHandler() http.Handler {
 	mux.Handle("POST /scim/delete-token", command(s.DeleteScimToken))
 	mux.Handle("POST /explain", command(s.Explain))
 	mux.Handle("POST /people", command(s.People))
+	mux.Handle("POST /provider", command(s.Provider))
 	return mux
 }
 

@@ -26,7 +26,6 @@ const maxApplications = 200
 // The administrator registered it, and consents for the people whom it may ask for.
 type Application struct {
 	ID           string   `json:"id"`
-	Name         string   `json:"name"`
 	RedirectURIs []string `json:"redirectUris"` // compared letter by letter
 	SignedOut    []string `json:"signedOut,omitempty"`
 	Groups       []string `json:"groups,omitempty"` // ids; who is in one may use it; none: everybody may
