@@ -15,7 +15,7 @@ import (
 var floors = map[string][]string{
 	"floor":    {"arn", "policy", "sigv4", "shape", "wire", "seal", "ledger", "netmodel", "spec", "catalogue", "cache", "netlimit", "uuid"},
 	"ground":   {"store", "blob", "trail", "authz", "api", "fetch", "saml", "oidc"},
-	"service":  {"iam", "sts", "organizations", "identity", "signin", "kms", "cloudtrail", "s3", "ec2", "sagemaker", "logs"},
+	"service":  {"accessgrants", "iam", "sts", "organizations", "identity", "signin", "kms", "cloudtrail", "s3", "ec2", "sagemaker", "logs"},
 	"machines": {"host", "fabric", "driver", "worker", "metadata", "volume", "image"},
 	"top":      {"config", "scim", "studio", "login", "server"},
 	"test":     {"oidctest"},

@@ -92,6 +92,12 @@ func (c *Call) Prove(ctx context.Context, claim Claim) error {
 
 // Trusts says whether a role lets a service of Bawn assume it for a resource.
 func (c *Call) Trusts(ctx context.Context, role *Entity, service, sourceARN string) (bool, error) {
+	return c.TrustsWith(ctx, role, service, sourceARN, nil)
+}
+
+// TrustsWith is Trusts for a session that carries more: the role must allow each
+// further action too, as sts:SetContext, under the condition keys.
+func (c *Call) TrustsWith(ctx context.Context, role *Entity, service, sourceARN string, keys policy.Context, also ...string) (bool, error) {
 	sn := c.Snapshot
 	if sn == nil {
 		var err error
@@ -100,7 +106,7 @@ func (c *Call) Trusts(ctx context.Context, role *Entity, service, sourceARN stri
 		}
 		defer sn.Close()
 	}
-	return c.door.Authorizer.Trusts(ctx, sn, role, service, sourceARN, c.door.Now())
+	return c.door.Authorizer.TrustsWith(ctx, sn, role, service, sourceARN, c.door.Now(), keys, also...)
 }
 
 // Via lists the services that forwarded the call, the first caller first.

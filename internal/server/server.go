@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"bawn.dev/internal/accessgrants"
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/authz"
 	"bawn.dev/internal/blob"
@@ -66,6 +67,7 @@ type Server struct {
 	signin        *signin.Service
 	kms           *kms.Service
 	s3            *s3.Service
+	accessgrants  *accessgrants.Service
 	ec2           *ec2.Service
 	logs          *logs.Service
 	sagemaker     *sagemaker.Service
@@ -111,6 +113,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 	}
 	for _, list := range [][]store.Migration{
 		keyMigrations, organizations.Migrations(), iam.Migrations(), identity.Migrations(), signin.Migrations(), kms.Migrations(), s3.Migrations(),
+		accessgrants.Migrations(),
 		ec2.Migrations(), logs.Migrations(), sagemaker.Migrations(), scim.Migrations(),
 	} {
 		if err = s.store.Migrate(ctx, list); err != nil {
@@ -175,6 +178,12 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 	s.s3, err = s3.New(s3.Config{Blobs: s.blobs, Region: cfg.Region, Catalogue: known, Orphan: func(ref blob.Ref, err error) {
 		log.Warn("sealed bytes could not be deleted and wait for fsck", "blob", ref, "err", err)
 	}})
+	if err != nil {
+		return nil, err
+	}
+	s.accessgrants, err = accessgrants.New(accessgrants.Config{
+		Region: cfg.Region, Directory: s.identity, Sessions: grantSessions{s.sts}, Catalogue: known,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -255,7 +264,7 @@ func samlRecipients(cfg config.Config) []string {
 // services lists what exists.
 func (s *Server) services() []*api.Service {
 	list := []*api.Service{
-		s.iam.API(), s.sts.API(), s.organizations.API(), s.kms.API(), s.s3.API(),
+		s.iam.API(), s.sts.API(), s.organizations.API(), s.kms.API(), s.s3.API(), s.accessgrants.API(),
 		cloudtrail.New(s.trail).API(), s.signin.API(), s.signin.SignInAPI(), s.signin.PortalAPI(), s.ec2.API(), s.logs.API(), s.sagemaker.API(),
 	}
 	return append(list, s.identity.APIs()...)
