@@ -28,5 +28,5 @@ func (s *Server) web() ([]entrance, error) {
 		return nil, err
 	}
 	elsewhere.Session, elsewhere.Binding, elsewhere.Entered, elsewhere.SignedOut = pages.Secret, pages.Binding, pages.Entered, pages.SignedOut
-	return []entrance{pages, elsewhere}, nil
+	return []entrance{startURL{s}, pages, elsewhere}, nil
 }

@@ -139,7 +139,7 @@ func (s *Service) newClient(_ context.Context, c *api.Call, in *shape.RegisterCl
 		}
 	}
 	if in.IssuerUrl != "" {
-		if err := s.ours(c.Snapshot, in.IssuerUrl); err != nil {
+		if err := s.ours(c, in.IssuerUrl); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -193,7 +193,8 @@ func (s *Service) Issuer(sn *store.Snapshot) (string, error) {
 }
 
 // ours refuses a start URL that is not the portal's, nor this identity centre's name.
-func (s *Service) ours(sn *store.Snapshot, start string) error {
+func (s *Service) ours(c *api.Call, start string) error {
+	sn := c.Snapshot
 	asked, err := url.Parse(start)
 	if err != nil || asked.User != nil {
 		return refused("InvalidRequestException", "The start URL is not one.")
@@ -209,6 +210,9 @@ func (s *Service) ours(sn *store.Snapshot, start string) error {
 	names := []string{issuer, "https://" + directory[strings.LastIndexByte(directory, '/')+1:] + ".awsapps.com/start"}
 	for _, origin := range s.Origins() {
 		names = append(names, origin+"/start")
+	}
+	if strings.EqualFold(asked.Hostname(), c.Host) { // by whatever name she came
+		names = append(names, strings.ToLower(asked.Scheme+"://"+asked.Host)+"/start")
 	}
 	// What follows # and ? says which page, and nothing here.
 	if text := strings.ToLower(asked.Scheme+"://"+asked.Host) + strings.TrimSuffix(asked.Path, "/"); !slices.Contains(names, text) {

@@ -54,7 +54,7 @@ func (s *Service) newDevice(_ context.Context, c *api.Call, in *shape.StartDevic
 	if !known.grants(deviceGrant) {
 		return nil, nil, refused("UnauthorizedClientException", "The client did not register for devices.")
 	}
-	return known, nil, s.ours(c.Snapshot, in.StartUrl)
+	return known, nil, s.ours(c, in.StartUrl)
 }
 
 func (s *Service) startDevice(_ context.Context, c *api.Call, _ *shape.StartDeviceAuthorizationInput, known *client) (api.Commit[shape.StartDeviceAuthorizationOutput], error) {
