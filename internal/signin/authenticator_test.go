@@ -29,7 +29,7 @@ type authenticator struct {
 
 const testOrigin = "https://bawn.test:4680"
 
-func newAuthenticator(t *testing.T) *authenticator {
+func newAuthenticator(t testing.TB) *authenticator {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -55,7 +55,7 @@ type offered struct {
 	} `json:"publicKey"`
 }
 
-func readOptions(t *testing.T, options string) offered {
+func readOptions(t testing.TB, options string) offered {
 	t.Helper()
 	var a offered
 	if err := json.Unmarshal([]byte(options), &a); err != nil || a.PublicKey.Challenge == "" {
@@ -85,7 +85,7 @@ func (a *authenticator) data(more ...byte) []byte {
 }
 
 // create answers an offer to register.
-func (a *authenticator) create(t *testing.T, options string) string {
+func (a *authenticator) create(t testing.TB, options string) string {
 	t.Helper()
 	o := readOptions(t, options)
 	user, err := b64.DecodeString(o.PublicKey.User.ID)
@@ -110,7 +110,7 @@ func (a *authenticator) create(t *testing.T, options string) string {
 }
 
 // get answers a challenge.
-func (a *authenticator) get(t *testing.T, options string) string {
+func (a *authenticator) get(t testing.TB, options string) string {
 	t.Helper()
 	o := readOptions(t, options)
 	a.count++
