@@ -23,13 +23,15 @@ const inlineName = "AwsSSOInlinePolicy"
 const trust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"` + Principal +
 	`"},"Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity","sts:SetContext"]}]}`
 
-// ServicePolicy says what the service may do on its own: keep its roles, and look for
-// the policies that permission sets refer to.
+// ServicePolicy says what the service may do on its own: keep its roles, see what has
+// their names (a role that is not there has no path), and look for the policies that
+// permission sets refer to.
 func ServicePolicy() []policy.Doc {
 	p, err := policy.Parse([]byte(`{"Version":"2012-10-17","Statement":[
 		{"Effect":"Allow","Resource":"arn:aws:iam::*:role/aws-reserved/`+Principal+`/*","Action":[
-			"iam:CreateRole","iam:GetRole","iam:UpdateRole","iam:DeleteRole","iam:PutRolePermissionsBoundary","iam:DeleteRolePermissionsBoundary",
-			"iam:ListAttachedRolePolicies","iam:AttachRolePolicy","iam:DetachRolePolicy","iam:PutRolePolicy","iam:GetRolePolicy","iam:DeleteRolePolicy"]},
+			"iam:CreateRole","iam:UpdateRole","iam:DeleteRole","iam:PutRolePermissionsBoundary","iam:DeleteRolePermissionsBoundary",
+			"iam:AttachRolePolicy","iam:DetachRolePolicy","iam:PutRolePolicy","iam:DeleteRolePolicy"]},
+		{"Effect":"Allow","Resource":"arn:aws:iam::*:role/*","Action":["iam:GetRole","iam:ListAttachedRolePolicies"]},
 		{"Effect":"Allow","Resource":"arn:aws:iam::*:policy/*","Action":"iam:GetPolicy"}]}`), policy.Identity)
 	if err != nil {
 		return nil // and the service may do nothing; every test of it reads it
@@ -185,17 +187,32 @@ func raise(ctx context.Context, c *api.Call, r *role, seconds int32, boundary st
 	if err := but("EntityAlreadyExists", err); err != nil {
 		return "", err
 	}
-	out, err := api.Invoke[iam.GetRoleOutput](ctx, c, "iam:GetRole", &iam.GetRoleInput{RoleName: r.name()})
+	found, err := find(ctx, c, r)
 	if err != nil {
 		return "", err
+	}
+	if found == nil {
+		return "", conflict("Another role has the name %s.", r.name())
 	}
 	if _, err := api.Invoke[iam.UpdateRoleOutput](ctx, c, "iam:UpdateRole", &iam.UpdateRoleInput{RoleName: r.name(), MaxSessionDuration: &seconds}); err != nil {
 		return "", err
 	}
-	if b := out.Role.PermissionsBoundary; b != nil {
+	if b := found.PermissionsBoundary; b != nil {
 		return b.PermissionsBoundaryArn, nil
 	}
 	return "", nil
+}
+
+// find answers the role; nil if it is not there, or another has its name.
+func find(ctx context.Context, c *api.Call, r *role) (*iam.Role, error) {
+	out, err := api.Invoke[iam.GetRoleOutput](ctx, c, "iam:GetRole", &iam.GetRoleInput{RoleName: r.name()})
+	if err != nil {
+		return nil, but("NoSuchEntity", err)
+	}
+	if out.Role.Arn != r.arn {
+		return nil, nil
+	}
+	return out.Role, nil
 }
 
 func detach(ctx context.Context, c *api.Call, r *role, arn string) error {
@@ -228,9 +245,12 @@ func unmake(ctx context.Context, door *api.Door, r *role) error {
 	if err != nil {
 		return err
 	}
+	if found, err := find(ctx, c, r); err != nil || found == nil {
+		return err
+	}
 	attached, err := api.Invoke[iam.ListAttachedRolePoliciesOutput](ctx, c, "iam:ListAttachedRolePolicies", &iam.ListAttachedRolePoliciesInput{RoleName: r.name()})
 	if err != nil {
-		return but("NoSuchEntity", err)
+		return err
 	}
 	for _, a := range attached.AttachedPolicies {
 		if err := detach(ctx, c, r, a.PolicyArn); err != nil {
