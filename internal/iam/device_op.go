@@ -25,6 +25,9 @@ func (s *Service) deviceOperations() []api.Operation {
 		api.Read("GetMFADevice", s.gottenDevice, s.getDevice),
 		api.Read("ListMFADevices", s.listedDevices, s.listDevices),
 		api.Read("ListVirtualMFADevices", s.listedVirtualDevices, s.listVirtualDevices),
+		api.Write("TagMFADevice", s.taggedDevice, s.tagDevice),
+		api.Write("UntagMFADevice", s.untaggedDevice, s.untagDevice),
+		api.Read("ListMFADeviceTags", s.listedDeviceTags, s.listDeviceTags),
 	}
 }
 
@@ -159,13 +162,17 @@ func (s *Service) deactivateDevice(_ context.Context, c *api.Call, in *shape.Dea
 }
 
 func (s *Service) deletedDevice(_ context.Context, c *api.Call, in *shape.DeleteVirtualMFADeviceInput) (*device, []api.Demand, error) {
-	const action = "iam:DeleteVirtualMFADevice"
-	d, err := deviceBySerial(c.Snapshot, in.SerialNumber)
+	return deviceTarget(c, in.SerialNumber, "iam:DeleteVirtualMFADevice")
+}
+
+// deviceTarget resolves the device that an operation names.
+func deviceTarget(c *api.Call, serial, action string) (*device, []api.Demand, error) {
+	d, err := deviceBySerial(c.Snapshot, serial)
 	if err != nil {
 		return nil, nil, err
 	}
 	if d == nil || d.account != c.Account {
-		return nil, api.On(action, api.Resource{ARN: in.SerialNumber, Type: "AWS::IAM::VirtualMFADevice", Missing: noSuchDevice(in.SerialNumber)}), nil
+		return nil, api.On(action, api.Resource{ARN: serial, Type: "AWS::IAM::VirtualMFADevice", Missing: noSuchDevice(serial)}), nil
 	}
 	return d, []api.Demand{{Action: action, Resource: d.resource(), Keys: resourceTagKeys(d.tags)}}, nil
 }

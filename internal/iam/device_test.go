@@ -52,6 +52,12 @@ try:
 except iam.exceptions.EntityAlreadyExistsException:
     pass
 refused(iam.create_virtual_mfa_device, "ValidationError", VirtualMFADeviceName="x" * 250)
+iam.tag_mfa_device(SerialNumber=serial, Tags=[{"Key": "K", "Value": "w"}, {"Key": "two", "Value": "2"}])
+assert iam.list_mfa_device_tags(SerialNumber=serial)["Tags"] == [{"Key": "K", "Value": "w"}, {"Key": "two", "Value": "2"}]
+iam.untag_mfa_device(SerialNumber=serial, TagKeys=["two"])
+assert [t["Key"] for t in iam.list_mfa_device_tags(SerialNumber=serial)["Tags"]] == ["K"]
+refused(iam.tag_mfa_device, "LimitExceeded", SerialNumber=serial, Tags=[{"Key": "k%d" % i, "Value": ""} for i in range(50)])
+refused(iam.tag_mfa_device, "NoSuchEntity", SerialNumber=serial + "x", Tags=[{"Key": "k", "Value": "v"}])
 assert [x["SerialNumber"] for x in iam.list_virtual_mfa_devices(AssignmentStatus="Unassigned")["VirtualMFADevices"]] == [serial]
 assert iam.list_virtual_mfa_devices(AssignmentStatus="Assigned")["VirtualMFADevices"] == []
 refused(iam.list_virtual_mfa_devices, "ValidationError", AssignmentStatus="any")

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"bawn.dev/internal/api"
-	"bawn.dev/internal/policy"
 	shape "bawn.dev/internal/shape/iam"
 	"bawn.dev/internal/store"
 )
@@ -14,42 +13,12 @@ func taggedProvider(c *api.Call, k providerKind, name, action string, tags []tag
 		return nil, nil, err
 	}
 	p, demands, err := providerTarget(c, k, name, action)
-	for i := range demands {
-		demands[i].Keys = withKeys(demands[i].Keys, requestTagKeys(tags))
-	}
-	return p, demands, err
+	return p, bringing(demands, tags), err
 }
 
 func untaggedProvider(c *api.Call, k providerKind, name, action string, tagKeys []string) (*provider, []api.Demand, error) {
 	p, demands, err := providerTarget(c, k, name, action)
-	for i := range demands {
-		demands[i].Keys = withKeys(demands[i].Keys, policy.Context{})
-		demands[i].Keys.Set("aws:TagKeys", tagKeys...)
-	}
-	return p, demands, err
-}
-
-func tagProvider(tx *store.Tx, p *provider, tags []tag) error {
-	if err := putTags(tx, p.id, tags); err != nil {
-		return err
-	}
-	n, err := count(tx, `SELECT COUNT(*) FROM iam_tags WHERE owner = ?`, p.id)
-	if err != nil {
-		return err
-	}
-	if n > maxTags {
-		return exceeded("TagsPerProvider", maxTags)
-	}
-	return tx.Touch(p.key())
-}
-
-func untagProvider(tx *store.Tx, p *provider, tagKeys []string) error {
-	for _, name := range tagKeys {
-		if _, err := tx.Exec(`DELETE FROM iam_tags WHERE owner = ? AND folded = ?`, p.id, fold(name)); err != nil {
-			return err
-		}
-	}
-	return tx.Touch(p.key())
+	return p, naming(demands, tagKeys), err
 }
 
 // OIDC.
@@ -60,7 +29,7 @@ func (s *Service) taggedOIDC(_ context.Context, c *api.Call, in *shape.TagOpenID
 
 func (s *Service) tagOIDC(_ context.Context, _ *api.Call, in *shape.TagOpenIDConnectProviderInput, p *provider) (api.Commit[shape.TagOpenIDConnectProviderOutput], error) {
 	return func(tx *store.Tx) (*shape.TagOpenIDConnectProviderOutput, error) {
-		return &shape.TagOpenIDConnectProviderOutput{}, tagProvider(tx, p, in.Tags)
+		return &shape.TagOpenIDConnectProviderOutput{}, addTags(tx, p.id, "Provider", p.key(), in.Tags)
 	}, nil
 }
 
@@ -70,7 +39,7 @@ func (s *Service) untaggedOIDC(_ context.Context, c *api.Call, in *shape.UntagOp
 
 func (s *Service) untagOIDC(_ context.Context, _ *api.Call, in *shape.UntagOpenIDConnectProviderInput, p *provider) (api.Commit[shape.UntagOpenIDConnectProviderOutput], error) {
 	return func(tx *store.Tx) (*shape.UntagOpenIDConnectProviderOutput, error) {
-		return &shape.UntagOpenIDConnectProviderOutput{}, untagProvider(tx, p, in.TagKeys)
+		return &shape.UntagOpenIDConnectProviderOutput{}, removeTags(tx, p.id, p.key(), in.TagKeys)
 	}, nil
 }
 
@@ -93,7 +62,7 @@ func (s *Service) taggedSAML(_ context.Context, c *api.Call, in *shape.TagSAMLPr
 
 func (s *Service) tagSAML(_ context.Context, _ *api.Call, in *shape.TagSAMLProviderInput, p *provider) (api.Commit[shape.TagSAMLProviderOutput], error) {
 	return func(tx *store.Tx) (*shape.TagSAMLProviderOutput, error) {
-		return &shape.TagSAMLProviderOutput{}, tagProvider(tx, p, in.Tags)
+		return &shape.TagSAMLProviderOutput{}, addTags(tx, p.id, "Provider", p.key(), in.Tags)
 	}, nil
 }
 
@@ -103,7 +72,7 @@ func (s *Service) untaggedSAML(_ context.Context, c *api.Call, in *shape.UntagSA
 
 func (s *Service) untagSAML(_ context.Context, _ *api.Call, in *shape.UntagSAMLProviderInput, p *provider) (api.Commit[shape.UntagSAMLProviderOutput], error) {
 	return func(tx *store.Tx) (*shape.UntagSAMLProviderOutput, error) {
-		return &shape.UntagSAMLProviderOutput{}, untagProvider(tx, p, in.TagKeys)
+		return &shape.UntagSAMLProviderOutput{}, removeTags(tx, p.id, p.key(), in.TagKeys)
 	}, nil
 }
 

@@ -94,43 +94,54 @@ func tagging(c *api.Call, k kind, name, action string, tags []tag) (*entity, []a
 		return nil, nil, err
 	}
 	e, demands, err := target(c, k, name, action)
+	return e, bringing(demands, tags), err
+}
+
+// bringing adds to demands what a request's tags are.
+func bringing(demands []api.Demand, tags []tag) []api.Demand {
 	for i := range demands {
 		demands[i].Keys = withKeys(demands[i].Keys, requestTagKeys(tags))
 	}
-	return e, demands, err
+	return demands
+}
+
+// naming adds to demands which tags a request takes away.
+func naming(demands []api.Demand, tagKeys []string) []api.Demand {
+	for i := range demands {
+		demands[i].Keys = withKeys(demands[i].Keys, policy.Context{})
+		demands[i].Keys.Set("aws:TagKeys", tagKeys...)
+	}
+	return demands
 }
 
 // untagging resolves the entity that a request takes tags from.
 func untagging(c *api.Call, k kind, name, action string, tagKeys []string) (*entity, []api.Demand, error) {
 	e, demands, err := target(c, k, name, action)
-	for i := range demands {
-		demands[i].Keys = withKeys(demands[i].Keys, policy.Context{})
-		demands[i].Keys.Set("aws:TagKeys", tagKeys...)
-	}
-	return e, demands, err
+	return e, naming(demands, tagKeys), err
 }
 
-func addTags(tx *store.Tx, e *entity, tags []tag) error {
-	if err := putTags(tx, e.id, tags); err != nil {
+// addTags gives tags to what an id stands for ("Role"), whose version key is key.
+func addTags(tx *store.Tx, id, noun, key string, tags []tag) error {
+	if err := putTags(tx, id, tags); err != nil {
 		return err
 	}
-	n, err := count(tx, `SELECT COUNT(*) FROM iam_tags WHERE owner = ?`, e.id)
+	n, err := count(tx, `SELECT COUNT(*) FROM iam_tags WHERE owner = ?`, id)
 	if err != nil {
 		return err
 	}
 	if n > maxTags {
-		return exceeded("TagsPer"+string(e.kind), maxTags)
+		return exceeded("TagsPer"+noun, maxTags)
 	}
-	return tx.Touch(e.key())
+	return tx.Touch(key)
 }
 
-func removeTags(tx *store.Tx, e *entity, tagKeys []string) error {
+func removeTags(tx *store.Tx, id, key string, tagKeys []string) error {
 	for _, name := range tagKeys {
-		if _, err := tx.Exec(`DELETE FROM iam_tags WHERE owner = ? AND folded = ?`, e.id, fold(name)); err != nil {
+		if _, err := tx.Exec(`DELETE FROM iam_tags WHERE owner = ? AND folded = ?`, id, fold(name)); err != nil {
 			return err
 		}
 	}
-	return tx.Touch(e.key())
+	return tx.Touch(key)
 }
 
 // pageOfTags is the part of some tags that a list wants.
@@ -150,7 +161,7 @@ func (s *Service) taggedRole(_ context.Context, c *api.Call, in *shape.TagRoleIn
 
 func (s *Service) tagRole(_ context.Context, _ *api.Call, in *shape.TagRoleInput, e *entity) (api.Commit[shape.TagRoleOutput], error) {
 	return func(tx *store.Tx) (*shape.TagRoleOutput, error) {
-		return &shape.TagRoleOutput{}, addTags(tx, e, in.Tags)
+		return &shape.TagRoleOutput{}, addTags(tx, e.id, string(e.kind), e.key(), in.Tags)
 	}, nil
 }
 
@@ -160,7 +171,7 @@ func (s *Service) untaggedRole(_ context.Context, c *api.Call, in *shape.UntagRo
 
 func (s *Service) untagRole(_ context.Context, _ *api.Call, in *shape.UntagRoleInput, e *entity) (api.Commit[shape.UntagRoleOutput], error) {
 	return func(tx *store.Tx) (*shape.UntagRoleOutput, error) {
-		return &shape.UntagRoleOutput{}, removeTags(tx, e, in.TagKeys)
+		return &shape.UntagRoleOutput{}, removeTags(tx, e.id, e.key(), in.TagKeys)
 	}, nil
 }
 

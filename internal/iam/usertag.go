@@ -14,7 +14,7 @@ func (s *Service) taggedUser(_ context.Context, c *api.Call, in *shape.TagUserIn
 
 func (s *Service) tagUser(_ context.Context, _ *api.Call, in *shape.TagUserInput, e *entity) (api.Commit[shape.TagUserOutput], error) {
 	return func(tx *store.Tx) (*shape.TagUserOutput, error) {
-		return &shape.TagUserOutput{}, addTags(tx, e, in.Tags)
+		return &shape.TagUserOutput{}, addTags(tx, e.id, string(e.kind), e.key(), in.Tags)
 	}, nil
 }
 
@@ -24,7 +24,7 @@ func (s *Service) untaggedUser(_ context.Context, c *api.Call, in *shape.UntagUs
 
 func (s *Service) untagUser(_ context.Context, _ *api.Call, in *shape.UntagUserInput, e *entity) (api.Commit[shape.UntagUserOutput], error) {
 	return func(tx *store.Tx) (*shape.UntagUserOutput, error) {
-		return &shape.UntagUserOutput{}, removeTags(tx, e, in.TagKeys)
+		return &shape.UntagUserOutput{}, removeTags(tx, e.id, e.key(), in.TagKeys)
 	}, nil
 }
 

@@ -426,6 +426,25 @@ func opListInstanceProfilesForRole() *shape.Operation {
 	}
 }
 
+func opListMFADeviceTags() *shape.Operation {
+	return &shape.Operation{
+		Name: "ListMFADeviceTags", Method: "POST", URI: "/", ResultWrapper: "ListMFADeviceTagsResult",
+		Input: &shape.Struct{Name: "ListMFADeviceTagsInput", Fields: []shape.Field{
+			{Name: "Marker", GoName: "Marker", TypeName: "markerType", Location: shape.Body, Wire: "Marker"},
+			{Name: "MaxItems", GoName: "MaxItems", TypeName: "maxItemsType", Location: shape.Body, Wire: "MaxItems"},
+			{Name: "SerialNumber", GoName: "SerialNumber", TypeName: "serialNumberType", Location: shape.Body, Wire: "SerialNumber", Required: true},
+		}},
+		Output: &shape.Struct{Name: "ListMFADeviceTagsOutput", Fields: []shape.Field{
+			{Name: "IsTruncated", GoName: "IsTruncated", TypeName: "booleanType", Location: shape.Body, Wire: "IsTruncated"},
+			{Name: "Marker", GoName: "Marker", TypeName: "responseMarkerType", Location: shape.Body, Wire: "Marker"},
+			{Name: "Tags", GoName: "Tags", TypeName: "tagListType", Location: shape.Body, Wire: "Tags", Required: true},
+		}},
+		Errors:    []string{"NoSuchEntityException", "InvalidInputException", "ServiceFailureException"},
+		NewInput:  func() any { return new(ListMFADeviceTagsInput) },
+		NewOutput: func() any { return new(ListMFADeviceTagsOutput) },
+	}
+}
+
 func opListMFADevices() *shape.Operation {
 	return &shape.Operation{
 		Name: "ListMFADevices", Method: "POST", URI: "/", ResultWrapper: "ListMFADevicesResult",
@@ -874,19 +893,5 @@ func opResyncMFADevice() *shape.Operation {
 		Errors:    []string{"InvalidAuthenticationCodeException", "NoSuchEntityException", "LimitExceededException", "ServiceFailureException", "ConcurrentModificationException"},
 		NewInput:  func() any { return new(ResyncMFADeviceInput) },
 		NewOutput: func() any { return new(ResyncMFADeviceOutput) },
-	}
-}
-
-func opSetDefaultPolicyVersion() *shape.Operation {
-	return &shape.Operation{
-		Name: "SetDefaultPolicyVersion", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "SetDefaultPolicyVersionInput", Fields: []shape.Field{
-			{Name: "PolicyArn", GoName: "PolicyArn", TypeName: "arnType", Location: shape.Body, Wire: "PolicyArn", Required: true},
-			{Name: "VersionId", GoName: "VersionId", TypeName: "policyVersionIdType", Location: shape.Body, Wire: "VersionId", Required: true},
-		}},
-		Output:    &shape.Struct{Name: "SetDefaultPolicyVersionOutput"},
-		Errors:    []string{"NoSuchEntityException", "InvalidInputException", "LimitExceededException", "ServiceFailureException"},
-		NewInput:  func() any { return new(SetDefaultPolicyVersionInput) },
-		NewOutput: func() any { return new(SetDefaultPolicyVersionOutput) },
 	}
 }

@@ -4,6 +4,20 @@ package iam
 
 import "bawn.dev/internal/shape"
 
+func opSetDefaultPolicyVersion() *shape.Operation {
+	return &shape.Operation{
+		Name: "SetDefaultPolicyVersion", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "SetDefaultPolicyVersionInput", Fields: []shape.Field{
+			{Name: "PolicyArn", GoName: "PolicyArn", TypeName: "arnType", Location: shape.Body, Wire: "PolicyArn", Required: true},
+			{Name: "VersionId", GoName: "VersionId", TypeName: "policyVersionIdType", Location: shape.Body, Wire: "VersionId", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "SetDefaultPolicyVersionOutput"},
+		Errors:    []string{"NoSuchEntityException", "InvalidInputException", "LimitExceededException", "ServiceFailureException"},
+		NewInput:  func() any { return new(SetDefaultPolicyVersionInput) },
+		NewOutput: func() any { return new(SetDefaultPolicyVersionOutput) },
+	}
+}
+
 func opSimulateCustomPolicy() *shape.Operation {
 	return &shape.Operation{
 		Name: "SimulateCustomPolicy", Method: "POST", URI: "/", ResultWrapper: "SimulateCustomPolicyResult",
@@ -56,6 +70,20 @@ func opSimulatePrincipalPolicy() *shape.Operation {
 		Errors:    []string{"NoSuchEntityException", "InvalidInputException", "PolicyEvaluationException"},
 		NewInput:  func() any { return new(SimulatePrincipalPolicyInput) },
 		NewOutput: func() any { return new(SimulatePrincipalPolicyOutput) },
+	}
+}
+
+func opTagMFADevice() *shape.Operation {
+	return &shape.Operation{
+		Name: "TagMFADevice", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "TagMFADeviceInput", Fields: []shape.Field{
+			{Name: "SerialNumber", GoName: "SerialNumber", TypeName: "serialNumberType", Location: shape.Body, Wire: "SerialNumber", Required: true},
+			{Name: "Tags", GoName: "Tags", TypeName: "tagListType", Location: shape.Body, Wire: "Tags", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "TagMFADeviceOutput"},
+		Errors:    []string{"InvalidInputException", "NoSuchEntityException", "LimitExceededException", "ConcurrentModificationException", "ServiceFailureException"},
+		NewInput:  func() any { return new(TagMFADeviceInput) },
+		NewOutput: func() any { return new(TagMFADeviceOutput) },
 	}
 }
 
@@ -126,6 +154,20 @@ func opTagUser() *shape.Operation {
 		Errors:    []string{"NoSuchEntityException", "LimitExceededException", "InvalidInputException", "ConcurrentModificationException", "ServiceFailureException"},
 		NewInput:  func() any { return new(TagUserInput) },
 		NewOutput: func() any { return new(TagUserOutput) },
+	}
+}
+
+func opUntagMFADevice() *shape.Operation {
+	return &shape.Operation{
+		Name: "UntagMFADevice", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "UntagMFADeviceInput", Fields: []shape.Field{
+			{Name: "SerialNumber", GoName: "SerialNumber", TypeName: "serialNumberType", Location: shape.Body, Wire: "SerialNumber", Required: true},
+			{Name: "TagKeys", GoName: "TagKeys", TypeName: "tagKeyListType", Location: shape.Body, Wire: "TagKeys", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "UntagMFADeviceOutput"},
+		Errors:    []string{"NoSuchEntityException", "InvalidInputException", "ConcurrentModificationException", "ServiceFailureException"},
+		NewInput:  func() any { return new(UntagMFADeviceInput) },
+		NewOutput: func() any { return new(UntagMFADeviceOutput) },
 	}
 }
 

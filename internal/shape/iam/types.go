@@ -118,6 +118,9 @@ type ResyncMFADeviceOutput struct{}
 // SetDefaultPolicyVersionOutput is what SetDefaultPolicyVersion answers.
 type SetDefaultPolicyVersionOutput struct{}
 
+// TagMFADeviceOutput is what TagMFADevice answers.
+type TagMFADeviceOutput struct{}
+
 // TagOpenIDConnectProviderOutput is what TagOpenIDConnectProvider answers.
 type TagOpenIDConnectProviderOutput struct{}
 
@@ -132,6 +135,9 @@ type TagSAMLProviderOutput struct{}
 
 // TagUserOutput is what TagUser answers.
 type TagUserOutput struct{}
+
+// UntagMFADeviceOutput is what UntagMFADevice answers.
+type UntagMFADeviceOutput struct{}
 
 // UntagOpenIDConnectProviderOutput is what UntagOpenIDConnectProvider answers.
 type UntagOpenIDConnectProviderOutput struct{}
@@ -868,6 +874,20 @@ type ListInstanceProfilesForRoleOutput struct {
 	Marker           string
 }
 
+// ListMFADeviceTagsInput is what ListMFADeviceTags takes.
+type ListMFADeviceTagsInput struct {
+	Marker       string
+	MaxItems     *int32
+	SerialNumber string // required
+}
+
+// ListMFADeviceTagsOutput is what ListMFADeviceTags answers.
+type ListMFADeviceTagsOutput struct {
+	IsTruncated *bool
+	Marker      string
+	Tags        []Tag // required
+}
+
 // ListMFADevicesInput is what ListMFADevices takes.
 type ListMFADevicesInput struct {
 	Marker   string
@@ -880,27 +900,4 @@ type ListMFADevicesOutput struct {
 	IsTruncated *bool
 	MFADevices  []MFADevice // required
 	Marker      string
-}
-
-// ListOpenIDConnectProviderTagsInput is what ListOpenIDConnectProviderTags takes.
-type ListOpenIDConnectProviderTagsInput struct {
-	Marker                   string
-	MaxItems                 *int32
-	OpenIDConnectProviderArn string // required
-}
-
-// ListOpenIDConnectProviderTagsOutput is what ListOpenIDConnectProviderTags answers.
-type ListOpenIDConnectProviderTagsOutput struct {
-	IsTruncated *bool
-	Marker      string
-	Tags        []Tag // required
-}
-
-// ListOpenIDConnectProvidersInput is what ListOpenIDConnectProviders takes.
-type ListOpenIDConnectProvidersInput struct {
-}
-
-// ListOpenIDConnectProvidersOutput is what ListOpenIDConnectProviders answers.
-type ListOpenIDConnectProvidersOutput struct {
-	OpenIDConnectProviderList []OpenIDConnectProviderListEntry
 }

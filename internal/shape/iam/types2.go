@@ -4,6 +4,29 @@ package iam
 
 import "time"
 
+// ListOpenIDConnectProviderTagsInput is what ListOpenIDConnectProviderTags takes.
+type ListOpenIDConnectProviderTagsInput struct {
+	Marker                   string
+	MaxItems                 *int32
+	OpenIDConnectProviderArn string // required
+}
+
+// ListOpenIDConnectProviderTagsOutput is what ListOpenIDConnectProviderTags answers.
+type ListOpenIDConnectProviderTagsOutput struct {
+	IsTruncated *bool
+	Marker      string
+	Tags        []Tag // required
+}
+
+// ListOpenIDConnectProvidersInput is what ListOpenIDConnectProviders takes.
+type ListOpenIDConnectProvidersInput struct {
+}
+
+// ListOpenIDConnectProvidersOutput is what ListOpenIDConnectProviders answers.
+type ListOpenIDConnectProvidersOutput struct {
+	OpenIDConnectProviderList []OpenIDConnectProviderListEntry
+}
+
 // ListPoliciesInput is what ListPolicies takes.
 type ListPoliciesInput struct {
 	Marker            string
@@ -520,6 +543,12 @@ type Tag struct {
 	Value string // required
 }
 
+// TagMFADeviceInput is what TagMFADevice takes.
+type TagMFADeviceInput struct {
+	SerialNumber string // required
+	Tags         []Tag  // required
+}
+
 // TagOpenIDConnectProviderInput is what TagOpenIDConnectProvider takes.
 type TagOpenIDConnectProviderInput struct {
 	OpenIDConnectProviderArn string // required
@@ -548,6 +577,12 @@ type TagSAMLProviderInput struct {
 type TagUserInput struct {
 	Tags     []Tag  // required
 	UserName string // required
+}
+
+// UntagMFADeviceInput is what UntagMFADevice takes.
+type UntagMFADeviceInput struct {
+	SerialNumber string   // required
+	TagKeys      []string // required
 }
 
 // UntagOpenIDConnectProviderInput is what UntagOpenIDConnectProvider takes.
