@@ -91,8 +91,8 @@ func TestAdvisoryMembersAreIgnored(t *testing.T) {
 		if op := s.Operation("CreateKey"); op != nil {
 			op.Advisory = []string{"MultiRegion"}
 		}
-		if op := s.Operation("CreateUser"); op != nil && s.Name == "iam" {
-			op.Advisory = []string{"PermissionsBoundary"}
+		if op := s.Operation("CreateSAMLProvider"); op != nil && s.Name == "iam" {
+			op.Advisory = []string{"AddPrivateKey"}
 		}
 	}
 	router, err := NewRouter(all...)
@@ -102,7 +102,7 @@ func TestAdvisoryMembersAreIgnored(t *testing.T) {
 	if _, err := decode(t, router, kmsCall("CreateKey", `{"MultiRegion":true}`), "kms"); err != nil {
 		t.Error(err)
 	}
-	if _, err := decode(t, router, iamForm("CreateUser&UserName=u&PermissionsBoundary=arn"), "iam"); err != nil {
+	if _, err := decode(t, router, iamForm("CreateSAMLProvider&Name=n&AddPrivateKey=k&SAMLMetadataDocument="+strings.Repeat("x", 1000)), "iam"); err != nil {
 		t.Error(err)
 	}
 	for _, body := range []string{`{"XksKeyId":"x"}`, `{"Tags":[{"TagKey":"k","TagValue":"v","MultiRegion":true}]}`} {

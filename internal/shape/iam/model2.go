@@ -182,9 +182,7 @@ func opGetSAMLProvider() *shape.Operation {
 			{Name: "SAMLProviderArn", GoName: "SAMLProviderArn", TypeName: "arnType", Location: shape.Body, Wire: "SAMLProviderArn", Required: true},
 		}},
 		Output: &shape.Struct{Name: "GetSAMLProviderOutput", Fields: []shape.Field{
-			{Name: "AssertionEncryptionMode", GoName: "AssertionEncryptionMode", TypeName: "assertionEncryptionModeType", Location: shape.Body, Wire: "AssertionEncryptionMode"},
 			{Name: "CreateDate", GoName: "CreateDate", TypeName: "dateType", Location: shape.Body, Wire: "CreateDate"},
-			{Name: "PrivateKeyList", GoName: "PrivateKeyList", TypeName: "privateKeyList", Location: shape.Body, Wire: "PrivateKeyList"},
 			{Name: "SAMLMetadataDocument", GoName: "SAMLMetadataDocument", TypeName: "SAMLMetadataDocumentType", Location: shape.Body, Wire: "SAMLMetadataDocument"},
 			{Name: "SAMLProviderUUID", GoName: "SAMLProviderUUID", TypeName: "privateKeyIdType", Location: shape.Body, Wire: "SAMLProviderUUID"},
 			{Name: "Tags", GoName: "Tags", TypeName: "tagListType", Location: shape.Body, Wire: "Tags"},

@@ -625,13 +625,6 @@ func typeRoleLastUsed() *shape.Type {
 	}}}
 }
 
-func typeSAMLPrivateKey() *shape.Type {
-	return &shape.Type{Name: "SAMLPrivateKey", Kind: shape.Structure, Struct: &shape.Struct{Name: "SAMLPrivateKey", Fields: []shape.Field{
-		{Name: "KeyId", GoName: "KeyId", TypeName: "privateKeyIdType", Location: shape.Body, Wire: "KeyId"},
-		{Name: "Timestamp", GoName: "Timestamp", TypeName: "dateType", Location: shape.Body, Wire: "Timestamp"},
-	}}}
-}
-
 func typeSAMLProviderListEntry() *shape.Type {
 	return &shape.Type{Name: "SAMLProviderListEntry", Kind: shape.Structure, Struct: &shape.Struct{Name: "SAMLProviderListEntry", Fields: []shape.Field{
 		{Name: "Arn", GoName: "Arn", TypeName: "arnType", Location: shape.Body, Wire: "Arn"},

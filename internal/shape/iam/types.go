@@ -664,13 +664,11 @@ type GetSAMLProviderInput struct {
 
 // GetSAMLProviderOutput is what GetSAMLProvider answers.
 type GetSAMLProviderOutput struct {
-	AssertionEncryptionMode AssertionEncryptionModeType
-	CreateDate              time.Time
-	PrivateKeyList          []SAMLPrivateKey
-	SAMLMetadataDocument    string
-	SAMLProviderUUID        string
-	Tags                    []Tag
-	ValidUntil              time.Time
+	CreateDate           time.Time
+	SAMLMetadataDocument string
+	SAMLProviderUUID     string
+	Tags                 []Tag
+	ValidUntil           time.Time
 }
 
 // GetUserInput is what GetUser takes.
@@ -900,4 +898,11 @@ type ListMFADevicesOutput struct {
 	IsTruncated *bool
 	MFADevices  []MFADevice // required
 	Marker      string
+}
+
+// ListOpenIDConnectProviderTagsInput is what ListOpenIDConnectProviderTags takes.
+type ListOpenIDConnectProviderTagsInput struct {
+	Marker                   string
+	MaxItems                 *int32
+	OpenIDConnectProviderArn string // required
 }

@@ -4,13 +4,6 @@ package iam
 
 import "time"
 
-// ListOpenIDConnectProviderTagsInput is what ListOpenIDConnectProviderTags takes.
-type ListOpenIDConnectProviderTagsInput struct {
-	Marker                   string
-	MaxItems                 *int32
-	OpenIDConnectProviderArn string // required
-}
-
 // ListOpenIDConnectProviderTagsOutput is what ListOpenIDConnectProviderTags answers.
 type ListOpenIDConnectProviderTagsOutput struct {
 	IsTruncated *bool
@@ -436,12 +429,6 @@ type RoleLastUsed struct {
 	Region       string
 }
 
-// SAMLPrivateKey is a structure of the API.
-type SAMLPrivateKey struct {
-	KeyId     string
-	Timestamp time.Time
-}
-
 // SAMLProviderListEntry is a structure of the API.
 type SAMLProviderListEntry struct {
 	Arn        string
@@ -788,15 +775,6 @@ type PolicyUsageType string
 const (
 	PolicyUsageTypePermissionsPolicy   PolicyUsageType = "PermissionsPolicy"
 	PolicyUsageTypePermissionsBoundary PolicyUsageType = "PermissionsBoundary"
-)
-
-// AssertionEncryptionModeType is an enumeration of the API.
-type AssertionEncryptionModeType string
-
-// The values of AssertionEncryptionModeType.
-const (
-	AssertionEncryptionModeTypeRequired AssertionEncryptionModeType = "Required"
-	AssertionEncryptionModeTypeAllowed  AssertionEncryptionModeType = "Allowed"
 )
 
 // AssignmentStatusType is an enumeration of the API.
