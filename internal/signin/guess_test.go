@@ -11,6 +11,7 @@ import (
 	"bawn.dev/internal/api/apitest"
 	directory "bawn.dev/internal/shape/identitystore"
 	"bawn.dev/internal/store"
+	"bawn.dev/internal/store/storetest"
 )
 
 // Whoever asks for a name hears the same and costs the same work, whether there is
@@ -191,37 +192,65 @@ func TestUnlocking(t *testing.T) {
 	}
 }
 
-// Two hundred guesses at once are no more than a few one after the other: what is
+// Forty guesses at once are no more than a few one after the other: what is
 // answered was counted before.
 func TestGuessesAtOnce(t *testing.T) {
-	f := newFront(t)
-	ada := f.person("ada")
-	f.oneTime(ada)
-	var mu sync.Mutex
-	told := map[string]int{}
-	var group sync.WaitGroup
-	for i := range 8 {
-		group.Go(func() {
-			b := f.browser(fmt.Sprintf("127.0.2.%d", 1)) // one source
-			for range 5 {
-				begun, err := b.try("BeginSignIn", values{"UserName": "ada", "Binding": b.binding})
-				if err != nil || begun.Flow == "" {
-					continue
+	storetest.Each(t, func(t *testing.T, open func(t testing.TB) *store.Store) {
+		f := frontOver(t, open(t), t.TempDir())
+		f.oneTime(f.person("ada"))
+		var mu sync.Mutex
+		told := map[string]int{}
+		var group sync.WaitGroup
+		for i := range 8 {
+			group.Go(func() {
+				b := f.browser("127.0.2.1")
+				for range 5 {
+					begun, err := b.try("BeginSignIn", values{"UserName": "ada", "Binding": b.binding})
+					if err != nil || begun.Flow == "" {
+						continue
+					}
+					out, err := b.try("ContinueSignIn", values{"Flow": begun.Flow, "Binding": b.binding, "Password": fmt.Sprint("guess ", i)})
+					if err != nil {
+						continue
+					}
+					mu.Lock()
+					told[out.Failure]++
+					mu.Unlock()
 				}
-				out, err := b.try("ContinueSignIn", values{"Flow": begun.Flow, "Binding": b.binding, "Password": fmt.Sprint("guess ", i)})
-				if err != nil {
-					continue
-				}
-				mu.Lock()
-				told[out.Failure]++
-				mu.Unlock()
+			})
+		}
+		group.Wait()
+		if told["CREDENTIALS"] > freeHere || told["TRY_LATER"] == 0 {
+			t.Errorf("answers: %v", told)
+		}
+	})
+}
+
+// One flow that is used many times at once is used once.
+func TestOneFlowAtOnce(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open func(t testing.TB) *store.Store) {
+		f := frontOver(t, open(t), t.TempDir())
+		b := f.browser("127.0.0.1")
+		ada := b.join("ada")
+		flow := b.password("ada", goodPassword).Flow
+		in := values{"Flow": flow, "Binding": b.binding, "RecoveryCode": ada.codes[0]}
+		entered := make(chan bool)
+		for range 8 {
+			go func() {
+				out, err := b.try("ContinueSignIn", in)
+				entered <- err == nil && out.Session != ""
+			}()
+		}
+		n := 0
+		for range 8 {
+			if <-entered {
+				n++
 			}
-		})
-	}
-	group.Wait()
-	if told["CREDENTIALS"] > freeHere || told["TRY_LATER"] == 0 {
-		t.Errorf("answers: %v", told)
-	}
+		}
+		if n != 1 {
+			t.Errorf("entered %d times", n)
+		}
+	})
 }
 
 // One source with many names is slowed, and others are not. A right password costs
