@@ -47,7 +47,7 @@ func New(allow []string, roots *tls.Config) *Client {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
 			Proxy:               nil, // an environment variable must not lead round the check
-			DialContext:         c.dial,
+			DialContext:         c.Dial,
 			TLSClientConfig:     roots,
 			TLSHandshakeTimeout: Timeout,
 			DisableKeepAlives:   true,
@@ -61,15 +61,26 @@ func New(allow []string, roots *tls.Config) *Client {
 
 // Get reads a document, of at most MaxBody bytes, that is answered with 200.
 func (c *Client) Get(ctx context.Context, rawURL string) ([]byte, error) {
-	return c.ask(ctx, http.MethodGet, rawURL, "", "", nil)
+	return c.ask(ctx, http.MethodGet, rawURL, nil, nil)
+}
+
+// GetAs is Get with a bearer token.
+func (c *Client) GetAs(ctx context.Context, rawURL, token string) ([]byte, error) {
+	return c.ask(ctx, http.MethodGet, rawURL, func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) }, nil)
 }
 
 // Post is Get of what a form is answered with. An empty user sends no credentials.
 func (c *Client) Post(ctx context.Context, rawURL, user, password string, form url.Values) ([]byte, error) {
-	return c.ask(ctx, http.MethodPost, rawURL, user, password, form)
+	return c.ask(ctx, http.MethodPost, rawURL, func(r *http.Request) {
+		if user != "" {
+			r.SetBasicAuth(url.QueryEscape(user), url.QueryEscape(password)) // RFC 6749, 2.3.1
+		}
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Accept", "application/json")
+	}, form)
 }
 
-func (c *Client) ask(ctx context.Context, method, rawURL, user, password string, form url.Values) ([]byte, error) {
+func (c *Client) ask(ctx context.Context, method, rawURL string, edit func(*http.Request), form url.Values) ([]byte, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil || u.Host == "" || u.User != nil {
 		return nil, fmt.Errorf("%q is not a URL to fetch", rawURL)
@@ -81,12 +92,8 @@ func (c *Client) ask(ctx context.Context, method, rawURL, user, password string,
 	if err != nil {
 		return nil, err
 	}
-	if user != "" {
-		req.SetBasicAuth(url.QueryEscape(user), url.QueryEscape(password)) // RFC 6749, 2.3.1
-	}
-	if form != nil {
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		req.Header.Set("Accept", "application/json")
+	if edit != nil {
+		edit(req)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -106,8 +113,9 @@ func (c *Client) ask(ctx context.Context, method, rawURL, user, password string,
 	return body, nil
 }
 
-// dial resolves once, judges every address, and dials the first.
-func (c *Client) dial(ctx context.Context, network, hostPort string) (net.Conn, error) {
+// Dial connects to a host and port, as all that is fetched does: it resolves once, judges
+// every address, and dials the first.
+func (c *Client) Dial(ctx context.Context, network, hostPort string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(hostPort)
 	if err != nil {
 		return nil, err

@@ -33,6 +33,7 @@ type Federation struct {
 // A Fetcher asks identity providers; *fetch.Client is one.
 type Fetcher interface {
 	Get(ctx context.Context, url string) ([]byte, error)
+	GetAs(ctx context.Context, url, token string) ([]byte, error)
 	Post(ctx context.Context, url, user, password string, form url.Values) ([]byte, error)
 }
 

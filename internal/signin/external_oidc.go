@@ -31,6 +31,7 @@ type endpoints struct {
 	Issuer      string   `json:"issuer"`
 	Authorize   string   `json:"authorization_endpoint"`
 	Token       string   `json:"token_endpoint"`
+	UserInfo    string   `json:"userinfo_endpoint"`
 	TokenAuth   []string `json:"token_endpoint_auth_methods_supported"`
 	NamesItself bool     `json:"authorization_response_iss_parameter_supported"`
 
@@ -167,11 +168,11 @@ func (s *Service) acceptCode(ctx context.Context, c *api.Call, in *shape.AcceptC
 	case in.Code == "":
 		return nil, fail("ValidationException", "Code is missing.")
 	}
-	raw, err := s.redeem(ctx, at, r, in.Code)
+	given, err := s.redeem(ctx, at, r, in.Code)
 	if err != nil {
 		return nil, err
 	}
-	who, err := s.identified(ctx, raw, r)
+	who, err := s.identified(ctx, at, given, r)
 	if err != nil {
 		return nil, err
 	}
@@ -181,8 +182,14 @@ func (s *Service) acceptCode(ctx context.Context, c *api.Call, in *shape.AcceptC
 	}, nil
 }
 
-// redeem gets the id token for a code.
-func (s *Service) redeem(ctx context.Context, at *endpoints, r *returned, code string) (string, error) {
+// A redemption is what a code is redeemed for.
+type redemption struct {
+	IDToken     string `json:"id_token"`
+	AccessToken string `json:"access_token"`
+}
+
+// redeem gets the tokens for a code.
+func (s *Service) redeem(ctx context.Context, at *endpoints, r *returned, code string) (*redemption, error) {
 	form := url.Values{
 		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {r.j.callback()}, "code_verifier": {r.j.Verifier},
 	}
@@ -195,21 +202,55 @@ func (s *Service) redeem(ctx context.Context, at *endpoints, r *returned, code s
 	raw, err := s.Federation.Fetch.Post(ctx, at.Token, user, password, form)
 	if err != nil {
 		s.Trouble(fmt.Errorf("the token endpoint of %s: %w", r.provider.Issuer, err))
-		return "", unreachable()
+		return nil, unreachable()
 	}
-	var out struct {
-		IDToken string `json:"id_token"`
+	out := &redemption{}
+	if err := json.Unmarshal(raw, out); err != nil || out.IDToken == "" || len(out.IDToken) > maxAssertion {
+		return nil, unreachable()
 	}
-	if err := json.Unmarshal(raw, &out); err != nil || out.IDToken == "" || len(out.IDToken) > maxAssertion {
-		return "", unreachable()
+	return out, nil
+}
+
+// more asks the provider for what it leaves out of its tokens. It must speak of the
+// token's subject; what the token says stands.
+func (s *Service) more(ctx context.Context, at *endpoints, given *redemption, r *returned, claims map[string]any) error {
+	if at.UserInfo == "" || given.AccessToken == "" || away(at.UserInfo) != nil {
+		return nil
 	}
-	return out.IDToken, nil
+	raw, err := s.Federation.Fetch.GetAs(ctx, at.UserInfo, given.AccessToken)
+	var told map[string]any
+	if err == nil {
+		err = json.Unmarshal(raw, &told)
+	}
+	if err != nil {
+		s.Trouble(fmt.Errorf("userinfo of %s: %w", r.provider.Issuer, err))
+		return nil // what the token says may be enough
+	}
+	if told["sub"] != claims["sub"] {
+		return fail("AccessDeniedException", "The provider tells of somebody else.")
+	}
+	_, addressed := claims["email"]
+	for name, value := range told {
+		if _, there := claims[name]; !there && (name != "email_verified" || !addressed) { // which is of its own address
+			claims[name] = value
+		}
+	}
+	return nil
+}
+
+// texts are the claims that are text.
+func texts(claims map[string]any) map[string]string {
+	values := map[string]string{}
+	for name, value := range claims {
+		values[name], _ = value.(string)
+	}
+	return values
 }
 
 // identified is whom an id token vouches for (OpenID Connect Core 1.0, 3.1.3.7).
-func (s *Service) identified(ctx context.Context, raw string, r *returned) (*vouchedFor, error) {
+func (s *Service) identified(ctx context.Context, at *endpoints, given *redemption, r *returned) (*vouchedFor, error) {
 	bad := func(why string) error { return fail("AccessDeniedException", "The provider's token %s.", why) }
-	told, err := oidc.Parse(raw)
+	told, err := oidc.Parse(given.IDToken)
 	if err != nil {
 		return nil, bad("is refused: " + err.Error())
 	}
@@ -243,11 +284,16 @@ func (s *Service) identified(ctx context.Context, raw string, r *returned) (*vou
 	case signed.Issued.After(now.Add(clockSkew)), signed.NotBefore.After(now.Add(clockSkew)):
 		return nil, bad("is not valid yet")
 	}
-	values := map[string]string{}
-	for name := range signed.Claims {
-		values[name] = text(name)
+	strong := r.provider.strong(ways(signed.Claims)) // by the token alone
+	for _, name := range []string{"userName", "email", "displayName"} {
+		if r.provider.attribute(name, texts(signed.Claims)) == "" {
+			if err := s.more(ctx, at, given, r, signed.Claims); err != nil {
+				return nil, err
+			}
+			break
+		}
 	}
-	who, err := believed(r.provider, signed.Subject, values, r.provider.strong(ways(signed.Claims)))
+	who, err := believed(r.provider, signed.Subject, texts(signed.Claims), strong)
 	if err == nil && signed.Claims["email_verified"] != true {
 		who.Email = ""
 	}

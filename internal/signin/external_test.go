@@ -127,6 +127,28 @@ func TestAddressesMustBeVerified(t *testing.T) {
 	}
 }
 
+// A provider may tell beside its token what people are called. It must be of the same
+// person, and nothing that the token says is changed by it.
+func TestProviderTellsMore(t *testing.T) {
+	g := newFrontier(t)
+	g.addProvider("corp", g.idp, func(p *Provider) { p.Match = "email" })
+	ada := g.person("ada")
+	delete(g.idp.claims, "preferred_username")
+	g.idp.info = map[string]any{"sub": "subject-of-eve", "email": "ada@example.org", "email_verified": true}
+	g.out(g.surfer().via("corp", g.idp, ""), "of another subject")
+	g.idp.info["sub"] = "subject-of-ada"
+	g.idp.claims["email"] = "eve@example.org"
+	g.out(g.surfer().via("corp", g.idp, ""), "another address than the token's")
+	g.idp.info["email"] = "eve@example.org"
+	delete(g.idp.info, "email_verified")
+	delete(g.idp.claims, "email")
+	g.out(g.surfer().via("corp", g.idp, ""), "an address that nobody verified")
+	g.idp.info["email"], g.idp.info["email_verified"] = "ada@example.org", true
+	if who := g.in(g.surfer().via("corp", g.idp, "")); who != ada {
+		t.Errorf("it is %s", who)
+	}
+}
+
 func TestDisabledAtHome(t *testing.T) {
 	g := newFrontier(t)
 	g.addProvider("corp", g.idp, nil)

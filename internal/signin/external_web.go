@@ -161,7 +161,19 @@ func (h *Web) failed(a *asking, err error) {
 		h.Log.Error("a sign-in failed", "err", err)
 		e = &api.Error{Status: http.StatusInternalServerError, Message: "Something went wrong here. The server's log says what."}
 	}
-	h.page(a, e.Status, e.Message)
+	h.page(a, statusOf(e), e.Message)
+}
+
+// statusOf is an error's status. One that was found by the constraints of the API has
+// none of its own.
+func statusOf(e *api.Error) int {
+	switch {
+	case e.Status != 0:
+		return e.Status
+	case e.Server:
+		return http.StatusInternalServerError
+	}
+	return http.StatusBadRequest
 }
 
 // to sends the browser on. A page elsewhere may have posted what led here, so what

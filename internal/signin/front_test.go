@@ -97,7 +97,7 @@ type answer struct {
 	Type                                     string `json:"__type"`
 	Flow, Failure, Message, Session, Setup   string
 	Remembered, PasskeyOptions, Id           string
-	Location                                 string
+	Location, RedirectTo                     string
 	Methods, Next, RecoveryCodes             []string
 	RetryAfter, RecoveryCodesLeft            int
 	Totp                                     *struct{ Secret, Uri string }

@@ -21,7 +21,7 @@ import (
 
 const (
 	bearerSealing  seal.Purpose = "signin application access token"
-	renewalSealing seal.Purpose = "signin application refresh token"
+	furtherSealing seal.Purpose = "signin application refresh token"
 )
 
 // A family is all the tokens that follow from one code. They end together: with the
@@ -52,14 +52,14 @@ func endFamily(tx *store.Tx, id string) error {
 	return errors.Join(err, tx.Touch(familyKey(id)))
 }
 
-// bearerToken and renewal are what the sealed tokens say.
+// bearerToken and further are what the sealed tokens say.
 type bearerToken struct {
 	Family  string
 	Scopes  []string
 	Expires time.Time
 }
 
-type renewal struct {
+type further struct {
 	Family string
 	Serial int64
 	Scopes []string
@@ -171,8 +171,8 @@ func (s *Service) byGrant(ctx context.Context, c *api.Call, a *Application, in *
 
 // byRenewal is the issue behind a refresh token. Each is good once.
 func (s *Service) byRenewal(ctx context.Context, c *api.Call, a *Application, in *shape.CreateApplicationTokenInput) (*issue, error) {
-	var r renewal
-	if unseal(renewalSealing, s.Key, in.RefreshToken, nil, &r) != nil || r.Issuer != in.Issuer {
+	var r further
+	if unseal(furtherSealing, s.Key, in.RefreshToken, nil, &r) != nil || r.Issuer != in.Issuer {
 		return nil, badGrant()
 	}
 	f, err := familyOf(c.Snapshot, r.Family)
@@ -246,8 +246,8 @@ func (s *Service) issue(c *api.Call, i *issue, out *shape.CreateApplicationToken
 		return err
 	}
 	if i.renews {
-		all := renewal{i.family.id, i.family.serial, i.scopes, i.issuer}
-		if out.RefreshToken, err = s.sealed(renewalSealing, all); err != nil {
+		all := further{i.family.id, i.family.serial, i.scopes, i.issuer}
+		if out.RefreshToken, err = s.sealed(furtherSealing, all); err != nil {
 			return err
 		}
 	}
@@ -288,11 +288,11 @@ func (s *Service) revoked(_ context.Context, c *api.Call, in *shape.RevokeApplic
 	}
 	c.Note("application", a.ID)
 	var b bearerToken
-	var r renewal
+	var r further
 	id := ""
 	if unseal(bearerSealing, s.Key, in.Token, nil, &b) == nil {
 		id = b.Family
-	} else if unseal(renewalSealing, s.Key, in.Token, nil, &r) == nil {
+	} else if unseal(furtherSealing, s.Key, in.Token, nil, &r) == nil {
 		id = r.Family
 	}
 	f, err := familyOf(c.Snapshot, id)

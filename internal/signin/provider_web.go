@@ -106,11 +106,11 @@ func (a *asking) secret() (id, secret string, err error) {
 func (h *Web) oauth(a *asking, err error) error {
 	e, ok := errors.AsType[*api.Error](err)
 	switch {
-	case !ok, e.Status >= http.StatusInternalServerError:
+	case ok && e.Code == wire.CodeThrottling:
+		return a.json(http.StatusTooManyRequests, map[string]string{"error": "temporarily_unavailable"})
+	case !ok, statusOf(e) >= http.StatusInternalServerError:
 		h.Log.Error("an application's request failed", "err", err)
 		return a.json(http.StatusInternalServerError, map[string]string{"error": "server_error"})
-	case e.Status == http.StatusTooManyRequests || e.Code == wire.CodeThrottling:
-		return a.json(http.StatusTooManyRequests, map[string]string{"error": "temporarily_unavailable"})
 	case e.Code == "UnauthorizedException":
 		a.w.Header().Set("WWW-Authenticate", `Basic realm="applications"`)
 		return a.json(http.StatusUnauthorized, map[string]string{"error": "invalid_client"})
