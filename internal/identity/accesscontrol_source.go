@@ -53,7 +53,8 @@ func mainAddress(u *directory.User) directory.Address {
 	return primary(u.Addresses, func(a directory.Address) *bool { return a.Primary })
 }
 
-// primary is the one that is marked as primary; an only one is, marked or not.
+// primary is the one that is marked so; an only one is, marked or not, and AWS's
+// directory has no more.
 func primary[T any](list []T, marked func(T) *bool) (none T) {
 	for _, one := range list {
 		if p := marked(one); p != nil && *p || len(list) == 1 {

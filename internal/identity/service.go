@@ -1,5 +1,6 @@
-// Package identity is the identity centre: the directory of people and groups, and
-// the applications and token issuers through which people enter.
+// Package identity is the identity centre: the directory of people and groups, the
+// permission sets to which they are assigned in the organization's accounts, and the
+// applications and token issuers through which people enter.
 //
 // It has one instance, in the management account, whose callers alone may change
 // it. It trusts the caller of its operations as far as the pipeline allowed her.
@@ -8,6 +9,21 @@
 // the assignment to the application through which she came. An attacker who
 // controls an attribute (a display name, an e-mail) controls text; what identifies
 // a person is an id that this package made.
+//
+// A permission set is a role in each account where somebody is assigned to it. Run
+// makes these roles, and takes them away, as the service principal sso.amazonaws.com:
+// they trust nobody but the identity centre, and IAM lets nobody else make or change
+// one, the account's administrator included. He does govern what a customer-managed
+// policy says that a set refers to by name, as a boundary too, and can only not
+// delete it: a limit that he must not lift is an AWS-managed policy, or the
+// organization's. What changes in a set reaches its roles when it is provisioned
+// again; on the way a role never may what it neither might before nor shall.
+//
+// Who loses an assignment, the group that has it or her place in that group is out of
+// the role on her next call, with the credentials too that she was given before (at
+// AWS they last until they expire): package authz asks Holds each time. A session that
+// she began from there in another role of the account's lasts until it expires, which
+// is an hour at most.
 //
 // What an identity provider says of a person and AWS's public API has no member for,
 // is said here in the places that API leaves open: a new user's extension

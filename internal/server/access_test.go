@@ -148,6 +148,9 @@ here = dict(InstanceArn=instance, PermissionSetArn=ps)
 def roles():
     return there.list_roles(PathPrefix="/aws-reserved/sso.amazonaws.com/")["Roles"]
 
+refused(sso.put_inline_policy_to_permission_set, "ValidationException", **here, InlinePolicy=document("s3:*").replace('"Action"', '"Condition": {"Null": {"aws:Nonsense": "true"}}, "Action"'))
+refused(sso.attach_managed_policy_to_permission_set, "ResourceNotFoundException", **here, ManagedPolicyArn="arn:aws:iam::aws:policy/NoSuch")
+
 # A reference to a policy that the account does not have.
 sso.put_inline_policy_to_permission_set(**here, InlinePolicy=document("s3:GetObject"))
 sso.attach_managed_policy_to_permission_set(**here, ManagedPolicyArn="arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess")
