@@ -37,6 +37,7 @@ var helpers = template.FuncMap{
 	},
 	"grouped": grouped,
 	"browser": browser,
+	"yes":     func(b *bool) bool { return b != nil && *b },
 	"has": func(list []string, one string) bool {
 		for _, x := range list {
 			if x == one {

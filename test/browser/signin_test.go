@@ -1,0 +1,87 @@
+package browser
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// A first sign-in with password and application, and the next.
+func TestPasswordAndCode(t *testing.T) {
+	once := person(t, "ada", "Ada Lovelace")
+	b := newTab(t)
+	seed := b.join("ada", once)
+	codes := b.recovery()
+	b.press("I have kept them").sees("Accounts").says("Nothing is assigned to you yet.")
+
+	var cookies string
+	b.eval(`document.cookie`, &cookies)
+	if cookies != "" {
+		t.Errorf("script reads cookies: %q", cookies)
+	}
+	for name, c := range b.cookies() {
+		if !strings.HasPrefix(name, "__Host-") || !c.Secure || !c.HTTPOnly || c.SameSite != "Lax" || c.Path != "/" {
+			t.Errorf("cookie %+v", c)
+		}
+	}
+	before := b.cookies()["__Host-bawn"].Value
+	b.press("Sign out").sees("You are signed out")
+	if c := b.cookies()["__Host-bawn"]; c != nil {
+		t.Errorf("the cookie stays: %+v", c)
+	}
+	b.open("/start/signin").fill("username", "ada").press("Continue").fill("password", "wrong wrong wrong wrong").press("Sign in")
+	b.says("The user name or the password is not right.")
+	b.fill("password", goodPassword).press("Sign in").sees("Confirm that it is you")
+	b.fill("code", code(t, seed)).press("Confirm").says("The code is not right, or was used already.")
+	b.do(chromedp.Click("summary", chromedp.ByQuery)).fill("recovery", codes[0]).press("Use the code").sees("Accounts")
+	if after := b.cookies()["__Host-bawn"]; after == nil || after.Value == before {
+		t.Error("the session is the one of before")
+	}
+	b.quiet()
+}
+
+// A passkey as the first device, and then alone: no name and no password.
+func TestPasskey(t *testing.T) {
+	once := person(t, "grace", "Grace Hopper")
+	b := newTab(t).authenticator()
+	b.begin("grace", once).press("Register a passkey").sees("Keep your recovery codes").press("I have kept them").sees("Accounts")
+	b.open("/start/security").says("Passkey")
+	b.press("Sign out").sees("You are signed out").press("Sign in again")
+	b.press("Use a passkey").passkey().sees("Accounts")
+
+	// As the second factor, after the password.
+	b.press("Sign out").open("/start/signin").fill("username", "grace").press("Continue")
+	b.fill("password", goodPassword).press("Sign in").sees("Confirm that it is you").passkey().sees("Accounts")
+
+	// This machine has one already; another browser has none, and says so.
+	b.open("/start/security").press("Add a passkey").press("Add the passkey").says("This device has a passkey of yours already.")
+	other := newTab(t).authenticator()
+	other.open("/start/signin").press("Use a passkey").passkey().says("The passkey was not used")
+	if c := other.cookies()["__Host-bawn"]; c != nil {
+		t.Errorf("signed in without a passkey: %+v", c)
+	}
+	b.quiet()
+}
+
+// Sessions are seen and ended from another browser, and all at once.
+func TestSessions(t *testing.T) {
+	once := person(t, "joan", "Joan Clarke")
+	one, two := newTab(t), newTab(t)
+	one.join("joan", once)
+	codes := one.recovery()
+	two.enter("joan", codes[0])
+	two.open("/start/sessions").says("this one")
+	two.do(chromedp.Click(`//li[not(contains(., "this one"))]//button`), chromedp.WaitNotPresent(`//li[not(contains(., "this one"))]//button`))
+	if one.open("/start/security"); !strings.HasPrefix(one.at(), "/start/signin?next=") {
+		t.Errorf("an ended session is at %s", one.at())
+	}
+	one.enter("joan", codes[1])
+	two.open("/start/sessions").press("Sign out everywhere").sees("You are signed out everywhere")
+	for _, b := range []*tab{one, two} {
+		if b.open("/start"); b.at() != "/start/signin" {
+			t.Errorf("signed out everywhere, and at %s", b.at())
+		}
+		b.quiet()
+	}
+}
