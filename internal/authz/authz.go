@@ -164,6 +164,7 @@ type Sources struct {
 	Endpoints       Endpoints
 	ServicePolicies ServicePolicies
 	Catalogue       policy.Catalogue
+	Region          string // of what no request asks for, such as a service's trust
 }
 
 // An Authorizer decides.

@@ -2,6 +2,7 @@ package authz_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -281,5 +282,17 @@ func TestSignedOut(t *testing.T) {
 	}
 	if _, err := a.Subject(t.Context(), nil, authz.Claim{Kind: authz.User, Account: member, ID: "AIDAADA", Issued: now.Add(-time.Hour)}); err != nil {
 		t.Errorf("a user's key: %v", err)
+	}
+}
+
+// TestHeadersAreBounded: what a request says of itself is matched against patterns
+// only as far as anybody needs.
+func TestHeadersAreBounded(t *testing.T) {
+	_, a := build(t)
+	public := doc(t, policy.Resource, `{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"*","Condition":{"StringLike":{"aws:UserAgent":"*y"}}}`)
+	q := authz.Question{Action: "s3:GetObject", UserAgent: strings.Repeat("x", 2047) + "y" + strings.Repeat("x", 60<<10),
+		Target: authz.Target{ARN: "arn:aws:s3:::b/k", Account: member, Policy: &public, RootOfTrust: true}}
+	if d := ask(t, a, session(authz.Role, "AROATRAIN"), q); !d.Allowed {
+		t.Errorf("the beginning of a header: %s", d)
 	}
 }

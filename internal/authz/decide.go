@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -191,6 +192,12 @@ func (q *Question) beyond() bool {
 	return false
 }
 
+// maxHeader is how much of a header that says anything counts: a policy of many
+// wildcards is matched against all of it.
+const maxHeader = 2048
+
+func bounded(s string) string { return s[:min(len(s), maxHeader)] }
+
 // requestKeys adds to the identity's keys those of the request, the resource and
 // the network.
 func (a *Authorizer) requestKeys(ctx context.Context, sn *store.Snapshot, q *Question, owner *Account) (policy.Context, error) {
@@ -205,7 +212,7 @@ func (a *Authorizer) requestKeys(ctx context.Context, sn *store.Snapshot, q *Que
 	}
 	k.Set("aws:CurrentTime", q.Now.UTC().Format(time.RFC3339))
 	k.Set("aws:EpochTime", fmt.Sprint(q.Now.Unix()))
-	k.Set("aws:RequestedRegion", q.Region)
+	k.Set("aws:RequestedRegion", cmp.Or(q.Region, a.src.Region))
 	k.Set("aws:ResourceAccount", owner.ID)
 	if owner.OrgID != "" {
 		k.Set("aws:ResourceOrgID", owner.OrgID)
@@ -215,7 +222,7 @@ func (a *Authorizer) requestKeys(ctx context.Context, sn *store.Snapshot, q *Que
 		k.Set("aws:ResourceTag/"+name, value)
 	}
 	if q.UserAgent != "" {
-		k.Set("aws:UserAgent", q.UserAgent)
+		k.Set("aws:UserAgent", bounded(q.UserAgent))
 	}
 	if len(q.Via) > 0 {
 		k.Set("aws:ViaAWSService", "true")
@@ -247,7 +254,7 @@ func (a *Authorizer) requestKeys(ctx context.Context, sn *store.Snapshot, q *Que
 			k.Set("aws:SourceIp", o.SourceIP)
 		}
 		if o.Referer != "" {
-			k.Set("aws:Referer", o.Referer)
+			k.Set("aws:Referer", bounded(o.Referer))
 		}
 	}
 	return k, nil

@@ -26,6 +26,9 @@ func read(md *Metadata, e *etree.Element, want Expect) (*Assertion, error) {
 	if issued.After(want.Now.Add(maxSkew)) {
 		return nil, refuse(Expired, "the Assertion was issued in the future")
 	}
+	if want.Now.Sub(issued) > maxAge+maxSkew {
+		return nil, refuse(Expired, "the Assertion was issued more than five minutes ago")
+	}
 	for _, part := range []func(*etree.Element, Expect) error{a.readConditions, a.readSubject, a.readStatements} {
 		if err := part(e, want); err != nil {
 			return nil, err

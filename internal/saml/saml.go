@@ -29,6 +29,9 @@ const (
 	MaxResponse = 512 << 10
 	// maxSkew is how far a provider's clock may be from ours.
 	maxSkew = time.Minute
+	// maxAge is how long after it was issued an assertion is taken, however long it says
+	// that it is valid, as AWS does.
+	maxAge = 5 * time.Minute
 
 	nsProtocol  = "urn:oasis:names:tc:SAML:2.0:protocol"
 	nsAssertion = "urn:oasis:names:tc:SAML:2.0:assertion"

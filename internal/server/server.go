@@ -120,7 +120,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 			return nil, err
 		}
 	}
-	keys, err := roomKeys(ctx, s.store, s.root, "trail", "iam", "sts", "signin", "kms", "sagemaker")
+	keys, err := roomKeys(ctx, s.store, s.root, "trail", "iam", "identity", "sts", "signin", "kms", "sagemaker")
 	if err != nil {
 		return nil, err
 	}
@@ -143,14 +143,14 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 	if s.iam, err = iam.New(iam.Config{Key: keys["iam"], Catalogue: known, Region: cfg.Region}); err != nil {
 		return nil, err
 	}
-	if s.identity, err = identity.New(identity.Config{Account: cfg.AccountID, Accounts: s.organizations, Catalogue: known}); err != nil {
+	if s.identity, err = identity.New(identity.Config{Account: cfg.AccountID, Accounts: s.organizations, Catalogue: known, Key: keys["identity"]}); err != nil {
 		return nil, err
 	}
 	fetcher := fetch.New(cfg.AllowFetch, nil)
 	issuers := oidc.New(fetcher, s.now)
 	s.signin, err = signin.New(signin.Config{
 		Key: keys["signin"], Account: cfg.AccountID, Directory: s.identity, Issuers: issuers, Now: s.now,
-		Site: site(cfg), Origins: s.origins, Access: s.identity, Sessions: portalSessions{s},
+		Site: site(cfg), Origins: s.origins, Access: s.identity, Source: s.identity, Sessions: portalSessions{s},
 		Happened: func(ctx context.Context, e api.Event, change func(*store.Tx) error) error {
 			return s.door.Happened(ctx, e, change)
 		},
@@ -161,7 +161,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 		return nil, err
 	}
 	s.sts, err = sts.New(sts.Config{
-		Key: keys["sts"], Contexts: s.signin, Policies: s.iam, Keys: s.iam, MFA: s.iam, Accounts: s.organizations, Issuers: issuers,
+		Key: keys["sts"], Contexts: s.signin, Policies: s.iam, Keys: s.iam, MFA: s.iam, Issuers: issuers,
 		SAMLRecipients: samlRecipients(cfg), Catalogue: known,
 		Trouble: func(err error) { log.Warn("an identity provider", "err", err) },
 	})
@@ -216,10 +216,12 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 		Assignments:  s.identity,
 		Endpoints:    s.ec2,
 		Catalogue:    known,
+		Region:       cfg.Region,
 		ServicePolicies: servicePolicies{
 			"organizations.amazonaws.com": organizations.ServicePolicy(),
 			"sagemaker.amazonaws.com":     sagemaker.ServicePolicy(),
 			identity.Principal:            identity.ServicePolicy(),
+			identity.SourcePrincipal:      identity.SourcePolicy(),
 			scim.Principal:                scim.ServicePolicy(),
 			signin.Principal:              signin.ServicePolicy(),
 		},

@@ -32,8 +32,11 @@ func TestWhoseKey(t *testing.T) {
 			t.Errorf("%s is of %v, %v, not %s", id, got, err, want)
 		}
 	}
-	// The examples of AWS's readers: a key id tells its account as AWS's do.
-	for _, id := range []string{"AKIAIOSFODNN7EXAMPLE", "ASIAY34FZKBOKMUTVV7A", "ASIAAAAAAAAAAAAAAAAA", "ASIA0000000000000000", "ASIAABCDEFGHIJKLMNOPQ", "AROAABCDEFGHIJKLMNOPQ"} {
+	// An id tells its account as AWS's do, and not whether there is one.
+	if got, err := ask("ASIAY34FZKBOKMUTVV7A"); err != nil || got.Account != "609629065308" {
+		t.Errorf("%v, %v", got, err)
+	}
+	for _, id := range []string{"AKIAIOSFODNN7EXAMPLE", "ASIAAAAAAAAAAAAAAAAA", "ASIA0000000000000000", "ASIAABCDEFGHIJKLMNOPQ", "AROAABCDEFGHIJKLMNOPQ"} {
 		if got, err := ask(id); err == nil || err.Code != "ValidationError" {
 			t.Errorf("%s is of %v, %v", id, got, err)
 		}

@@ -65,7 +65,7 @@ func newHouse(t testing.TB) *house {
 	}
 	h.issuer.URL = issuerURL
 	h.sts, err = sts.New(sts.Config{
-		Key: seal.NewKey(), Catalogue: catalogue.New(), Policies: people, Keys: people, Accounts: accounts{}, MFA: people,
+		Key: seal.NewKey(), Catalogue: catalogue.New(), Policies: people, Keys: people, MFA: people,
 		Issuers: oidc.New(network{"token.example.org": http.StripPrefix("/tenant", h.issuer)}, func() time.Time { return h.Now() }),
 		Contexts: assertions{
 			"ada": {UserID: "ada-id", IdentityStoreARN: identityStore, SignedIn: signedIn, ApplicationARN: "arn:aws:sso::" + apitest.Account + ":application/x/y"},

@@ -54,11 +54,6 @@ type MFA interface {
 	CheckMFA(ctx context.Context, sn *store.Snapshot, userID, serial, code string, now time.Time) (spend func(*store.Tx) error, err error)
 }
 
-// Accounts knows the accounts there are. A missing one is ErrGone.
-type Accounts interface {
-	Account(ctx context.Context, sn *store.Snapshot, id string) (*api.Account, error)
-}
-
 // Policies knows managed policies by unique id. A missing one is ErrGone.
 type Policies interface {
 	Policy(sn *store.Snapshot, id string) (*policy.Doc, error)
@@ -71,7 +66,6 @@ type Config struct {
 	Policies Policies      // nil: PolicyArns are refused
 	Keys     Keys          // nil: sessions of users do not open
 	MFA      MFA           // nil: no one-time code is good
-	Accounts Accounts      // nil: GetAccessKeyInfo knows no sessions' keys
 	Issuers  *oidc.Issuers // nil: no OpenID token is good
 	// SAMLRecipients are the addresses, besides AWS's own, to which a SAML provider
 	// sends people with assertions that are for here.
