@@ -38,6 +38,7 @@ import (
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/cache"
 	"bawn.dev/internal/policy"
+	"bawn.dev/internal/seal"
 	directory "bawn.dev/internal/shape/identitystore"
 	admin "bawn.dev/internal/shape/ssoadmin"
 )
@@ -50,6 +51,8 @@ type Config struct {
 	// Catalogue, when set, refuses inline policies with condition keys that it does
 	// not know.
 	Catalogue policy.Catalogue
+	// Key seals the passwords with which other directories are read.
+	Key seal.Key
 }
 
 // A Service is the identity centre.
@@ -57,6 +60,7 @@ type Service struct {
 	account       string
 	accounts      Accounts
 	catalogue     policy.Catalogue
+	key           seal.Key
 	rules         *rules
 	users, groups quota
 	standings     *cache.Cache[standingKey, standing]
@@ -77,7 +81,7 @@ func New(cfg Config) (*Service, error) {
 		return nil, err
 	}
 	return &Service{
-		account: cfg.Account, accounts: cfg.Accounts, catalogue: cfg.Catalogue, rules: rules, wake: make(chan struct{}, 1),
+		account: cfg.Account, accounts: cfg.Accounts, catalogue: cfg.Catalogue, key: cfg.Key, rules: rules, wake: make(chan struct{}, 1),
 		users:     quota{table: "identity_users", what: "users", max: maxPeople},
 		groups:    quota{table: "identity_groups", what: "groups", max: maxGroups},
 		standings: cache.New[standingKey, standing](maxStandings, nil),
