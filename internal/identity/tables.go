@@ -29,7 +29,7 @@ func Migrations() []store.Migration {
 		`DROP INDEX identity_memberships_user`,
 		`CREATE TABLE identity_external_ids (kind TEXT NOT NULL, issuer TEXT NOT NULL, external TEXT NOT NULL, principal TEXT NOT NULL,
 			PRIMARY KEY (kind, issuer, external)) WITHOUT ROWID`,
-	}}, accessMigration}
+	}}, accessMigration, sourceMigration}
 }
 
 // accessMigration is who may enter which account, and as what. A role has one name

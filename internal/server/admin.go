@@ -69,6 +69,7 @@ func (s *Server) adminHandler() http.Handler {
 	mux.Handle("POST /explain", command(s.Explain))
 	mux.Handle("POST /people", command(s.People))
 	mux.Handle("POST /provider", command(s.Provider))
+	mux.Handle("POST /directory", command(s.Directory))
 	return mux
 }
 

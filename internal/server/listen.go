@@ -85,6 +85,9 @@ func (s *Server) background(ctx context.Context, group *errgroup.Group) {
 	group.Go(func() error { return s.witness(ctx) })
 	group.Go(func() error { return s.organizations.Run(ctx, s.door) })
 	group.Go(func() error { return s.identity.Run(ctx, s.door) })
+	group.Go(func() error {
+		return s.identity.RunSources(ctx, s.door, func(source string, err error) { s.log.Warn("a directory", "name", source, "err", err) })
+	})
 	group.Go(func() error { return s.iam.Run(ctx, s.store) })
 	told := &trouble{server: s}
 	group.Go(func() error { return s.ec2.Run(ctx, s.store, s.places, told.tell) })
