@@ -8,6 +8,7 @@ import "time"
 // An Application is an identity-centre application, as sign-in needs it.
 type Application struct {
 	ARN                string
+	Name               string
 	InstanceARN        string
 	IdentityStoreARN   string
 	Enabled            bool

@@ -293,7 +293,7 @@ func (s *Service) resolveApplication(_ context.Context, sn *store.Snapshot, arn 
 		return &api.Foreign{Resource: r}, err
 	}
 	detail := &api.Application{
-		ARN: arn, InstanceARN: a.Shown.InstanceArn, IdentityStoreARN: a.Shown.IdentityStoreArn,
+		ARN: arn, Name: a.Shown.Name, InstanceARN: a.Shown.InstanceArn, IdentityStoreARN: a.Shown.IdentityStoreArn,
 		Enabled: a.Shown.Status == shape.ApplicationStatusEnabled, AssignmentRequired: a.AssignmentRequired,
 		IAM: a.ActorPolicy != "", Scopes: a.Scopes, RefreshToken: a.Grants[shape.GrantTypeRefreshToken] != nil,
 		TokenExchange: a.Grants[shape.GrantTypeUrnIetfParamsOauthGrantTypeTokenExchange] != nil, Background: a.Background,

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"bawn.dev/internal/api"
@@ -49,7 +50,15 @@ func (s *Service) asksConsent(ctx context.Context, c *api.Call, session, clientI
 	if err != nil {
 		return nil, err
 	}
-	known, err := s.openClient(clientID, c.Now)
+	var known *client
+	if isApplication(clientID) {
+		known, err = s.applicationClient(ctx, c, clientID, in.UserID)
+	} else {
+		known, err = s.openClient(clientID, c.Now)
+	}
+	if err != nil && isApplication(clientID) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, fail("ValidationException", "The program that sent you here is not registered, or no longer. Please start again there.")
 	}
@@ -94,8 +103,14 @@ func (s *Service) authorize(_ context.Context, c *api.Call, in *pages.AuthorizeI
 	return func(tx *store.Tx) (*pages.AuthorizeOutput, error) { return out, a.insert(tx, c.Now) }, nil
 }
 
-// back is where the browser goes next. Redirect URIs have no query of their own.
-func (asks *consent) back(answer url.Values) string { return asks.redirect + "?" + answer.Encode() }
+// back is where the browser goes next. Only applications' redirect URIs may have a
+// query of their own.
+func (asks *consent) back(answer url.Values) string {
+	if strings.Contains(asks.redirect, "?") {
+		return asks.redirect + "&" + answer.Encode()
+	}
+	return asks.redirect + "?" + answer.Encode()
+}
 
 // byAuthorizationCode is the approval behind a code, if the one who shows it is the
 // one who asked.

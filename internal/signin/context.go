@@ -3,6 +3,7 @@ package signin
 import (
 	"context"
 	"encoding/base64"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,48 +23,70 @@ type sealedContext struct {
 }
 
 const (
-	contextAAD = "bawn signin identity context v1"
-	accessAAD  = "bawn signin access token v1"
-	maxContext = 4096
+	contextAAD                      = "bawn signin identity context v1"
+	applicationSealing seal.Purpose = "signin application access token"
+	maxContext                      = 4096
 )
 
-// tokens is what an exchange answers.
-func (s *Service) tokens(p *api.Person, issuer *api.TrustedIssuer, scopes []string, now time.Time) (*shape.CreateTokenWithIAMOutput, error) {
-	expires := now.Add(tokenLife)
+// given is what an exchange answers, and whether the lineage must be kept for it.
+func (s *Service) given(p *api.Person, l *lineage, scopes []string, requested string, renewable bool, now time.Time) (*shape.CreateTokenWithIAMOutput, bool, error) {
+	life := min(tokenLife, l.until.Sub(now)).Truncate(time.Second)
+	expires, seconds := now.Add(life), int32(life/time.Second)
+	out := &shape.CreateTokenWithIAMOutput{TokenType: "Bearer", ExpiresIn: &seconds, Scope: scopes, IssuedTokenType: accessType}
+	access := accessToken{Person: *p, Expires: expires, Scopes: scopes, Until: l.until, Parent: l.parent, Actor: l.actor}
+	if renewable {
+		access.Line = l.id
+	}
+	var err error
+	if out.AccessToken, err = s.sealed(applicationSealing, access); err != nil {
+		return nil, false, err
+	}
+	if renewable {
+		if out.RefreshToken, err = s.sealed(lineSealing, lineRenewal{l.id, l.serial + 1}); err != nil {
+			return nil, false, err
+		}
+	}
+	if requested == refreshType {
+		if !renewable {
+			return nil, false, refused("UnauthorizedClientException", "The application has no refresh_token grant.")
+		}
+		out.IssuedTokenType = refreshType
+	}
+	if slices.Contains(scopes, "sts:identity_context") {
+		if out.AwsAdditionalDetails, err = s.identityContext(p, expires); err != nil {
+			return nil, false, err
+		}
+	}
+	if slices.Contains(scopes, "openid") {
+		out.IdToken, err = s.idToken(p, l, out.AwsAdditionalDetails, now, expires)
+	}
+	return out, renewable, err
+}
+
+func (s *Service) identityContext(p *api.Person, expires time.Time) (*shape.AwsAdditionalDetails, error) {
 	raw, err := json.Marshal(sealedContext{*p, expires})
 	if err != nil {
 		return nil, err
 	}
-	identity, err := seal.Seal(s.Key[:], raw, []byte(contextAAD))
-	if err != nil {
-		return nil, err
-	}
-	access, err := seal.Seal(s.Key[:], raw, []byte(accessAAD))
-	if err != nil {
-		return nil, err
-	}
-	instance := p.InstanceARN[strings.LastIndexByte(p.InstanceARN, '/')+1:]
-	idToken, err := s.jwt(map[string]any{
-		"iss": "https://identitycenter.amazonaws.com/" + instance, "sub": p.UserID, "aud": p.ApplicationARN,
-		"act":                    map[string]any{"sub": issuer.ARN},
+	sealed, err := seal.Seal(s.Key[:], raw, []byte(contextAAD))
+	return &shape.AwsAdditionalDetails{IdentityContext: encode(sealed)}, err
+}
+
+func (s *Service) idToken(p *api.Person, l *lineage, more *shape.AwsAdditionalDetails, now, expires time.Time) (string, error) {
+	claims := map[string]any{
+		"iss": "https://identitycenter.amazonaws.com/" + p.InstanceARN[strings.LastIndexByte(p.InstanceARN, '/')+1:], "sub": p.UserID, "aud": p.ApplicationARN,
 		"aws:identity_store_id":  p.IdentityStoreARN[strings.LastIndexByte(p.IdentityStoreARN, '/')+1:],
 		"aws:identity_store_arn": p.IdentityStoreARN, "aws:instance_arn": p.InstanceARN, "aws:instance_account": s.Account,
 		"aws:application_arn": p.ApplicationARN, "aws:credential_id": p.CredentialID,
-		"sts:identity_context": encode(identity),
-		"auth_time":            now.Unix(), "iat": now.Unix(), "exp": expires.Unix(),
-	})
-	if err != nil {
-		return nil, err
+		"auth_time": p.SignedIn.Unix(), "iat": now.Unix(), "exp": expires.Unix(),
 	}
-	if len(scopes) == 0 {
-		scopes = defaultScopes
+	if l.actor != "" {
+		claims["act"] = map[string]any{"sub": l.actor}
 	}
-	life := int32(tokenLife / time.Second)
-	return &shape.CreateTokenWithIAMOutput{
-		AccessToken: encode(access), TokenType: "Bearer", ExpiresIn: &life, IdToken: idToken, Scope: scopes,
-		IssuedTokenType:      "urn:ietf:params:oauth:token-type:access_token",
-		AwsAdditionalDetails: &shape.AwsAdditionalDetails{IdentityContext: encode(identity)},
-	}, nil
+	if more != nil {
+		claims["sts:identity_context"] = more.IdentityContext
+	}
+	return s.jwt(claims)
 }
 
 // Open reads the context assertion of an AssumeRole call. One that was not made

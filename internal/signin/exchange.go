@@ -17,13 +17,31 @@ import (
 )
 
 const (
-	jwtBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+	jwtBearer     = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+	tokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange"
+	// The types of tokens that an exchange takes and gives.
+	accessType  = "urn:ietf:params:oauth:token-type:access_token"
+	refreshType = "urn:ietf:params:oauth:token-type:refresh_token"
 	// tokenLife is how long what an exchange answers can be used.
 	tokenLife = time.Hour
 )
 
 // defaultScopes come with every exchange, as AWS documents them.
 var defaultScopes = []string{"openid", "aws", "sts:identity_context"}
+
+// A proof is who a grant proves to stand behind an exchange, and since when.
+type proof struct {
+	userID   string
+	signedIn time.Time
+	until    time.Time // the end of what she proved
+	scopes   []string  // that she may be given; nil: all of the application's
+	parent   string    // the sign-in that it hangs on, if any
+	origin   string    // the lineage that it hangs on, if any
+	actor    string    // ARN of the trusted issuer, if one vouched
+	line     *lineage  // that goes on; nil: a new one begins
+	// use uses up what was shown. line is the lineage of what is given for it.
+	use func(tx *store.Tx, line string) error
+}
 
 // exchanged demands that the application's actor policy admits the caller.
 func (s *Service) exchanged(ctx context.Context, c *api.Call, in *shape.CreateTokenWithIAMInput) (*api.Application, []api.Demand, error) {
@@ -43,26 +61,119 @@ func (s *Service) exchanged(ctx context.Context, c *api.Call, in *shape.CreateTo
 	return app, api.On("sso-oauth:CreateTokenWithIAM", r), nil
 }
 
-func (s *Service) exchange(ctx context.Context, c *api.Call, in *shape.CreateTokenWithIAMInput, app *api.Application) (api.Commit[shape.CreateTokenWithIAMOutput], error) {
-	if in.GrantType != jwtBearer {
-		return nil, refused("UnsupportedGrantTypeException", "The grant type "+in.GrantType+" is not served; "+jwtBearer+" is.")
+// asks checks a request against its grant and the application. Everything that is not
+// of the grant is refused: it would be passed over.
+func asks(in *shape.CreateTokenWithIAMInput, app *api.Application) error {
+	granted := map[string]bool{
+		jwtBearer: app.Issuers != nil, codeGrant: app.RedirectURIs != nil, refreshGrant: app.RefreshToken, tokenExchange: app.TokenExchange,
 	}
+	has, served := granted[in.GrantType]
+	if !served {
+		return refused("UnsupportedGrantTypeException", "The grant type is not served: authorization_code, refresh_token, "+jwtBearer+" and "+tokenExchange+" are.")
+	}
+	if !app.Enabled || !app.IAM || !has {
+		return refused("UnauthorizedClientException", "The application is disabled, or has no grant of type "+in.GrantType+".")
+	}
+	needs := map[string][]string{
+		jwtBearer: {"assertion"}, codeGrant: {"code", "codeVerifier", "redirectUri"}, refreshGrant: {"refreshToken"}, tokenExchange: {"subjectToken", "subjectTokenType"},
+	}[in.GrantType]
 	for name, value := range map[string]string{
-		"code": in.Code, "codeVerifier": in.CodeVerifier, "redirectUri": in.RedirectUri, "refreshToken": in.RefreshToken,
+		"assertion": in.Assertion, "code": in.Code, "codeVerifier": in.CodeVerifier, "redirectUri": in.RedirectUri, "refreshToken": in.RefreshToken,
 		"requestedTokenType": in.RequestedTokenType, "subjectToken": in.SubjectToken, "subjectTokenType": in.SubjectTokenType,
 	} {
-		if value != "" {
-			return nil, refused("InvalidRequestException", name+" does not belong to this grant type.")
+		switch needed := slices.Contains(needs, name); {
+		case needed && value == "":
+			return refused("InvalidRequestException", name+" is missing.")
+		case !needed && value != "" && (name != "requestedTokenType" || in.GrantType != tokenExchange):
+			return refused("InvalidRequestException", name+" does not belong to this grant type.")
 		}
 	}
-	if !app.Enabled || !app.IAM || app.Issuers == nil {
-		return nil, refused("UnauthorizedClientException", "The application is disabled, or has no jwt-bearer grant.")
+	return nil
+}
+
+func (s *Service) exchange(ctx context.Context, c *api.Call, in *shape.CreateTokenWithIAMInput, app *api.Application) (api.Commit[shape.CreateTokenWithIAMOutput], error) {
+	if err := asks(in, app); err != nil {
+		return nil, err
 	}
-	for _, scope := range in.Scope {
-		if !slices.Contains(defaultScopes, scope) && !slices.Contains(app.Scopes, scope) {
-			return nil, refused("InvalidScopeException", "The application has no scope "+scope+".")
+	prove := map[string]func(context.Context, *api.Call, *shape.CreateTokenWithIAMInput, *api.Application) (*proof, error){
+		jwtBearer: s.byAssertion, codeGrant: s.byConsent, refreshGrant: s.byRefresh, tokenExchange: s.bySubject,
+	}[in.GrantType]
+	p, err := prove(ctx, c, in, app)
+	if err != nil {
+		return nil, err
+	}
+	scopes, err := grantedScopes(in.Scope, app, p)
+	if err != nil {
+		return nil, err
+	}
+	if app.AssignmentRequired {
+		if ok, err := s.Directory.Assigned(ctx, c.Snapshot, app.ARN, p.userID); err != nil || !ok {
+			return nil, errors.Join(err, refused("AccessDeniedException", "The user is not assigned to the application."))
 		}
 	}
+	line := p.line
+	if line == nil {
+		line = &lineage{
+			id: uuid.New(), userID: p.userID, application: app.ARN, parent: p.parent, origin: p.origin, actor: p.actor, scopes: scopes,
+			signedIn: p.signedIn, until: p.until,
+		}
+		if app.Background {
+			line.parent, line.origin, line.until = "", "", p.signedIn.Add(backgroundLife)
+		}
+	}
+	person := &api.Person{
+		UserID: p.userID, IdentityStoreARN: app.IdentityStoreARN, InstanceARN: app.InstanceARN, ApplicationARN: app.ARN,
+		CredentialID: line.id, SignedIn: line.signedIn,
+	}
+	err = s.Directory.Present(ctx, c.Snapshot, person)
+	if errors.Is(err, api.ErrGone) {
+		return nil, refused("InvalidGrantException", "The user is disabled, or was signed out.")
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.Note("userId", p.userID)
+	c.Note("credentialId", line.id)
+	out, kept, err := s.given(person, line, scopes, in.RequestedTokenType, app.RefreshToken, c.Now)
+	if err != nil {
+		return nil, err
+	}
+	return func(tx *store.Tx) (*shape.CreateTokenWithIAMOutput, error) {
+		if p.use != nil {
+			if err := p.use(tx, line.id); err != nil {
+				return nil, err
+			}
+		}
+		switch {
+		case p.line != nil:
+			return out, line.rotate(tx, c.Now)
+		case kept:
+			return out, line.insert(tx, c.Now)
+		}
+		return out, nil
+	}, nil
+}
+
+// grantedScopes are those that were asked for, or all that can be; never more than
+// the application has, nor than was proved.
+func grantedScopes(asked []string, app *api.Application, p *proof) ([]string, error) {
+	may := slices.Concat(defaultScopes, app.Scopes)
+	if p.scopes != nil {
+		may = slices.DeleteFunc(may, func(scope string) bool { return !slices.Contains(p.scopes, scope) })
+	}
+	for _, scope := range asked {
+		if !slices.Contains(may, scope) {
+			return nil, refused("InvalidScopeException", "The application has no scope "+scope+", or it was not granted.")
+		}
+	}
+	if len(asked) > 0 {
+		return asked, nil
+	}
+	return slices.DeleteFunc(slices.Clone(defaultScopes), func(scope string) bool { return !slices.Contains(may, scope) }), nil
+}
+
+// byAssertion proves a person by the token of an issuer that the application trusts.
+func (s *Service) byAssertion(ctx context.Context, c *api.Call, in *shape.CreateTokenWithIAMInput, app *api.Application) (*proof, error) {
 	t, issuer, err := s.verify(ctx, in.Assertion, app.Issuers, c.Release)
 	if err != nil {
 		return nil, err
@@ -78,35 +189,21 @@ func (s *Service) exchange(ctx context.Context, c *api.Call, in *shape.CreateTok
 	if err != nil {
 		return nil, err
 	}
-	if app.AssignmentRequired {
-		if ok, err := s.Directory.Assigned(ctx, c.Snapshot, app.ARN, userID); err != nil || !ok {
-			return nil, errors.Join(err, refused("AccessDeniedException", "The user is not assigned to the application."))
-		}
-	}
-	person := &api.Person{
-		UserID: userID, IdentityStoreARN: app.IdentityStoreARN, InstanceARN: app.InstanceARN, ApplicationARN: app.ARN,
-		CredentialID: uuid.New(), SignedIn: c.Now,
-	}
-	c.Note("userId", userID)
-	out, err := s.tokens(person, issuer, in.Scope, c.Now)
-	if err != nil {
-		return nil, err
-	}
 	used := usedID(issuer.URL, t.id)
-	return func(tx *store.Tx) (*shape.CreateTokenWithIAMOutput, error) {
+	return &proof{userID: userID, signedIn: c.Now, until: c.Now.Add(lineLife), actor: issuer.ARN, use: func(tx *store.Tx, _ string) error {
 		if _, err := tx.Exec(`DELETE FROM signin_used WHERE expires < ?`, c.Now.UnixMicro()); err != nil {
-			return nil, err
+			return err
 		}
 		var n int
 		if err := tx.QueryRow(`SELECT count(*) FROM signin_used WHERE id = ?`, used).Scan(&n); err != nil {
-			return nil, err
+			return err
 		}
 		if n > 0 {
-			return nil, refused("InvalidGrantException", "The token was used already.")
+			return refused("InvalidGrantException", "The token was used already.")
 		}
 		_, err := tx.Exec(`INSERT INTO signin_used (id, expires) VALUES (?, ?)`, used, t.expires.Add(2*clockSkew).UnixMicro())
-		return out, err
-	}, nil
+		return err
+	}}, nil
 }
 
 // usedID is what is kept of a token that was exchanged.

@@ -126,5 +126,5 @@ func Migrations() []store.Migration {
 	return []store.Migration{{Room: "signin", Version: 1, SQL: []string{
 		`CREATE TABLE signin_used (id TEXT PRIMARY KEY, expires INTEGER NOT NULL)`,
 		`CREATE INDEX signin_used_expires ON signin_used (expires)`,
-	}}, sessionMigration, factorMigration, approvalMigration, federationMigration}
+	}}, sessionMigration, factorMigration, approvalMigration, federationMigration, lineageMigration}
 }

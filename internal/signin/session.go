@@ -158,8 +158,11 @@ func end(tx *store.Tx, userID, id string) error {
 	return tx.Touch(sessionKey(id))
 }
 
-// endAll ends every sign-in of a person.
+// endAll ends every sign-in of a person, and what applications have of her.
 func endAll(tx *store.Tx, userID string) error {
+	if err := endLineages(tx, userID); err != nil {
+		return err
+	}
 	ids, err := store.Collect(tx, func(r *store.Rows) (id string, err error) { return id, r.Scan(&id) },
 		`SELECT id FROM signin_sessions WHERE user_id = ?`, userID)
 	if err != nil {
