@@ -78,13 +78,22 @@ func TestAttributes(t *testing.T) {
 	}
 	ask[shape.CreateInstanceAccessControlAttributeConfigurationOutput](t, w, "sso:CreateInstanceAccessControlAttributeConfiguration",
 		&shape.CreateInstanceAccessControlAttributeConfigurationInput{InstanceArn: w.instance, InstanceAccessControlAttributeConfiguration: configure(
-			"Department", "${path:enterprise.department}", "CostCenter", "${path:enterprise.costCenter}", "Boss", "${path:enterprise.manager.value}",
+			"Department", "${path:enterprise.department}", "Boss", "${path:enterprise.manager.value}",
 			"Title", "${path:title}", "Mail", "${path:emails[primary eq true].value}", "Phone", "${path:phoneNumbers[primary eq true].value}",
-			"City", "${path:addresses[primary eq true].locality}", "Shown", "${path:displayName}", "Nick", "${path:nickName}")})
+			"City", "${path:addresses[primary eq true].locality}", "Nick", "${path:nickName}")})
 	tags, err := w.Attributes(w.snapshot(t), ada)
 	want := map[string]string{"Department": "Cardiology", "Title": "Dr", "Mail": "ada@example.org", "City": "Paris"}
 	if err != nil || !maps.Equal(tags, want) {
 		t.Errorf("%v, %v; want %v", tags, err, want)
+	}
+
+	for _, source := range []string{"${path:displayName}", "${path:enterprise.costCenter}"} { // the letters of one, the length of the other
+		ask[shape.UpdateInstanceAccessControlAttributeConfigurationOutput](t, w, "sso:UpdateInstanceAccessControlAttributeConfiguration",
+			&shape.UpdateInstanceAccessControlAttributeConfigurationInput{InstanceArn: w.instance, InstanceAccessControlAttributeConfiguration: configure("Key", source)})
+		tags, err := w.Attributes(w.snapshot(t), ada)
+		if _, told := errors.AsType[*api.Error](err); !told {
+			t.Errorf("%s: %v, %v", source, tags, err)
+		}
 	}
 
 	for _, bad := range [][]string{

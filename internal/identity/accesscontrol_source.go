@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"net/http"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -75,8 +76,9 @@ func source(text string) func(*directory.User, *employee) string {
 }
 
 // Attributes are the session tags of a person who enters a role: what the directory
-// says of her, as the instance is configured. An attribute that she does not have, or
-// whose value cannot be a tag's, is none: a policy that asks for it does not match.
+// says of her, as the instance is configured. An attribute that she does not have is
+// no tag. One whose value cannot be a tag's keeps her out, by an *api.Error: were it
+// left away, what a policy denies by it would be allowed.
 func (s *Service) Attributes(sn *store.Snapshot, userID string) (map[string]string, error) {
 	c, err := s.configuration(sn)
 	if err != nil || c == nil {
@@ -105,7 +107,11 @@ func (s *Service) Attributes(sn *store.Snapshot, userID string) (map[string]stri
 		if take == nil {
 			continue
 		}
-		if value := take(u, &e); value != "" && taggable(value) {
+		value := take(u, &e)
+		if !taggable(value) {
+			return nil, &api.Error{Code: "InvalidRequestException", Status: http.StatusBadRequest, Message: "The value of the attribute " + a.Key + " cannot be a session tag."}
+		}
+		if value != "" {
 			tags[a.Key] = value
 		}
 	}
