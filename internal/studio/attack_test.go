@@ -174,8 +174,8 @@ func TestPagesAreGuarded(t *testing.T) {
 			t.Errorf("%s /start: %s", method, s.answer.Status)
 		}
 	}
-	if s.do("HEAD", "/start", nil, nil); s.answer.StatusCode != http.StatusOK || s.page != "" {
-		t.Errorf("HEAD /start: %s %q", s.answer.Status, s.page)
+	if s.do("HEAD", "/start/security", nil, nil); s.answer.StatusCode != http.StatusOK || s.page != "" {
+		t.Errorf("HEAD /start/security: %s %q", s.answer.Status, s.page)
 	}
 	for _, path := range []string{"/start/sessions/end-all", "/start/signout", "/start/credentials", "/start/security/remove"} {
 		if s.get(path); s.answer.StatusCode != http.StatusMethodNotAllowed && s.answer.StatusCode != http.StatusNotFound {

@@ -2,7 +2,12 @@ package browser
 
 import (
 	"bufio"
+	"crypto/sha256"
+	"encoding/base64"
 	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -146,4 +151,73 @@ print(sso.list_account_roles(accessToken=token, accountId=sso.list_accounts(acce
 		}
 	}
 	b.quiet()
+}
+
+// A program on the person's machine signs in by a code that comes back to its own port
+// (PKCE); she may refuse; and a link that would send her elsewhere sends her nowhere.
+func TestProgramIsAuthorized(t *testing.T) {
+	once := person(t, "olga", "Olga Taussky")
+	assign(t, "olga", "Mathematicians")
+	b := newTab(t)
+	b.join("olga", once)
+	got := make(chan url.Values, 1)
+	program := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/oauth/callback" {
+			got <- r.URL.Query()
+			io.WriteString(w, "<h1>back in the program</h1>")
+		}
+	}))
+	defer program.Close()
+	registered := strings.Fields(python(t, []string{"AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=x"}, `
+c = client("sso-oidc").register_client(clientName="a program", clientType="public", scopes=["sso:account:access"],
+    grantTypes=["authorization_code", "refresh_token"], redirectUris=[sys.argv[1]], issuerUrl=URL + "/start")
+print(c["clientId"], c["clientSecret"])
+`, "http://127.0.0.1/oauth/callback"))
+	verifier := strings.Repeat("verifier", 8)
+	sum := sha256.Sum256([]byte(verifier))
+	back := program.URL + "/oauth/callback"
+	asks := url.Values{
+		"response_type": {"code"}, "client_id": {registered[0]}, "redirect_uri": {back}, "state": {"state of the program"},
+		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"}, "scopes": {"sso:account:access"},
+	}
+	b.open("/authorize?" + asks.Encode()).says("wants to sign in as you").says(strings.TrimPrefix(program.URL, "http://"))
+	b.press("Refuse").sees("back in the program")
+	if q := <-got; q.Get("error") != "access_denied" || q.Get("code") != "" {
+		t.Errorf("the program heard %v", q)
+	}
+	b.open("/authorize?" + asks.Encode()).press("Approve").sees("back in the program")
+	q := <-got
+	if q.Get("state") != "state of the program" || q.Get("code") == "" {
+		t.Fatalf("the program heard %v", q)
+	}
+	role := python(t, []string{"AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=x"}, `
+token = client("sso-oidc").create_token(clientId=sys.argv[1], clientSecret=sys.argv[2], grantType="authorization_code", code=sys.argv[3],
+    codeVerifier=sys.argv[4], redirectUri=sys.argv[5])["accessToken"]
+sso = client("sso")
+print(sso.list_account_roles(accessToken=token, accountId=sso.list_accounts(accessToken=token)["accountList"][0]["accountId"])["roleList"][0]["roleName"])
+`, registered[0], registered[1], q.Get("code"), verifier, back)
+	if role != "Mathematicians" {
+		t.Errorf("the program is let into %q", role)
+	}
+	for why, edit := range map[string]func(url.Values){
+		"another host":    func(v url.Values) { v.Set("redirect_uri", evil.url+"/oauth/callback") },
+		"another path":    func(v url.Values) { v.Set("redirect_uri", program.URL+"/other") },
+		"a program":       func(v url.Values) { v.Set("client_id", "nobody") },
+		"plain":           func(v url.Values) { v.Set("code_challenge_method", "plain") },
+		"no challenge":    func(v url.Values) { v.Del("code_challenge") },
+		"an address more": func(v url.Values) { v.Add("redirect_uri", evil.url) },
+		"script":          func(v url.Values) { v.Set("redirect_uri", "javascript:alert(1)") },
+	} {
+		bad, err := url.ParseQuery(asks.Encode())
+		if err != nil {
+			t.Fatal(err)
+		}
+		edit(bad)
+		if b.open("/authorize?" + bad.Encode()).sees("This could not be done"); !strings.HasPrefix(b.at(), "/authorize?") {
+			t.Errorf("%s: at %s", why, b.at())
+		}
+	}
+	if len(b.dialogs) > 0 {
+		t.Errorf("script says %q", b.dialogs)
+	}
 }
