@@ -30,7 +30,7 @@ func (s *Service) ofCaller(c *api.Call, i *instance) ([]*grant, error) {
 		}
 	}
 	p := c.Person()
-	if p == nil || i.centre == "" || p.InstanceARN != i.centre {
+	if p == nil || p.Audit || i.centre == "" || p.InstanceARN != i.centre {
 		return all, nil
 	}
 	if err := add(shape.GranteeTypeDirectoryUser, p.UserID); err != nil {
@@ -50,7 +50,7 @@ func (s *Service) ofCaller(c *api.Call, i *instance) ([]*grant, error) {
 
 // admits says whether a grant is good where the person comes from.
 func (g *grant) admits(p *api.Person) bool {
-	return g.application == "" || p != nil && p.ApplicationARN == g.application
+	return g.application == "" || p != nil && !p.Audit && p.ApplicationARN == g.application
 }
 
 // reaches is what a grant is for.
@@ -160,6 +160,8 @@ func (s *Service) entrusted(ctx context.Context, c *api.Call, l *location) (*api
 	if p := c.Person(); p != nil {
 		also = append(also, "sts:SetContext")
 		k.Set("sts:RequestContextProviders", "arn:aws:iam::aws:contextProvider/IdentityCenter")
+	}
+	if p := c.Person(); p != nil && !p.Audit {
 		k.Set("sts:RequestContext/identitystore:UserId", p.UserID)
 		k.Set("sts:RequestContext/identitystore:IdentityStoreArn", p.IdentityStoreARN)
 		k.Set("sts:RequestContext/identitycenter:InstanceArn", p.InstanceARN)

@@ -50,6 +50,9 @@ type Person struct {
 	ApplicationARN   string
 	CredentialID     string
 	SignedIn         time.Time // when the token behind this session was made
+	// Audit says that records name her, and that no policy may: an application acts for
+	// her with what is its own.
+	Audit bool
 }
 
 // A Claim is what a verified credential says of itself. It carries ids, never

@@ -191,7 +191,7 @@ func identityKeys(s *Subject) policy.Context {
 	if s.Claim.SourceIdentity != "" {
 		k.Set("aws:SourceIdentity", s.Claim.SourceIdentity)
 	}
-	if p := s.Claim.Person; p != nil {
+	if p := s.Claim.Person; p != nil && !p.Audit {
 		k.Set("identitystore:UserId", p.UserID)
 		k.Set("identitystore:IdentityStoreArn", p.IdentityStoreARN)
 		k.Set("identitycenter:InstanceArn", p.InstanceARN)

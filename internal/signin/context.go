@@ -24,6 +24,7 @@ type sealedContext struct {
 
 const (
 	contextAAD                      = "bawn signin identity context v1"
+	auditAAD                        = "bawn signin audit context v1"
 	applicationSealing seal.Purpose = "signin application access token"
 	maxContext                      = 4096
 )
@@ -53,9 +54,11 @@ func (s *Service) given(p *api.Person, l *lineage, scopes []string, requested st
 		out.IssuedTokenType = refreshType
 	}
 	if slices.Contains(scopes, "sts:identity_context") {
-		if out.AwsAdditionalDetails, err = s.identityContext(p, expires); err != nil {
+		context, err := s.sealContext(contextAAD, p, expires)
+		if err != nil {
 			return nil, false, err
 		}
+		out.AwsAdditionalDetails = &shape.AwsAdditionalDetails{IdentityContext: context}
 	}
 	if slices.Contains(scopes, "openid") {
 		out.IdToken, err = s.idToken(p, l, out.AwsAdditionalDetails, now, expires)
@@ -63,13 +66,13 @@ func (s *Service) given(p *api.Person, l *lineage, scopes []string, requested st
 	return out, renewable, err
 }
 
-func (s *Service) identityContext(p *api.Person, expires time.Time) (*shape.AwsAdditionalDetails, error) {
+func (s *Service) sealContext(aad string, p *api.Person, expires time.Time) (string, error) {
 	raw, err := json.Marshal(sealedContext{*p, expires})
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	sealed, err := seal.Seal(s.Key[:], raw, []byte(contextAAD))
-	return &shape.AwsAdditionalDetails{IdentityContext: encode(sealed)}, err
+	sealed, err := seal.Seal(s.Key[:], raw, []byte(aad))
+	return encode(sealed), err
 }
 
 func (s *Service) idToken(p *api.Person, l *lineage, more *shape.AwsAdditionalDetails, now, expires time.Time) (string, error) {
@@ -85,12 +88,16 @@ func (s *Service) idToken(p *api.Person, l *lineage, more *shape.AwsAdditionalDe
 	}
 	if more != nil {
 		claims["sts:identity_context"] = more.IdentityContext
+		var err error
+		if claims["sts:audit_context"], err = s.sealContext(auditAAD, p, expires); err != nil {
+			return "", err
+		}
 	}
 	return s.jwt(claims)
 }
 
-// Open reads the context assertion of an AssumeRole call. One that was not made
-// here, or has expired, is refused.
+// Open reads the context assertion of an AssumeRole call, an identity or an audit
+// context. One that was not made here, or has expired, is refused.
 func (s *Service) Open(_ context.Context, _ *store.Snapshot, assertion string, now time.Time) (*api.Person, error) {
 	bad := &api.Error{Code: "InvalidParameterValue", Status: 400, Message: "The context assertion is not valid."}
 	if assertion == "" || len(assertion) > maxContext {
@@ -100,7 +107,12 @@ func (s *Service) Open(_ context.Context, _ *store.Snapshot, assertion string, n
 	if err != nil {
 		return nil, bad
 	}
+	audit := false
 	raw, err := seal.Open(s.Key[:], sealed, []byte(contextAAD))
+	if err != nil {
+		audit = true
+		raw, err = seal.Open(s.Key[:], sealed, []byte(auditAAD))
+	}
 	if err != nil {
 		return nil, bad
 	}
@@ -111,5 +123,6 @@ func (s *Service) Open(_ context.Context, _ *store.Snapshot, assertion string, n
 	if now.After(c.Expires) {
 		return nil, &api.Error{Code: "ExpiredTokenException", Status: 400, Message: "The context assertion has expired."}
 	}
+	c.Person.Audit = audit
 	return &c.Person, nil
 }

@@ -37,6 +37,12 @@ func (s *Service) person(ctx context.Context, c *api.Call, provided []shape.Prov
 		return nil, denied("The caller acts on behalf of one person and the provided context names another.")
 	}
 	keys.Set("sts:RequestContextProviders", identityCenterARN)
+	if named.Audit {
+		if carried != nil { // as whom she acts, and not only in records
+			return carried, nil
+		}
+		return named, nil
+	}
 	for name, value := range map[string]string{
 		"identitystore:UserId": named.UserID, "identitystore:IdentityStoreArn": named.IdentityStoreARN,
 		"identitycenter:InstanceArn": named.InstanceARN, "identitycenter:ApplicationArn": named.ApplicationARN,

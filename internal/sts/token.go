@@ -54,6 +54,7 @@ type person struct {
 	Application string `json:"a,omitempty"`
 	Credential  string `json:"c,omitempty"`
 	SignedIn    int64  `json:"t"`
+	Audit       bool   `json:"x,omitempty"`
 }
 
 func newToken(secret string, claim api.Claim, policies SessionPolicies, madeBy string) *token {
@@ -74,7 +75,7 @@ func newToken(secret string, claim api.Claim, policies SessionPolicies, madeBy s
 		t.MFA = claim.MFA.UnixMicro()
 	}
 	if p := claim.Person; p != nil {
-		t.Person = &person{p.UserID, p.IdentityStoreARN, p.InstanceARN, p.ApplicationARN, p.CredentialID, p.SignedIn.UnixMicro()}
+		t.Person = &person{p.UserID, p.IdentityStoreARN, p.InstanceARN, p.ApplicationARN, p.CredentialID, p.SignedIn.UnixMicro(), p.Audit}
 	}
 	return t
 }
@@ -139,7 +140,7 @@ func (t *token) claim() (api.Claim, error) {
 	if p := t.Person; p != nil {
 		c.Person = &api.Person{
 			UserID: p.User, IdentityStoreARN: p.Store, InstanceARN: p.Instance, ApplicationARN: p.Application,
-			CredentialID: p.Credential, SignedIn: time.UnixMicro(p.SignedIn).UTC(),
+			CredentialID: p.Credential, SignedIn: time.UnixMicro(p.SignedIn).UTC(), Audit: p.Audit,
 		}
 	}
 	var err error

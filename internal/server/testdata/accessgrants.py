@@ -1,6 +1,7 @@
 # Two people in one shared role read different data, and the record says who. Then
 # what each of them, and whoever administers, might try. Arguments: tokens of ada and
 # of grace.
+import base64
 from urllib.parse import urlsplit
 
 def control(keys=None):
@@ -47,13 +48,24 @@ role = iam.create_role(RoleName="scientist", AssumeRolePolicyDocument=document(
     {"Effect": "Allow", "Principal": {"AWS": warn}, "Action": ["sts:AssumeRole", "sts:SetContext"]}))["Role"]["Arn"]
 iam.put_role_policy(RoleName="scientist", PolicyName="ask", PolicyDocument=document(allow(["s3:GetDataAccess", "s3:ListCallerAccessGrants"])))
 oidc, sts = client("sso-oidc", wkeys), client("sts", wkeys)
-def enter(token):
-    context = oidc.create_token_with_iam(clientId=app, grantType=jwt, assertion=token)["awsAdditionalDetails"]["identityContext"]
+def carry(context):
     return sts.assume_role(RoleArn=role, RoleSessionName="person", ProvidedContexts=[
         {"ProviderArn": "arn:aws:iam::aws:contextProvider/IdentityCenter", "ContextAssertion": context}])["Credentials"]
-asAda, asGrace = control(enter(sys.argv[1])), control(enter(sys.argv[2]))
+def enter(token):
+    out = oidc.create_token_with_iam(clientId=app, grantType=jwt, assertion=token)
+    told = json.loads(base64.urlsafe_b64decode(out["idToken"].split(".")[1] + "=="))
+    assert told["sts:identity_context"] == out["awsAdditionalDetails"]["identityContext"]
+    return carry(out["awsAdditionalDetails"]["identityContext"]), carry(told["sts:audit_context"])
+(ada_keys, audit_keys), (grace_keys, _) = enter(sys.argv[1]), enter(sys.argv[2])
+asAda, asGrace, audited = control(ada_keys), control(grace_keys), control(audit_keys)
 plain = control(sts.assume_role(RoleArn=role, RoleSessionName="nobody")["Credentials"])
 A = dict(AccountId=account)
+
+# A context for the record gives nothing that hers gives.
+iam.put_role_policy(RoleName="scientist", PolicyName="people", PolicyDocument=document(
+    allow("s3:ListAllMyBuckets", Condition={"Null": {"identitystore:UserId": "false"}})))
+client("s3", ada_keys).list_buckets()
+refused(client("s3", audit_keys).list_buckets, "AccessDenied")
 
 # The data: a key of every spelling that a prefix could be tricked with.
 s3.create_bucket(Bucket="cohort")
@@ -145,7 +157,7 @@ for target in ("s3://cohort/grace/*", "s3://cohort/ada*", "s3://cohort/*", "s3:/
     no(asAda, "AccessDenied", target)
 for permission in ("WRITE", "READWRITE"):
     no(asAda, "AccessDenied", "s3://cohort/ada/*", permission)
-for who in (plain, control()):  # the shared role without a person, and the administrator
+for who in (plain, audited, control()):  # the shared role without a person, or with one for the record only, and the administrator
     no(who, "AccessDenied", "s3://cohort/ada/*")
 for target in ("s3://", "cohort/ada/*", "s3://*/ada/*", "arn:aws:s3:::cohort/ada/*"):
     no(asAda, "InvalidRequest", target)
@@ -231,6 +243,8 @@ for who, key in ((ada, "ada/x.csv"), (grace, "grace/x.csv")):
     reads = [e for e in told("GetObject") if (e.get("requestParameters") or {}).get("key") == key and "errorCode" not in e]
     by = {e["userIdentity"].get("onBehalfOf", {}).get("userId") for e in reads}
     assert by == {who}, (key, by)
+listed = [e for e in told("ListBuckets") if e.get("errorCode") == "AccessDenied"]
+assert [e["userIdentity"]["onBehalfOf"]["userId"] for e in listed] == [ada], listed
 given = [e for e in told("GetDataAccess") if "errorCode" not in e]
 assert {ada, grace} <= {e["userIdentity"].get("onBehalfOf", {}).get("userId") for e in given}
 assert all(e["responseElements"] is None and e["additionalEventData"]["accessGrantArn"].startswith(arn + "/grant/") for e in given), given[0]
