@@ -39,6 +39,7 @@ type providerPeople struct {
 	Create    bool              `help:"Make a person whom the directory does not know, without any rights."`
 	Match     string            `enum:"userName,email,none" default:"userName" help:"What finds a person of the directory at her first sign-in: userName, email (only one that the provider has verified) or none."`
 	Attribute map[string]string `help:"The provider's name for one of userName, email, displayName, givenName, familyName, as userName=upn."`
+	Replace   bool              `help:"Change the provider of this name: new keys, another secret, other people. Its issuer stays."`
 	MFA       []string          `name:"mfa" help:"A value of amr or acr (OIDC), or a class of authentication (SAML), that means a second factor."`
 }
 
@@ -66,7 +67,7 @@ func (c *providerAddOIDC) Run(ctx context.Context) error {
 	}
 	p := &signin.Provider{ID: c.Name, Kind: signin.KindOIDC, Issuer: c.Issuer, ClientID: c.ClientID, Scopes: c.Scope}
 	c.into(p)
-	out, err := c.ask(ctx, server.ProviderRequest{Do: "add", Provider: p, Secret: strings.TrimSpace(string(secret))})
+	out, err := c.ask(ctx, server.ProviderRequest{Do: "add", Replace: c.Replace, Provider: p, Secret: strings.TrimSpace(string(secret))})
 	if err != nil {
 		return err
 	}
@@ -97,7 +98,7 @@ func (c *providerAddSAML) Run(ctx context.Context) error {
 	}
 	p := &signin.Provider{ID: c.Name, Kind: signin.KindSAML, Metadata: string(bytes.TrimSpace(metadata)), IdPInitiated: c.IdPInitiated}
 	c.into(p)
-	out, err := c.ask(ctx, server.ProviderRequest{Do: "add", Provider: p})
+	out, err := c.ask(ctx, server.ProviderRequest{Do: "add", Replace: c.Replace, Provider: p})
 	if err != nil {
 		return err
 	}

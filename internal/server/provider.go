@@ -18,7 +18,8 @@ type ProviderRequest struct {
 	Do          string              `json:"do"`
 	ID          string              `json:"id,omitempty"` // of remove and remove-client
 	Provider    *signin.Provider    `json:"provider,omitempty"`
-	Secret      string              `json:"secret,omitempty"` // of add; never recorded
+	Secret      string              `json:"secret,omitempty"`  // of add; never recorded
+	Replace     bool                `json:"replace,omitempty"` // of add: one of this name and issuer
 	Application *signin.Application `json:"application,omitempty"`
 	Groups      []string            `json:"groups,omitempty"` // names, of add-client
 	Revoke      bool                `json:"revoke,omitempty"` // of rotate-keys: the old ones end at once
@@ -61,7 +62,7 @@ func (s *Server) Provider(ctx context.Context, in ProviderRequest) (*ProviderAns
 		out.Applications, err = s.signin.ListApplications(sn)
 		return out, errors.Join(err, s.administered(ctx, name, in.Operator, in))
 	case in.Do == "add" && in.Provider != nil:
-		change = s.adding(*in.Provider, secret)
+		change = s.adding(*in.Provider, secret, in.Replace)
 		in.Provider.Metadata = "" // the record need not have all of it
 	case in.Do == "remove":
 		change = func(tx *store.Tx) error { return s.signin.RemoveProvider(tx, in.ID) }
@@ -87,6 +88,11 @@ func (s *Server) Provider(ctx context.Context, in ProviderRequest) (*ProviderAns
 	return out, s.changed(ctx, name, in.Operator, in, change)
 }
 
-func (s *Server) adding(p signin.Provider, secret string) func(*store.Tx) error {
-	return func(tx *store.Tx) error { return s.signin.AddProvider(tx, p, secret, s.now()) }
+func (s *Server) adding(p signin.Provider, secret string, replace bool) func(*store.Tx) error {
+	return func(tx *store.Tx) error {
+		if replace {
+			return s.signin.ReplaceProvider(tx, p, secret)
+		}
+		return s.signin.AddProvider(tx, p, secret, s.now())
+	}
 }

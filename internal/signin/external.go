@@ -195,6 +195,35 @@ func (s *Service) AddProvider(tx *store.Tx, p Provider, secret string, now time.
 	return errors.Join(err, tx.Touch(providersKey))
 }
 
+// ReplaceProvider changes how a provider is spoken to and who its people are here. It
+// stays who it is: what it vouched for before it still does.
+func (s *Service) ReplaceProvider(tx *store.Tx, p Provider, secret string) error {
+	if err := p.check(secret); err != nil {
+		return err
+	}
+	var doc []byte
+	var old Provider
+	err := tx.QueryRow(`SELECT doc FROM signin_providers WHERE id = ?`, p.ID).Scan(&doc)
+	if errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("there is no provider %s", p.ID)
+	}
+	if err = errors.Join(err, json.Unmarshal(doc, &old)); err != nil {
+		return err
+	}
+	if old.Kind != p.Kind || old.Issuer != p.Issuer {
+		return fmt.Errorf("%s is another provider, %s: remove it first", p.ID, old.Issuer)
+	}
+	if doc, err = json.Marshal(p); err != nil {
+		return err
+	}
+	sealed, err := providerSealing.Seal(s.Key[:], []byte(secret), []byte(p.ID))
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`UPDATE signin_providers SET doc = ?, secret = ? WHERE id = ?`, doc, sealed, p.ID)
+	return errors.Join(err, tx.Touch(providersKey))
+}
+
 // RemoveProvider ends a provider, the sign-ins that it vouched for, and what was known
 // of who its people are.
 func (s *Service) RemoveProvider(tx *store.Tx, id string) error {

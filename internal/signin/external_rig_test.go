@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"bawn.dev/internal/api"
+	"bawn.dev/internal/api/apitest"
 	"bawn.dev/internal/fetch"
 	"bawn.dev/internal/oidc"
 	"bawn.dev/internal/oidctest"
@@ -41,7 +42,13 @@ type frontier struct {
 
 func newFrontier(t *testing.T) *frontier {
 	t.Helper()
-	g := &frontier{front: newFront(t)}
+	st, dir := apitest.NewStore(t)
+	return newFrontierOver(t, st, dir)
+}
+
+func newFrontierOver(t *testing.T, st *store.Store, dir string) *frontier {
+	t.Helper()
+	g := &frontier{front: frontOver(t, st, dir)}
 	g.idp, g.other = newProvider(t), newProvider(t)
 	g.open()
 	return g

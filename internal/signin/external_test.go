@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"crypto/rand"
 	"net/url"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"bawn.dev/internal/api/apitest"
 	directory "bawn.dev/internal/shape/identitystore"
 	"bawn.dev/internal/store"
+	"bawn.dev/internal/store/storetest"
 )
 
 // via is a whole sign-in at a provider.
@@ -34,8 +36,10 @@ func (g *frontier) out(p *page, why string) {
 	}
 }
 
-func TestSignInAtOpenIDProvider(t *testing.T) {
-	g := newFrontier(t)
+func TestSignInAtOpenIDProvider(t *testing.T) { storetest.Each(t, signInAtOpenIDProvider) }
+
+func signInAtOpenIDProvider(t *testing.T, open func(testing.TB) *store.Store) {
+	g := newFrontierOver(t, open(t), t.TempDir())
 	g.addProvider("corp", g.idp, nil)
 	ada := g.person("ada")
 	s := g.surfer()
@@ -174,6 +178,32 @@ func TestProviderRemoved(t *testing.T) {
 	g.refusedWith(g.browser("127.0.0.1").call("DescribeOwn", values{"Session": p.out.Session}), "UnauthorizedException", "a session from a provider that was removed")
 	g.addProvider("corp", g.other, func(p *Provider) { p.Create, p.Match = true, "" })
 	g.out(g.surfer().via("corp", g.other, ""), "the same subject and name at another provider")
+}
+
+// A provider's secret and people change, its issuer does not.
+func TestProviderReplaced(t *testing.T) {
+	g := newFrontier(t)
+	g.addProvider("corp", g.idp, nil)
+	ada := g.person("ada")
+	p := g.surfer().via("corp", g.idp, "")
+	g.in(p)
+	g.idp.secret = rand.Text()
+	g.out(g.surfer().via("corp", g.idp, ""), "with the old secret")
+	changed := Provider{ID: "corp", Kind: KindOIDC, Issuer: g.idp.URL, ClientID: g.idp.client}
+	g.update(func(tx *store.Tx) error { return g.signin.ReplaceProvider(tx, changed, g.idp.secret) })
+	if who := g.in(g.surfer().via("corp", g.idp, "")); who != ada { // whom nothing matches any more, and who is known
+		t.Errorf("it is %s", who)
+	}
+	if out := g.browser("127.0.0.1").call("DescribeOwn", values{"Session": p.out.Session}); out.UserId != ada {
+		t.Errorf("%+v", out)
+	}
+	for why, other := range map[string]Provider{
+		"another issuer": {ID: "corp", Kind: KindOIDC, Issuer: g.other.URL, ClientID: "bawn"}, "none": {ID: "nowhere", Kind: KindOIDC, Issuer: g.idp.URL, ClientID: "bawn"},
+	} {
+		if err := g.Store.Update(t.Context(), func(tx *store.Tx) error { return g.signin.ReplaceProvider(tx, other, "secret") }); err == nil {
+			t.Errorf("%s: it is replaced", why)
+		}
+	}
 }
 
 func TestProvidersAreChecked(t *testing.T) {

@@ -92,16 +92,25 @@ type asking struct {
 	form   url.Values // of query or body, whichever the method has
 }
 
+// received takes a request for one of this server's names; nil where it was answered.
+func (h *Web) received(w http.ResponseWriter, r *http.Request) *asking {
+	guardWeb(w.Header())
+	a := &asking{w: w, r: r, ctx: context.WithoutCancel(r.Context()), visit: h.Door.Visit(r), form: r.URL.Query()}
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	if a.origin = scheme + "://" + r.Host; !slices.Contains(h.Origins(), a.origin) {
+		h.page(a, http.StatusMisdirectedRequest, "This server does not answer to that name.")
+		return nil
+	}
+	return a
+}
+
 func (h *Web) serve(do func(*asking) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		guardWeb(w.Header())
-		a := &asking{w: w, r: r, ctx: context.WithoutCancel(r.Context()), visit: h.Door.Visit(r), form: r.URL.Query()}
-		scheme := "http"
-		if r.TLS != nil {
-			scheme = "https"
-		}
-		if a.origin = scheme + "://" + r.Host; !slices.Contains(h.Origins(), a.origin) {
-			h.page(a, http.StatusMisdirectedRequest, "This server does not answer to that name.")
+		a := h.received(w, r)
+		if a == nil {
 			return
 		}
 		if r.Method == http.MethodPost {
@@ -187,15 +196,17 @@ func (a *asking) to(address string) error {
 // Leave sends a browser to the provider that a flow was begun with. It does so by a
 // page, for a browser whose form has led here may be kept from going elsewhere at once.
 func (h *Web) Leave(w http.ResponseWriter, r *http.Request, flow, binding, next string) {
-	h.serve(func(a *asking) error {
-		out, err := api.Visited[shape.BeginFederationOutput](a.ctx, a.visit, "signin:BeginFederation",
-			&shape.BeginFederationInput{Flow: flow, Binding: binding, Origin: a.origin, Next: next})
-		if err != nil {
-			return err
-		}
-		h.shown(a, http.StatusOK, struct{ Text, To string }{"You are being sent to your organization's sign-in page.", out.Location})
-		return nil
-	}).ServeHTTP(w, r)
+	a := h.received(w, r)
+	if a == nil {
+		return
+	}
+	out, err := api.Visited[shape.BeginFederationOutput](a.ctx, a.visit, "signin:BeginFederation",
+		&shape.BeginFederationInput{Flow: flow, Binding: binding, Origin: a.origin, Next: next})
+	if err != nil {
+		h.failed(a, err)
+		return
+	}
+	h.shown(a, http.StatusOK, struct{ Text, To string }{"You are being sent to your organization's sign-in page.", out.Location})
 }
 
 // callback takes an OIDC provider's answer.

@@ -17,10 +17,13 @@ import (
 	"bawn.dev/internal/api/apitest"
 	directory "bawn.dev/internal/shape/identitystore"
 	"bawn.dev/internal/store"
+	"bawn.dev/internal/store/storetest"
 )
 
-func TestOpenIDProvider(t *testing.T) {
-	g := newFrontier(t)
+func TestOpenIDProvider(t *testing.T) { storetest.Each(t, openIDProvider) }
+
+func openIDProvider(t *testing.T, open func(testing.TB) *store.Store) {
+	g := newFrontierOver(t, open(t), t.TempDir())
 	ada := g.browser("127.0.0.1").join("ada")
 	g.group(t, "analysts", ada.id)
 	g.group(t, "others")

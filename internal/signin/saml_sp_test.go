@@ -14,6 +14,7 @@ import (
 
 	"bawn.dev/internal/saml/samltest"
 	"bawn.dev/internal/store"
+	"bawn.dev/internal/store/storetest"
 )
 
 // A samlRig is a SAML provider and the browser that goes there.
@@ -25,7 +26,11 @@ type samlRig struct {
 
 func newSAMLRig(t *testing.T, edit func(*Provider)) *samlRig {
 	t.Helper()
-	g := newFrontier(t)
+	return samlRigOver(t, newFrontier(t), edit)
+}
+
+func samlRigOver(t *testing.T, g *frontier, edit func(*Provider)) *samlRig {
+	t.Helper()
 	idp, err := samltest.NewECDSA("https://idp.example.com/metadata")
 	if err != nil {
 		t.Fatal(err)
@@ -94,8 +99,10 @@ func strongly(r *samltest.Response) {
 	}
 }
 
-func TestSignInAtSAMLProvider(t *testing.T) {
-	r := newSAMLRig(t, func(p *Provider) { p.MFA = []string{mfaClass} })
+func TestSignInAtSAMLProvider(t *testing.T) { storetest.Each(t, signInAtSAMLProvider) }
+
+func signInAtSAMLProvider(t *testing.T, open func(testing.TB) *store.Store) {
+	r := samlRigOver(t, newFrontierOver(t, open(t), t.TempDir()), func(p *Provider) { p.MFA = []string{mfaClass} })
 	ada := r.person("ada")
 	s := r.surfer()
 	request, state := r.asked(s.leave("", "works", "/start/sessions"))
