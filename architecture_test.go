@@ -71,7 +71,7 @@ func floorOf(room string) string {
 
 // forTests are packages that only tests import.
 func forTests(path string) bool {
-	for _, suffix := range []string{"apitest", "servertest", "storetest", "pgtest", "drivertest", "oidctest", "samltest", "/fake", "/generate", "/trim", "/probe"} {
+	for _, suffix := range []string{"apitest", "servertest", "storetest", "pgtest", "drivertest", "oidctest", "samltest", "ldaptest", "/fake", "/generate", "/trim", "/probe"} {
 		if strings.HasSuffix(path, suffix) {
 			return true
 		}

@@ -61,7 +61,7 @@ func (c *directoryAdd) Run(ctx context.Context) error {
 			return err
 		}
 	}
-	src := &identity.Source{Name: c.Name, Nested: !c.NoNested, Interval: c.Interval, Directory: ldap.Directory{
+	src := &identity.Source{Name: c.Name, Nested: !c.NoNested, Seconds: int(c.Interval / time.Second), Directory: ldap.Directory{
 		URL: c.URL, CA: string(ca), Kind: c.Kind, BindDN: c.BindDN, UserBase: c.UserBase, UserFilter: c.UserFilter,
 		GroupBase: c.GroupBase, GroupFilter: c.GroupFilter, Attributes: c.Attribute,
 	}}

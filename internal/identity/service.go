@@ -83,7 +83,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	return &Service{
 		account: cfg.Account, accounts: cfg.Accounts, catalogue: cfg.Catalogue, key: cfg.Key, rules: rules, wake: make(chan struct{}, 1),
-		asking: make(chan struct{}, maxAsking),
+		asking:    make(chan struct{}, maxAsking),
 		users:     quota{table: "identity_users", what: "users", max: maxPeople},
 		groups:    quota{table: "identity_groups", what: "groups", max: maxGroups},
 		standings: cache.New[standingKey, standing](maxStandings, nil),

@@ -32,8 +32,8 @@ const sourceSealing seal.Purpose = "directory password"
 type Source struct {
 	Name           string         `json:"name"`
 	Directory      ldap.Directory `json:"directory"`
-	Nested         bool           `json:"nested"` // who is in a group of a group is in the group
-	Interval       time.Duration  `json:"interval,format:units"`
+	Nested         bool           `json:"nested"`  // who is in a group of a group is in the group
+	Seconds        int            `json:"seconds"` // from one reading to the next
 	Next           time.Time      `json:"next,omitzero"`
 	Report         *SourceReport  `json:"report,omitzero"` // of the last time
 	sealedPassword []byte
@@ -49,6 +49,8 @@ var sourceMigration = store.Migration{Room: "identity", Version: 4, SQL: []strin
 		active BOOLEAN NOT NULL, PRIMARY KEY (source, kind, external)) WITHOUT ROWID`,
 }}
 
+func (s *Source) interval() time.Duration { return time.Duration(s.Seconds) * time.Second }
+
 const (
 	defaultInterval = 15 * time.Minute
 	shortestWait    = time.Minute
@@ -60,12 +62,14 @@ var sourceName = regexp.MustCompile(`\A[a-z][a-z0-9-]{0,31}\z`)
 
 var errNoSource = errors.New("identity: there is no directory of that name")
 
+const sourcePolicy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["identitystore:CreateUser","identitystore:UpdateUser",
+	"identitystore:CreateGroup","identitystore:UpdateGroup","identitystore:CreateGroupMembership","identitystore:DeleteGroupMembership"],
+	"Resource":["arn:aws:identitystore::*:identitystore/*","arn:aws:identitystore:::user/*","arn:aws:identitystore:::group/*","arn:aws:identitystore:::membership/*"]}]}`
+
 // SourcePolicy says what the service may do: bring people and groups in, change them,
 // and nothing of what they may do.
 func SourcePolicy() []policy.Doc {
-	p, err := policy.Parse([]byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["identitystore:CreateUser","identitystore:UpdateUser",
-		"identitystore:CreateGroup","identitystore:UpdateGroup","identitystore:CreateGroupMembership","identitystore:DeleteGroupMembership"],
-		"Resource":["arn:aws:identitystore::*:identitystore/*","arn:aws:identitystore:::user/*","arn:aws:identitystore:::group/*","arn:aws:identitystore:::membership/*"]}]}`), policy.Identity)
+	p, err := policy.Parse([]byte(sourcePolicy), policy.Identity)
 	if err != nil {
 		return nil // and the service may do nothing; every test of it reads it
 	}
@@ -78,7 +82,7 @@ func (s *Service) AddSource(tx *store.Tx, src Source, password string) error {
 	if !sourceName.MatchString(src.Name) {
 		return errors.New("identity: a directory's name is up to 32 of a-z, 0-9 and -, a letter first")
 	}
-	if src.Interval = cmp.Or(src.Interval, defaultInterval); src.Interval < shortestWait || src.Interval > longestWait {
+	if src.Seconds = cmp.Or(src.Seconds, int(defaultInterval/time.Second)); src.interval() < shortestWait || src.interval() > longestWait {
 		return fmt.Errorf("identity: a directory is read every %v to %v", shortestWait, longestWait)
 	}
 	if password == "" {

@@ -98,7 +98,7 @@ func (r *run) begin(ctx context.Context, name string) (secret string, err error)
 			return err
 		}
 		taken, err := tx.Exec(`UPDATE identity_sources SET lease = ?, due = ? WHERE name = ? AND lease <= ?`,
-			r.lease, now.Add(r.src.Interval).UnixMicro(), name, now.UnixMicro())
+			r.lease, now.Add(r.src.interval()).UnixMicro(), name, now.UnixMicro())
 		if err != nil {
 			return err
 		}

@@ -187,11 +187,13 @@ func (d *Directory) open(ctx context.Context, password string, budget int64) (*w
 	}
 	l, err := secure(ctx, &bounded{Conn: raw, left: budget}, &tls.Config{RootCAs: roots, ServerName: host, MinVersion: tls.VersionTLS12}, start)
 	if err != nil {
-		return nil, errors.Join(err, raw.Close())
+		raw.Close()
+		return nil, err
 	}
 	l.SetTimeout(answerTime)
 	if err := l.Bind(d.BindDN, password); err != nil {
-		return nil, errors.Join(fmt.Errorf("ldap: the bind of %q: %w", d.BindDN, err), l.Close())
+		l.Close()
+		return nil, fmt.Errorf("ldap: the bind of %q: %w", d.BindDN, err)
 	}
 	return l, nil
 }
@@ -211,7 +213,8 @@ func secure(ctx context.Context, raw net.Conn, config *tls.Config, start bool) (
 	l.SetTimeout(answerTime)
 	l.Start()
 	if err := l.StartTLS(config); err != nil {
-		return nil, errors.Join(fmt.Errorf("ldap: StartTLS, without which nothing is said: %w", err), l.Close())
+		l.Close()
+		return nil, fmt.Errorf("ldap: StartTLS, without which nothing is said: %w", err)
 	}
 	if _, ok := l.TLSConnectionState(); !ok {
 		return nil, errors.Join(errors.New("ldap: the connection is not encrypted"), l.Close())

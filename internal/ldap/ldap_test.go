@@ -1,0 +1,181 @@
+package ldap_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"bawn.dev/internal/ldap"
+	"bawn.dev/internal/ldap/ldaptest"
+)
+
+// directory is how an operator would describe a test's directory.
+func directory(t testing.TB, s *ldaptest.Slapd, edit ...func(*ldap.Directory)) *ldap.Directory {
+	t.Helper()
+	d := &ldap.Directory{URL: s.Plain, CA: s.CA, Kind: ldap.KindLDAP, BindDN: ldaptest.Reader, UserBase: ldaptest.People, GroupBase: ldaptest.Groups}
+	for _, f := range edit {
+		f(d)
+	}
+	if err := d.Complete(); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func read(t testing.TB, d *ldap.Directory) *ldap.Contents {
+	t.Helper()
+	c, err := d.Read(t.Context(), ldaptest.Password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func named(t testing.TB, c *ldap.Contents, uid string) ldap.Person {
+	t.Helper()
+	i := slices.IndexFunc(c.People, func(p ldap.Person) bool { return p.UserName == uid })
+	if i < 0 {
+		t.Fatalf("there is no %s", uid)
+	}
+	return c.People[i]
+}
+
+// 3,000 people come in pages, of which the server would not give more at once.
+func TestRead(t *testing.T) {
+	s := ldaptest.Start(t, true)
+	s.People("p", 3000)
+	s.Group("readers", ldaptest.DN("p7"), strings.ToUpper(ldaptest.DN("P8")))
+	for _, url := range []string{s.Plain, s.TLS} {
+		c := read(t, directory(t, s, func(d *ldap.Directory) { d.URL = url }))
+		ids := map[string]bool{}
+		for _, p := range c.People {
+			ids[p.ID] = true
+		}
+		p := named(t, c, "p2999")
+		if len(c.People) != 3000 || len(ids) != 3000 || !p.Active || p.Email != "p2999@example.test" || p.FamilyName != "Example" || p.Problem != "" {
+			t.Errorf("%d people, %d ids, %+v", len(c.People), len(ids), p)
+		}
+		if len(c.Groups) != 1 || !slices.Contains(c.Groups[0].Members, named(t, c, "p7").DN) || !slices.Contains(c.Groups[0].Members, named(t, c, "p8").DN) {
+			t.Errorf("%+v", c.Groups)
+		}
+	}
+}
+
+// A password is checked where it is kept; nothing else passes for one.
+func TestAuthenticate(t *testing.T) {
+	s := ldaptest.Start(t, true)
+	s.Person("ada")
+	s.Person("eve")
+	d := directory(t, s)
+	ada := named(t, read(t, d), "ada").ID
+	try := func(want bool, id, password, why string) {
+		t.Helper()
+		ok, err := d.Authenticate(t.Context(), ldaptest.Password, id, password)
+		if err != nil || ok != want {
+			t.Errorf("%s: %v %v", why, ok, err)
+		}
+	}
+	try(true, ada, "of ada", "hers")
+	try(false, ada, "of eve", "another's")
+	try(false, ada, "", "a bind of nobody")
+	try(false, ada, ldaptest.Password, "the reader's")
+	try(false, ada, strings.Repeat("x", 1<<20), "a huge one")
+	for _, id := range []string{"*", ada[:8] + "*", ada + ")(uid=eve", "*)(|(uid=ada", "\x00", ada + "\x00", ldaptest.DN("ada")} {
+		if ok, _ := d.Authenticate(t.Context(), ldaptest.Password, id, "of ada"); ok {
+			t.Errorf("%q finds somebody", id)
+		}
+	}
+	s.Move(ldaptest.DN("ada"), "uid=countess", ldaptest.Groups)
+	try(false, ada, "of ada", "no longer among the people")
+	s.Move("uid=countess,"+ldaptest.Groups, "uid=countess", ldaptest.People)
+	try(true, ada, "of ada", "of another name")
+	s.Set(ldaptest.DN("countess"), "pwdAccountLockedTime", "000001010000Z")
+	try(false, ada, "of ada", "locked")
+	if named(t, read(t, d), "countess").Active {
+		t.Error("who is locked is active")
+	}
+	s.Delete(ldaptest.DN("countess"))
+	try(false, ada, "of ada", "deleted")
+}
+
+// Without a verified certificate nothing is said, least of all a password.
+func TestDowngrade(t *testing.T) {
+	s, other, plain := ldaptest.Start(t, true), ldaptest.Start(t, true), ldaptest.Start(t, false)
+	for name, d := range map[string]*ldap.Directory{
+		"no TLS":                  directory(t, plain),
+		"another's CA, StartTLS":  directory(t, s, func(d *ldap.Directory) { d.CA = other.CA }),
+		"another's CA, ldaps":     directory(t, s, func(d *ldap.Directory) { d.URL, d.CA = s.TLS, other.CA }),
+		"the system's CAs":        directory(t, s, func(d *ldap.Directory) { d.CA = "" }),
+		"another name":            directory(t, s, func(d *ldap.Directory) { d.URL = strings.Replace(s.TLS, "localhost", "127.0.0.1", 1) }),
+		"ldaps at the plain port": directory(t, s, func(d *ldap.Directory) { d.URL = strings.Replace(s.Plain, "ldap:", "ldaps:", 1) }),
+	} {
+		if _, err := d.Read(t.Context(), ldaptest.Password); err == nil {
+			t.Errorf("%s: it is read", name)
+		} else {
+			t.Logf("%s: %v", name, err)
+		}
+	}
+	d := directory(t, s)
+	for _, password := range []string{"", "wrong"} {
+		if _, err := d.Read(t.Context(), password); err == nil {
+			t.Errorf("it is read with %q", password)
+		}
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := d.Read(ended, ldaptest.Password); err == nil {
+		t.Error("it is read after the end")
+	}
+}
+
+// What cannot be shown is a problem of its entry, and of no other.
+func TestHostileValues(t *testing.T) {
+	s := ldaptest.Start(t, true)
+	s.Person("ada")
+	for i, name := range []string{"a\x1b[31m", "\xff\xfe", strings.Repeat("x", 5000), "a\x00b"} {
+		s.Entry(fmt.Sprintf("cn=hostile %d,%s", i, ldaptest.People), "objectClass", "inetOrgPerson", "cn", fmt.Sprintf("hostile %d", i), "sn", "x", "uid", "h", "audio", name)
+	}
+	c := read(t, directory(t, s, func(d *ldap.Directory) { d.Attributes = map[string]string{"displayName": "audio"} }))
+	bad := 0
+	for _, p := range c.People {
+		if p.Problem != "" {
+			bad++
+		}
+	}
+	if bad != 4 || len(c.People) != 5 || named(t, c, "ada").Problem != "" {
+		t.Errorf("%d of %+v", bad, c.People)
+	}
+	if _, err := directory(t, s, func(d *ldap.Directory) { d.Attributes = map[string]string{"id": "employeeNumber"} }).Read(t.Context(), ldaptest.Password); err == nil {
+		t.Error("who has no id is read")
+	}
+	if _, err := directory(t, s, func(d *ldap.Directory) { d.Attributes = map[string]string{"id": "sn"} }).Read(t.Context(), ldaptest.Password); err == nil {
+		t.Error("two with one id are read")
+	}
+}
+
+func TestComplete(t *testing.T) {
+	good := ldap.Directory{URL: "ldaps://dc.example.test", Kind: ldap.KindAD, BindDN: "bawn@example.test", UserBase: "dc=example,dc=test"}
+	if err := good.Complete(); err != nil {
+		t.Fatal(err)
+	}
+	for name, edit := range map[string]func(*ldap.Directory){
+		"http":         func(d *ldap.Directory) { d.URL = "http://dc" },
+		"a password":   func(d *ldap.Directory) { d.URL = "ldaps://a:b@dc" },
+		"a path":       func(d *ldap.Directory) { d.URL = "ldaps://dc/dc=x??sub" },
+		"a socket":     func(d *ldap.Directory) { d.URL = "ldapi:///" },
+		"nobody":       func(d *ldap.Directory) { d.BindDN = "" },
+		"no base":      func(d *ldap.Directory) { d.UserBase = "" },
+		"a filter":     func(d *ldap.Directory) { d.UserFilter = "(uid=x))(" },
+		"an attribute": func(d *ldap.Directory) { d.Attributes = map[string]string{"userName": "uid)(x=*"} },
+		"a mapping":    func(d *ldap.Directory) { d.Attributes = map[string]string{"password": "x"} },
+		"a CA":         func(d *ldap.Directory) { d.CA = "x" },
+		"a kind":       func(d *ldap.Directory) { d.Kind = "nis" },
+	} {
+		d := good
+		if edit(&d); d.Complete() == nil {
+			t.Errorf("%s passes", name)
+		}
+	}
+}
