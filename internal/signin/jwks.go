@@ -29,9 +29,10 @@ const (
 	keyLead    = time.Hour
 	keyOverlap = 24 * time.Hour
 
-	keySealing seal.Purpose = "signin application signing key"
-	keysKey                 = "signin:keys"
+	keysKey = "signin:keys"
 )
+
+const keySealing seal.Purpose = "signin application signing key"
 
 var signingAlgorithms = []jose.SignatureAlgorithm{jose.RS256, jose.ES256}
 

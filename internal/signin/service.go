@@ -13,6 +13,15 @@
 // (password_guard.go) without keeping out whom he guesses at; and cannot use a proof
 // twice, in another browser or for another stage. One who reads the database can use
 // nothing that is in it; one who writes it cannot put his proofs in another's place.
+//
+// People also enter by the word of external OpenID and SAML providers (external.go),
+// and applications let people enter at themselves by ours (provider.go). A provider is
+// trusted for who its subjects are, with whoever its configuration admits, and for
+// nothing of another provider's. What comes back from one counts once, in the browser
+// and for the request that it answers. An application is trusted with what its scopes
+// let it know of people whom it may ask for, for as long as they are signed in; who
+// controls one, or a browser on its way there, gets no code that another redirect URI,
+// verifier or application could use.
 package signin
 
 import (
