@@ -46,7 +46,7 @@ type house struct {
 
 const audience = "workbench"
 
-func enter(t *testing.T) *house {
+func enter(t testing.TB) *house {
 	t.Helper()
 	h := &house{}
 	var err error
@@ -104,7 +104,7 @@ func enter(t *testing.T) *house {
 	return h
 }
 
-func (h *house) person(t *testing.T, name, email string) string {
+func (h *house) person(t testing.TB, name, email string) string {
 	t.Helper()
 	return apitest.Must[directory.CreateUserOutput](t, h.admin, "identitystore:CreateUser", &directory.CreateUserInput{
 		IdentityStoreId: h.store, UserName: name, DisplayName: name, Name: &directory.Name{GivenName: name, FamilyName: "E"},
@@ -112,7 +112,7 @@ func (h *house) person(t *testing.T, name, email string) string {
 	}).UserId
 }
 
-func (h *house) exchange(t *testing.T, token string) (*ssooidc.CreateTokenWithIAMOutput, *api.Error) {
+func (h *house) exchange(t testing.TB, token string) (*ssooidc.CreateTokenWithIAMOutput, *api.Error) {
 	t.Helper()
 	return apitest.Call[ssooidc.CreateTokenWithIAMOutput](t, h.admin, "sso-oauth:CreateTokenWithIAM", &ssooidc.CreateTokenWithIAMInput{
 		ClientId: h.app, GrantType: "urn:ietf:params:oauth:grant-type:jwt-bearer", Assertion: token,
@@ -127,7 +127,7 @@ func (h *house) claims(edit func(map[string]any)) map[string]any {
 	return c
 }
 
-func (h *house) token(t *testing.T, edit func(map[string]any)) string {
+func (h *house) token(t testing.TB, edit func(map[string]any)) string {
 	t.Helper()
 	token, err := h.issuer.Sign(h.claims(edit))
 	if err != nil {
