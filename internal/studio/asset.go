@@ -1,9 +1,6 @@
 package studio
 
-import (
-	"net/http"
-	"path"
-)
+import "path"
 
 var assetTypes = map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 
@@ -17,9 +14,6 @@ func (s *Studio) asset(v *visit) error {
 	}
 	v.w.Header().Set("Content-Type", kind)
 	v.w.Header().Set("Cache-Control", "no-cache") // a new release is a new style
-	_, err = v.w.Write(raw)
-	if err != nil {
-		v.w.WriteHeader(http.StatusInternalServerError)
-	}
+	v.w.Write(raw)
 	return nil
 }

@@ -212,7 +212,9 @@ func TestPagesHaveThisServersNames(t *testing.T) {
 		}
 	}
 	for _, edit := range []func(*http.Request){
-		func(r *http.Request) { r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE00000000/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=00") },
+		func(r *http.Request) {
+			r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE00000000/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=00")
+		},
 		func(r *http.Request) { r.URL.RawQuery = "X-Amz-Algorithm=AWS4-HMAC-SHA256" },
 		func(r *http.Request) { r.URL.RawQuery = "x-amz-signature=00" },
 	} {

@@ -47,7 +47,9 @@ func (v *visit) binding() string {
 }
 
 // Binding is what the flows of a browser are bound to.
-func (s *Studio) Binding(w http.ResponseWriter, r *http.Request) string { return s.visit(w, r).binding() }
+func (s *Studio) Binding(w http.ResponseWriter, r *http.Request) string {
+	return s.visit(w, r).binding()
+}
 
 // Secret is the secret of a browser's session; empty where it has none.
 func (s *Studio) Secret(r *http.Request) string { return cookie(r, SessionCookie) }

@@ -2,6 +2,7 @@ package studio
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	sign "bawn.dev/internal/shape/signin"
@@ -25,27 +26,17 @@ type step struct {
 	Wait      int32 // seconds
 }
 
-// asks tells what comes next apart: first, second, change, register.
-func (p step) asks(way string) bool {
-	for _, w := range p.Ways {
-		if w == way {
-			return true
-		}
-	}
-	return false
-}
+// Can says whether a step can be taken in a way.
+func (p step) Can(way string) bool { return slices.Contains(p.Ways, way) }
 
 // Begin, Change and Register say which of the steps it is.
-func (p step) Begin() bool { return p.asks("password") }
+func (p step) Begin() bool { return p.Can("password") }
 
 // Change is the step that wants a new password.
-func (p step) Change() bool { return p.asks("newPassword") }
+func (p step) Change() bool { return p.Can("newPassword") }
 
 // Register is the step that wants a first device.
-func (p step) Register() bool { return p.asks("registerTotp") || p.asks("registerPasskey") }
-
-// Can says whether a step can be taken in a way.
-func (p step) Can(way string) bool { return p.asks(way) }
+func (p step) Register() bool { return p.Can("registerTotp") || p.Can("registerPasskey") }
 
 const redirect = "redirect:"
 
@@ -133,7 +124,7 @@ func (v *visit) went(p step, out *sign.ContinueSignInOutput) error {
 		p.Ways = v.r.PostForm["way"]
 		p.Options = v.form("options")
 	}
-	if p.UserName == "" && p.asks("password") {
+	if p.UserName == "" && p.Can("password") {
 		p.Ways = []string{"passkeyAlone"}
 	}
 	return v.step(p)

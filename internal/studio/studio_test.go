@@ -96,3 +96,24 @@ func TestSigningOutEndsTheSession(t *testing.T) {
 		t.Errorf("who kept the cookie is at %s", s.at)
 	}
 }
+
+// A sign-in survives the server and does not survive the person.
+func TestSessionsOfTheRemovedEnd(t *testing.T) {
+	b := servertest.Start(t)
+	s := surf(t, b)
+	s.join("ada", person(t, b, "ada", "Ada"))
+	b.Restart(t)
+	s.site = strings.Replace(b.URL, "127.0.0.1", "localhost", 1)
+	if s.get("/start").sees("Accounts"); s.at.Path != "/start" {
+		t.Errorf("after a restart at %s", s.at)
+	}
+	b.Python(t, `
+store = client("sso-admin").list_instances()["Instances"][0]["IdentityStoreId"]
+ids = client("identitystore")
+user = ids.get_user_id(IdentityStoreId=store, AlternateIdentifier={"UniqueAttribute": {"AttributePath": "userName", "AttributeValue": "ada"}})["UserId"]
+ids.delete_user(IdentityStoreId=store, UserId=user)
+`)
+	if s.get("/start"); s.at.Path != "/start/signin" || s.cookie("__Host-bawn") != "" {
+		t.Errorf("who was removed is at %s", s.at)
+	}
+}

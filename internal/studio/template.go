@@ -38,14 +38,6 @@ var helpers = template.FuncMap{
 	"grouped": grouped,
 	"browser": browser,
 	"yes":     func(b *bool) bool { return b != nil && *b },
-	"has": func(list []string, one string) bool {
-		for _, x := range list {
-			if x == one {
-				return true
-			}
-		}
-		return false
-	},
 }
 
 // grouped breaks a secret into fours, to be typed from a screen.

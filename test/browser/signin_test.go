@@ -51,7 +51,7 @@ func TestPasskey(t *testing.T) {
 	b.press("Use a passkey").passkey().sees("Accounts")
 
 	// As the second factor, after the password.
-	b.press("Sign out").open("/start/signin").fill("username", "grace").press("Continue")
+	b.press("Sign out").sees("You are signed out").open("/start/signin").fill("username", "grace").press("Continue")
 	b.fill("password", goodPassword).press("Sign in").sees("Confirm that it is you").passkey().sees("Accounts")
 
 	// This machine has one already; another browser has none, and says so.
@@ -84,4 +84,18 @@ func TestSessions(t *testing.T) {
 		}
 		b.quiet()
 	}
+}
+
+// Who has an application adds a passkey, signs in with it, renames and removes it.
+func TestPasskeyIsAdded(t *testing.T) {
+	once := person(t, "vera", "Vera Rubin")
+	b := newTab(t).authenticator()
+	b.join("vera", once)
+	b.open("/start/security").press("Add a passkey").press("Add the passkey").sees("Security").says("Passkey")
+	b.press("Sign out").sees("You are signed out").open("/start/signin").press("Use a passkey").passkey().sees("Accounts")
+	row := `//li[contains(., "Passkey")]`
+	b.open("/start/security").do(chromedp.Click(row+`//summary`), chromedp.Click(row+`//button[normalize-space()="Remove"]`))
+	b.do(chromedp.WaitNotPresent(row)).says("Authenticator")
+	b.press("Sign out").sees("You are signed out").open("/start/signin").press("Use a passkey").passkey().says("The passkey was not accepted.")
+	b.quiet()
 }
