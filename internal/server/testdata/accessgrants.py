@@ -51,11 +51,21 @@ oidc, sts = client("sso-oidc", wkeys), client("sts", wkeys)
 def carry(context):
     return sts.assume_role(RoleArn=role, RoleSessionName="person", ProvidedContexts=[
         {"ProviderArn": "arn:aws:iam::aws:contextProvider/IdentityCenter", "ContextAssertion": context}])["Credentials"]
+sso.put_application_grant(ApplicationArn=app, GrantType="refresh_token", Grant={"RefreshToken": {}})
+exchange = "urn:ietf:params:oauth:grant-type:token-exchange"
+sso.put_application_grant(ApplicationArn=other, GrantType=exchange, Grant={"TokenExchange": {}})
 def enter(token):
     out = oidc.create_token_with_iam(clientId=app, grantType=jwt, assertion=token)
     told = json.loads(base64.urlsafe_b64decode(out["idToken"].split(".")[1] + "=="))
     assert told["sts:identity_context"] == out["awsAdditionalDetails"]["identityContext"]
-    return carry(out["awsAdditionalDetails"]["identityContext"]), carry(told["sts:audit_context"])
+    again = oidc.create_token_with_iam(clientId=app, grantType="refresh_token", refreshToken=out["refreshToken"])
+    refused(oidc.create_token_with_iam, "InvalidGrantException", clientId=app, grantType="refresh_token", refreshToken=out["refreshToken"])
+    got = oidc.create_token_with_iam(clientId=other, grantType=exchange, subjectToken=again["accessToken"],
+        subjectTokenType="urn:ietf:params:oauth:token-type:access_token")
+    assert got["issuedTokenType"] == "urn:ietf:params:oauth:token-type:access_token" and "refreshToken" not in got, got
+    refused(oidc.create_token_with_iam, "UnauthorizedClientException", clientId=other, grantType="refresh_token", refreshToken=again["refreshToken"])
+    refused(oidc.create_token_with_iam, "UnsupportedGrantTypeException", clientId=app, grantType="password")
+    return carry(again["awsAdditionalDetails"]["identityContext"]), carry(told["sts:audit_context"])
 (ada_keys, audit_keys), (grace_keys, _) = enter(sys.argv[1]), enter(sys.argv[2])
 asAda, asGrace, audited = control(ada_keys), control(grace_keys), control(audit_keys)
 plain = control(sts.assume_role(RoleArn=role, RoleSessionName="nobody")["Credentials"])
