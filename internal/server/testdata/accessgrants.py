@@ -162,6 +162,12 @@ for key in ("ada/x.csv", "*.csv", "a?a/x.csv"):
 refused(client("iam", got["Credentials"]).create_user, "AccessDenied", UserName="x")
 refused(client("kms", got["Credentials"]).list_keys, "AccessDeniedException")
 
+# What is another account's: whether it is there or not.
+for call, more in ((grants.create_access_grants_instance, {}), (grants.list_access_grants_instances, {}), (grants.list_access_grants, {}),
+                   (grants.get_data_access, dict(Target="s3://cohort/ada/*", Permission="READ"))):
+    refused(call, "AccessDenied", AccountId="210987654321", **more)
+refused(grants.create_access_grants_location, "InvalidIamRole", LocationScope="s3://cohort2", IAMRoleArn="arn:aws:iam::210987654321:role/reacher", **A)
+
 # What nobody granted.
 for target in ("s3://cohort/grace/*", "s3://cohort/ada*", "s3://cohort/*", "s3://cohort", "s3://cohort2/ada/*", "s3://cohort/ada-private/*", "s3://cohort/ad*"):
     no(asAda, "AccessDenied", target)
