@@ -280,3 +280,21 @@ func TestPagesTellNothingOfNames(t *testing.T) {
 		t.Errorf("a name that is nobody's:\n%s\n%s\none that is somebody's:\n%s\n%s", a, c, first, second)
 	}
 }
+
+// Who guesses is told to wait, and for how long; the form stays, for whoever did not.
+func TestGuessesWait(t *testing.T) {
+	b := servertest.Start(t)
+	once := person(t, b, "ada", "Ada")
+	s := surf(t, b)
+	s.get("/start/signin").send("/start/signin", "username", "ada")
+	for n := 0; !strings.Contains(s.page, "too many wrong tries"); n++ {
+		if n == 30 {
+			t.Fatal("nobody is told to wait")
+		}
+		s.send("/start/signin/proof", "password", "wrong wrong wrong wrong")
+	}
+	s.sees("Try again in", "Use a passkey")
+	if s.send("/start/signin/proof", "password", once).sees("too many wrong tries"); s.cookie("__Host-bawn") != "" {
+		t.Error("the right password does not wait")
+	}
+}

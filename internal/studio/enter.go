@@ -121,8 +121,8 @@ func (v *visit) went(p step, out *sign.ContinueSignInOutput) error {
 		p.Wait = *out.RetryAfter
 	}
 	if len(p.Ways) == 0 { // she is to wait, and the flow with her
-		p.Ways = v.r.PostForm["way"]
-		p.Options = v.form("options")
+		p.Ways, p.Options = v.r.PostForm["way"], v.form("options")
+		p.Providers = providersIn(p.Ways)
 	}
 	if p.UserName == "" && p.Can("password") {
 		p.Ways = []string{"passkeyAlone"}
