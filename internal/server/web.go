@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 
+	"bawn.dev/internal/federation"
 	"bawn.dev/internal/signin"
 	"bawn.dev/internal/studio"
 )
@@ -17,7 +18,7 @@ type entrance interface {
 
 // web lists the entrances.
 func (s *Server) web() ([]entrance, error) {
-	elsewhere := &signin.Web{Door: s.door, Origins: s.origins, SignIn: studio.SignIn, Log: s.log}
+	elsewhere := &federation.Web{Door: s.door, Origins: s.origins, SignIn: studio.SignIn, Metadata: signin.SAMLMetadata, Log: s.log}
 	pages, err := studio.New(studio.Config{
 		Door: s.door, Hosts: append([]string{"localhost", "127.0.0.1", "::1"}, s.cfg.Hosts...), Region: s.cfg.Region, Log: s.log,
 		Leave: func(w http.ResponseWriter, r *http.Request, to studio.Departure) {

@@ -17,6 +17,7 @@ import (
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/api/apitest"
+	"bawn.dev/internal/federation"
 	"bawn.dev/internal/fetch"
 	"bawn.dev/internal/oidc"
 	"bawn.dev/internal/oidctest"
@@ -33,7 +34,7 @@ const (
 // portal that is as small as can be.
 type frontier struct {
 	*front
-	web    *Web
+	web    *federation.Web
 	origin string
 	site   *httptest.Server
 	idp    *provider
@@ -74,8 +75,9 @@ func (g *frontier) open() {
 			return groups, err
 		},
 	}
-	g.web = &Web{
-		Door: g.Door, Origins: func() []string { return []string{g.origin} }, Log: slog.New(slog.DiscardHandler),
+	g.web = &federation.Web{
+		Metadata: SAMLMetadata,
+		Door:     g.Door, Origins: func() []string { return []string{g.origin} }, Log: slog.New(slog.DiscardHandler),
 		Session: func(r *http.Request) string { return cookieOf(r, sessionCookie) },
 		Binding: func(w http.ResponseWriter, r *http.Request) string {
 			if have := cookieOf(r, bindingCookie); have != "" {

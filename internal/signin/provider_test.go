@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -82,6 +84,24 @@ func openIDProvider(t *testing.T, open func(testing.TB) *store.Store) {
 	}
 	if _, err := g.verified(out.ID); err != nil {
 		t.Errorf("after a restart an id token: %v", err)
+	}
+}
+
+// What is said of the provider is so.
+func TestDiscoveryDocument(t *testing.T) {
+	g := newFrontier(t)
+	var doc map[string]any
+	p := g.surfer().get("/oidc/.well-known/openid-configuration")
+	if err := json.Unmarshal([]byte(p.body), &doc); err != nil {
+		t.Fatalf("%v: %s", err, p.body)
+	}
+	for name, want := range map[string]any{
+		"issuer": g.origin + issuerPath, "scopes_supported": openScopes, "id_token_signing_alg_values_supported": signingAlgorithms,
+		"code_challenge_methods_supported": []string{"S256"}, "authorization_response_iss_parameter_supported": true,
+	} {
+		if fmt.Sprint(doc[name]) != fmt.Sprint(want) {
+			t.Errorf("%s is %v, want %v", name, doc[name], want)
+		}
 	}
 }
 

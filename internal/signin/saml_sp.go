@@ -30,8 +30,9 @@ func xmlText(s string) string {
 	return b.String()
 }
 
-// samlMetadata describes Bawn to a provider.
-func samlMetadata(origin, provider string) string {
+// SAMLMetadata describes Bawn, at one of its addresses, to a provider. It says nothing
+// of whether there is one.
+func SAMLMetadata(origin, provider string) string {
 	return `<?xml version="1.0" encoding="UTF-8"?>` + "\n" +
 		`<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" entityID="` + xmlText(samlEntity(origin, provider)) + `">` +
 		`<md:SPSSODescriptor AuthnRequestsSigned="false" WantAssertionsSigned="true" protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">` +

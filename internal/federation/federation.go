@@ -1,4 +1,13 @@
-package signin
+// Package federation is the addresses at which browsers come back from external
+// identity providers, and those of Bawn as an OpenID provider for applications.
+//
+// It decides nothing: each request becomes one operation of the sign-in API, as its
+// sender could call it, which decides and records. It trusts the names of this server
+// in its configuration. Whoever sends requests gets what the API would give him; a
+// page elsewhere can lead a browser here, and what it brings is used in the browser in
+// which it began or nowhere; pages show text of others as text, load nothing, and
+// cannot be framed.
+package federation
 
 import (
 	"context"
@@ -7,6 +16,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -16,12 +26,10 @@ import (
 	shape "bawn.dev/internal/shape/signin"
 )
 
-// Web is what browsers and applications speak to instead of the API: the addresses to
-// which external providers send people, and those of Bawn as an OpenID provider. It
-// decides nothing: each request becomes one operation, as its sender could call it.
+// Web serves the addresses. All of it up to Log is needed.
 type Web struct {
 	Door    *api.Door
-	Origins func() []string // as of Config
+	Origins func() []string // this server's addresses, as "https://bawn.example.org:4680"
 	// Session is the secret of the browser's sign-in; empty for none.
 	Session func(r *http.Request) string
 	// Binding is what the browser's flows are bound to.
@@ -30,6 +38,8 @@ type Web struct {
 	SignIn func(next string) string
 	// Entered goes on with a sign-in that a provider vouched for.
 	Entered func(w http.ResponseWriter, r *http.Request, next string, out *shape.ContinueSignInOutput)
+	// Metadata describes this server, at one of its addresses, to a SAML provider.
+	Metadata func(origin, provider string) string
 	// SignedOut tells a browser that its sign-in has ended.
 	SignedOut func(w http.ResponseWriter)
 	Log       *slog.Logger
@@ -40,9 +50,14 @@ type Web struct {
 
 const (
 	// maxPost bounds a form, of which a SAML response is the longest.
-	maxPost     = 1 << 20
-	webPatience = 30 * time.Second
+	maxPost  = 1 << 20
+	patience = 30 * time.Second
 )
+
+// issuerPath is below which Bawn is an OpenID provider.
+const issuerPath = "/oidc"
+
+var providerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$`)
 
 // Wants says whether a request is for one of the addresses.
 func (h *Web) Wants(r *http.Request) bool {
@@ -94,7 +109,7 @@ type asking struct {
 
 // received takes a request for one of this server's names; nil where it was answered.
 func (h *Web) received(w http.ResponseWriter, r *http.Request) *asking {
-	guardWeb(w.Header())
+	guard(w.Header())
 	a := &asking{w: w, r: r, ctx: context.WithoutCancel(r.Context()), visit: h.Door.Visit(r), form: r.URL.Query()}
 	scheme := "http"
 	if r.TLS != nil {
@@ -115,7 +130,7 @@ func (h *Web) serve(do func(*asking) error) http.Handler {
 		}
 		if r.Method == http.MethodPost {
 			r.Body = http.MaxBytesReader(w, r.Body, maxPost)
-			if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(webPatience)); err != nil {
+			if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(patience)); err != nil {
 				h.failed(a, err)
 				return
 			}
@@ -137,8 +152,8 @@ func (h *Web) serve(do func(*asking) error) http.Handler {
 	})
 }
 
-// guardWeb sets what every answer tells the browser.
-func guardWeb(header http.Header) {
+// guard sets what every answer tells the browser.
+func guard(header http.Header) {
 	header.Set("Content-Security-Policy", "default-src 'none'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("X-Frame-Options", "DENY")
@@ -262,6 +277,6 @@ func (h *Web) metadata(a *asking) error {
 		return nil
 	}
 	a.w.Header().Set("Content-Type", "application/samlmetadata+xml")
-	_, err := a.w.Write([]byte(samlMetadata(a.origin, name)))
+	_, err := a.w.Write([]byte(h.Metadata(a.origin, name)))
 	return err
 }

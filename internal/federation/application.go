@@ -1,4 +1,4 @@
-package signin
+package federation
 
 import (
 	"errors"
@@ -31,9 +31,9 @@ func (h *Web) discovery(a *asking) error {
 	return a.json(http.StatusOK, map[string]any{
 		"issuer": issuer, "authorization_endpoint": issuer + "/authorize", "token_endpoint": issuer + "/token", "userinfo_endpoint": issuer + "/userinfo",
 		"jwks_uri": issuer + "/keys", "end_session_endpoint": issuer + "/logout", "revocation_endpoint": issuer + "/revoke",
-		"scopes_supported": openScopes, "response_types_supported": []string{"code"}, "response_modes_supported": []string{"query"},
+		"scopes_supported": []string{"openid", "profile", "email", "groups", "offline_access"}, "response_types_supported": []string{"code"}, "response_modes_supported": []string{"query"},
 		"grant_types_supported": []string{"authorization_code", "refresh_token"}, "subject_types_supported": []string{"public"},
-		"id_token_signing_alg_values_supported": signingAlgorithms, "code_challenge_methods_supported": []string{"S256"},
+		"id_token_signing_alg_values_supported": []string{"RS256", "ES256"}, "code_challenge_methods_supported": []string{"S256"},
 		"token_endpoint_auth_methods_supported":          []string{"client_secret_basic", "client_secret_post"},
 		"authorization_response_iss_parameter_supported": true, "request_parameter_supported": false, "request_uri_parameter_supported": false,
 		"prompt_values_supported": []string{"none", "login"},
