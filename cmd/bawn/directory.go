@@ -46,7 +46,7 @@ type directoryAdd struct {
 	GroupBase    string            `help:"DN below which groups are; without one, no group comes in."`
 	GroupFilter  string            `help:"What of that are groups; each kind has its own."`
 	Attribute    map[string]string `help:"The directory's name for one of id, userName, displayName, givenName, familyName, email, groupName, member, as userName=userPrincipalName."`
-	NoNested     bool              `help:"Leave out who is in a group only by another group."`
+	Nested       string            `enum:"read,chain,none" default:"read" help:"Who is in a group by another: read (those groups are read too), chain (Active Directory is asked, one question a group) or none."`
 	Interval     time.Duration     `default:"15m" help:"How often it is read: 1m to 24h."`
 }
 
@@ -61,9 +61,9 @@ func (c *directoryAdd) Run(ctx context.Context) error {
 			return err
 		}
 	}
-	src := &identity.Source{Name: c.Name, Nested: !c.NoNested, Seconds: int(c.Interval / time.Second), Directory: ldap.Directory{
+	src := &identity.Source{Name: c.Name, Nested: c.Nested == "read", Seconds: int(c.Interval / time.Second), Directory: ldap.Directory{
 		URL: c.URL, CA: string(ca), Kind: c.Kind, BindDN: c.BindDN, UserBase: c.UserBase, UserFilter: c.UserFilter,
-		GroupBase: c.GroupBase, GroupFilter: c.GroupFilter, Attributes: c.Attribute,
+		GroupBase: c.GroupBase, GroupFilter: c.GroupFilter, Attributes: c.Attribute, Chain: c.Nested == "chain",
 	}}
 	_, err = c.ask(ctx, server.DirectoryRequest{Do: "add", Name: c.Name, Source: src, Password: string(bytes.TrimRight(password, "\r\n"))})
 	return err

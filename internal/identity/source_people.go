@@ -79,7 +79,10 @@ func (r *run) vanish(ctx context.Context) error {
 		if k.there || k.user == nil {
 			continue
 		}
-		if err := r.disable(ctx, k, k.user.UserName); err != nil {
+		if err := r.keep(ctx); err != nil {
+			return err
+		}
+		if err := r.disable(ctx, k); err != nil {
 			return err
 		}
 	}
@@ -104,11 +107,11 @@ func (r *run) note(ctx context.Context, kind string, k *known, active bool) erro
 
 // disable takes a person out. One whom an administrator took out stays so, whatever
 // the source says later: that is not noted as the source's word.
-func (r *run) disable(ctx context.Context, k *known, entry string) error {
+func (r *run) disable(ctx context.Context, k *known) error {
 	if k.user.UserStatus == shape.UserStatusDisabled {
 		return nil
 	}
-	if err := r.update(ctx, k, entry, setting("userStatus", shape.UserStatusDisabled)); err != nil {
+	if err := r.update(ctx, k, setting("userStatus", shape.UserStatusDisabled)); err != nil {
 		return err
 	}
 	k.user.UserStatus = shape.UserStatusDisabled
@@ -149,7 +152,7 @@ func (r *run) takePerson(ctx context.Context, p *ldap.Person) error {
 		return r.create(ctx, p)
 	}
 	if !p.Active {
-		if err := r.disable(ctx, k, p.DN); err != nil {
+		if err := r.disable(ctx, k); err != nil {
 			return err
 		}
 	}
@@ -176,7 +179,7 @@ func (r *run) takePerson(ctx context.Context, p *ldap.Person) error {
 
 // update is ask, of which a refusal is no problem of the entry's but the end: it takes
 // away.
-func (r *run) update(ctx context.Context, k *known, entry string, ops ...shape.AttributeOperation) error {
+func (r *run) update(ctx context.Context, k *known, ops ...shape.AttributeOperation) error {
 	err := r.ask(ctx, k, ops...)
 	if e, ok := errors.AsType[*api.Error](err); ok && e.Code == "ResourceNotFoundException" {
 		return nil

@@ -170,7 +170,10 @@ func (r *run) do(ctx context.Context, secret string, force bool) error {
 	if r.call, err = r.door.Begin(ctx, r.claim(), ""); err != nil {
 		return err
 	}
-	if err := errors.Join(r.vanish(ctx), r.takePeople(ctx, there.People)); err != nil {
+	if err := r.vanish(ctx); err != nil {
+		return err
+	}
+	if err := r.takePeople(ctx, there.People); err != nil {
 		return err
 	}
 	if err := r.takeGroups(ctx, there.Groups); err != nil {

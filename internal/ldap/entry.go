@@ -161,6 +161,10 @@ func (d *Directory) group(l *wire.Conn, e *wire.Entry) (Group, error) {
 	if g.Name == "" || !text(g.Name) {
 		g.Problem = "its name is missing, too long or not text"
 	}
+	if d.Chain {
+		g.Members, err = d.chained(l, e.DN)
+		return g, err
+	}
 	members, err := all(l, e, d.Attributes["member"])
 	for _, m := range append(members, e.GetEqualFoldAttributeValues(uniqueMember)...) {
 		if dn := Canonical(m); dn != "" {
@@ -168,6 +172,16 @@ func (d *Directory) group(l *wire.Conn, e *wire.Entry) (Group, error) {
 		}
 	}
 	return g, err
+}
+
+// chained are the people of a group and of the groups in it.
+func (d *Directory) chained(l *wire.Conn, group string) (people []string, err error) {
+	filter := "(&" + d.UserFilter + "(memberOf:1.2.840.113556.1.4.1941:=" + wire.EscapeFilter(group) + "))"
+	err = search(l, d.UserBase, filter, []string{"1.1"}, func(e *wire.Entry) error {
+		people = append(people, Canonical(e.DN))
+		return nil
+	})
+	return people, err
 }
 
 // Canonical is a DN in the form in which DNs are compared; empty if it is none.

@@ -66,6 +66,9 @@ type Directory struct {
 	UserFilter  string `json:"userFilter"`
 	GroupBase   string `json:"groupBase,omitzero"` // empty: no groups
 	GroupFilter string `json:"groupFilter,omitzero"`
+	// Chain asks Active Directory itself who is in a group, by groups of groups wherever
+	// they are: one question a group.
+	Chain bool `json:"chain,omitzero"`
 	// Attributes are the directory's names for those of defaults.
 	Attributes map[string]string `json:"attributes"`
 }
@@ -94,6 +97,9 @@ func (d *Directory) Complete() error {
 	names, ok := defaults[d.Kind]
 	if !ok {
 		return fmt.Errorf("ldap: a directory is of kind %s or %s, not %q", KindAD, KindLDAP, d.Kind)
+	}
+	if d.Chain && d.Kind != KindAD {
+		return errors.New("ldap: only Active Directory follows the chain of groups itself")
 	}
 	all := maps.Clone(names)
 	for name, attribute := range d.Attributes {

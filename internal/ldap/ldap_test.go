@@ -2,10 +2,14 @@ package ldap_test
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
+	"io"
+	"net"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"bawn.dev/internal/ldap"
 	"bawn.dev/internal/ldap/ldaptest"
@@ -46,6 +50,7 @@ func named(t testing.TB, c *ldap.Contents, uid string) ldap.Person {
 func TestRead(t *testing.T) {
 	s := ldaptest.Start(t, true)
 	s.People("p", 3000)
+	s.Entry("cn=elsewhere,"+ldaptest.People, "objectClass", "referral", "objectClass", "extensibleObject", "cn", "elsewhere", "ref", "ldap://"+lurking(t)+"/dc=x")
 	s.Group("readers", ldaptest.DN("p7"), strings.ToUpper(ldaptest.DN("P8")))
 	for _, url := range []string{s.Plain, s.TLS} {
 		c := read(t, directory(t, s, func(d *ldap.Directory) { d.URL = url }))
@@ -177,5 +182,74 @@ func TestComplete(t *testing.T) {
 		if edit(&d); d.Complete() == nil {
 			t.Errorf("%s passes", name)
 		}
+	}
+}
+
+// lurking is an address that must not be asked anything.
+func lurking(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		if c, err := l.Accept(); err == nil {
+			c.Close()
+			t.Error("a referral was followed")
+		}
+	}()
+	return l.Addr().String()
+}
+
+// A server that was taken over, or is broken, can make a reading fail and no more.
+func TestHostileServer(t *testing.T) {
+	ca, cert, key := ldaptest.Certificates(t)
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bound := "\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\x00\x04\x00\x04\x00"
+	for name, answer := range map[string]string{
+		"nothing":           "",
+		"a huge message":    "\x30\x84\x7f\xff\xff\xff",
+		"an endless one":    "\x30\x80",
+		"deep nesting":      strings.Repeat("\x30\x80", 1<<16),
+		"no LDAP":           "HTTP/1.1 200 OK\r\n\r\n",
+		"another's answer":  "\x30\x0c\x02\x01\x63\x61\x07\x0a\x01\x00\x04\x00\x04\x00",
+		"a result too many": bound + bound + bound,
+		"a referral":        bound + "\x30\x13\x02\x01\x02\x65\x0e\x0a\x01\x0a\x04\x00\x04\x00\xa3\x05\x04\x03x:/",
+		"no entry":          bound + "\x30\x05\x02\x01\x02\x64\x00",
+		"a broken entry":    bound + "\x30\x09\x02\x01\x02\x64\x04\x04\x00\x04\x00",
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			go func() {
+				for {
+					c, err := l.Accept()
+					if err != nil {
+						return
+					}
+					go func() { _, _ = io.WriteString(c, answer); _, _ = io.Copy(io.Discard, c); c.Close() }()
+				}
+			}()
+			_, port, _ := net.SplitHostPort(l.Addr().String())
+			d := &ldap.Directory{URL: "ldaps://localhost:" + port, CA: string(ca), Kind: ldap.KindLDAP, BindDN: ldaptest.Reader, UserBase: ldaptest.People}
+			if err := d.Complete(); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if c, err := d.Read(ctx, ldaptest.Password); err == nil {
+				t.Errorf("%+v is read", c)
+			}
+			if ok, err := d.Authenticate(ctx, ldaptest.Password, "x", "y"); ok || err == nil {
+				t.Errorf("somebody comes in: %v", err)
+			}
+		})
 	}
 }

@@ -1,5 +1,5 @@
 // Package ldaptest starts directories of its own for tests, on loopback and in a
-// temporary directory, and removes them afterwards. It trusts the machine's slapd. It
+// temporary directory, and removes them afterwards. It trusts the machine's slapd and Samba. It
 // is never part of the product.
 package ldaptest
 
@@ -8,9 +8,11 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -85,7 +87,7 @@ func Start(t testing.TB, withTLS bool) *Slapd {
 	s := &Slapd{t: t, dir: dir}
 	plain, secure := port(t), port(t)
 	s.Plain = "ldap://localhost:" + plain
-	listen, tls := "ldap://127.0.0.1:"+plain+"/", ""
+	listen, lines := "ldap://127.0.0.1:"+plain+"/", ""
 	if withTLS {
 		s.TLS = "ldaps://localhost:" + secure
 		listen += " ldaps://127.0.0.1:" + secure + "/"
@@ -94,12 +96,12 @@ func Start(t testing.TB, withTLS bool) *Slapd {
 		s.file("ca.pem", ca)
 		s.file("cert.pem", cert)
 		s.file("key.pem", key)
-		tls = fmt.Sprintf("TLSCACertificateFile %[1]s/ca.pem\nTLSCertificateFile %[1]s/cert.pem\nTLSCertificateKeyFile %[1]s/key.pem\n", dir)
+		lines = fmt.Sprintf("TLSCACertificateFile %[1]s/ca.pem\nTLSCertificateFile %[1]s/cert.pem\nTLSCertificateKeyFile %[1]s/key.pem\n", dir)
 	}
 	if err := os.Mkdir(filepath.Join(dir, "db"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	s.file("slapd.conf", fmt.Appendf(nil, conf, dir, tls))
+	s.file("slapd.conf", fmt.Appendf(nil, conf, dir, lines))
 	s.load(`dn: ` + Base + "\nobjectClass: dcObject\nobjectClass: organization\ndc: example\no: Example\n\n" +
 		"dn: " + People + "\nobjectClass: organizationalUnit\nou: people\n\n" + "dn: " + Groups + "\nobjectClass: organizationalUnit\nou: groups\n\n" +
 		"dn: " + Reader + "\nobjectClass: organizationalRole\nobjectClass: simpleSecurityObject\ncn: bawn\nuserPassword: " + Password + "\n")
@@ -155,6 +157,14 @@ func (s *Slapd) run(listen, plain string) {
 		s.root = l
 		return
 	}
+}
+
+func tlsConfig(ca string) (*tls.Config, error) {
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM([]byte(ca)) {
+		return nil, errors.New("the CA is none")
+	}
+	return &tls.Config{RootCAs: roots, ServerName: "localhost", MinVersion: tls.VersionTLS12}, nil
 }
 
 func port(t testing.TB) string {
