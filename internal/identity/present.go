@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"bawn.dev/internal/api"
+	shape "bawn.dev/internal/shape/ssoadmin"
 	"bawn.dev/internal/store"
 )
 
@@ -63,7 +64,8 @@ type standingKey struct {
 }
 
 // Present implements authz.Directory. Who needs an assignment and lost it, or the
-// group that had it, is gone like one who was removed.
+// group that had it, is gone like one who was removed, and so is everybody of an
+// application that was disabled or deleted.
 func (s *Service) Present(ctx context.Context, sn *store.Snapshot, p *api.Person) error {
 	versions, err := sn.Versions(userKey(p.UserID), applicationKey(p.ApplicationARN))
 	if err != nil {
@@ -93,7 +95,7 @@ func (s *Service) standing(ctx context.Context, sn *store.Snapshot, p *api.Perso
 		return now, err
 	}
 	a, err := s.application(sn, p.ApplicationARN)
-	if err != nil || a == nil {
+	if err != nil || a == nil || a.Shown.Status == shape.ApplicationStatusDisabled {
 		return standing{}, err
 	}
 	if a.AssignmentRequired {

@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -322,4 +323,34 @@ func TestBackgroundSessions(t *testing.T) {
 			h.welcome(g.ada)
 		}
 	}
+}
+
+// A disabled application ends what it got of people, and what was made of that.
+func TestDisabledApplications(t *testing.T) {
+	g := newGate(t)
+	h := g.hall("hall", nil, codes, renewals)
+	_, ada := g.signIn(g.ada)
+	out, p := h.must(shown(h.code(ada, nil)))
+	present := func() error {
+		sn, err := g.Store.Snapshot(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer sn.Close()
+		return g.people.Present(t.Context(), sn, p)
+	}
+	if err := present(); err != nil {
+		t.Fatal(err)
+	}
+	turn := func(status ssoadmin.ApplicationStatus) {
+		apitest.Must[ssoadmin.UpdateApplicationOutput](t, g.admin, "sso:UpdateApplication", &ssoadmin.UpdateApplicationInput{ApplicationArn: h.arn, Status: status})
+	}
+	turn(ssoadmin.ApplicationStatusDisabled)
+	if err := present(); !errors.Is(err, api.ErrGone) {
+		t.Errorf("sessions that it made go on: %v", err)
+	}
+	h.refused("its refresh token", "UnauthorizedClientException", again(out.RefreshToken))
+	g.page("Authorize", h.consent(ada, nil)).refused(t, "a new code", "ValidationException")
+	turn(ssoadmin.ApplicationStatusEnabled)
+	h.must(again(out.RefreshToken))
 }
