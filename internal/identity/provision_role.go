@@ -68,6 +68,16 @@ func (s *Service) follow(ctx context.Context, door *api.Door, p pair, again bool
 	if held && r.revision == set.revision && !again {
 		return nil
 	}
+	if !held && r.revision > 0 { // who is assigned while it goes must find that it may be gone
+		err := door.Store.Update(ctx, func(tx *store.Tx) error {
+			_, err := tx.Exec(`UPDATE identity_roles SET revision = 0 WHERE role = ?`, r.arn)
+			return errors.Join(tx.Unchanged(seen), err, tx.Touch(roleKey(r.arn)))
+		})
+		if err != nil {
+			return err
+		}
+		return s.follow(ctx, door, p, again)
+	}
 	length, err := sessionLength(set.Shown.SessionDuration)
 	if err != nil {
 		return err

@@ -129,6 +129,30 @@ func TestKilledWhileTakingAway(t *testing.T) {
 	})
 }
 
+// Wherever the taking away of a role is cut off, who is assigned to it then has it.
+func TestKilledWhileTakingAwayAndAssignedAgain(t *testing.T) {
+	var bob string
+	killed(t, func(t *testing.T, w *ward) {
+		w.dress(t, "A", "X", "fence")
+		ada := w.person(t, "ada")
+		bob = w.person(t, "bob")
+		w.assign(t, ada)
+		if err := w.work(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.unassign(t, ada)
+	}, func(t *testing.T, w *ward) {
+		request := w.assign(t, bob)
+		if err := w.work(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got, why := w.outcome(t, toAssign, request); got != shape.StatusValuesSucceeded {
+			t.Errorf("%s, %s", got, why)
+		}
+		w.wears(t, "A", "X", "fence")
+	})
+}
+
 // Two copies that both think they lead leave what one would.
 func TestTwoLeaders(t *testing.T) {
 	wards(t, func(t *testing.T, open func() *ward) {
