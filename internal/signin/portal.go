@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -184,7 +185,7 @@ func (s *Service) getRoleCredentials(_ context.Context, c *api.Call, _ *shape.Ge
 		return nil, err
 	}
 	claim := api.Claim{
-		Kind: api.KindRole, Account: r.role.Account, ID: r.role.ID, SessionName: sessionName(name),
+		Kind: api.KindRole, Account: r.role.Account, ID: r.role.ID, SessionName: sessionName(name, r.session.UserID),
 		Issued: c.Now, Expires: c.Now.Add(r.assignment.SessionDuration).Truncate(time.Second), Person: c.Person(), Tags: tags,
 	}
 	made, err := s.Sessions.Issue(claim)
@@ -215,19 +216,26 @@ func fit(tags map[string]string) error {
 	return nil
 }
 
-// sessionName is a person's name as a role's session can have it. It names her to
-// readers; who she is stands in the session's person.
-func sessionName(user string) string {
+// sessionForm is what the name of a role's session can be, and aside what sets apart
+// those that are not the user's own.
+var sessionForm = regexp.MustCompile(`\A[A-Za-z0-9_+=,.@-]{2,64}\z`)
+
+const aside = "=="
+
+// sessionName is a person's name as a role's session can have it. Policies tell people
+// apart by it (aws:userid), so no two have the same: where hers will not do as it is,
+// her id is in it.
+func sessionName(user, id string) string {
+	if sessionForm.MatchString(user) && !strings.Contains(user, aside) {
+		return user
+	}
 	name := strings.Map(func(r rune) rune {
-		if r < utf8.RuneSelf && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_+=,.@-", r)) {
+		if sessionForm.MatchString(string([]rune{r, r})) && r != '=' {
 			return r
 		}
 		return '-'
 	}, user)
-	if len(name) < 2 {
-		name += "--"
-	}
-	return name[:min(len(name), 64)]
+	return name[:min(len(name), 64-len(aside)-len(id))] + aside + id
 }
 
 // logout ends the sign-in that the token hangs on, and all that hang on it.

@@ -112,9 +112,16 @@ func TestOnlyWhatIsAssigned(t *testing.T) {
 	g.credentials(token, apitest.Account, "Scientist").refused(t, "attributes that do not fit", "InvalidRequestException")
 }
 
+// Policies tell people apart by the session's name. Nobody gets another's by calling
+// herself something that is not a name, or is one only in part.
 func TestSessionNames(t *testing.T) {
-	for user, want := range map[string]string{"ada": "ada", "a": "a--", "ada@example.org": "ada@example.org", "Ada Lovelace": "Ada-Lovelace", "Zoë": "Zo-", "ada/../root": "ada-..-root", strings.Repeat("x", 90): strings.Repeat("x", 64)} {
-		if got := sessionName(user); got != want {
+	const id = "00000000-0000-4000-8000-000000000001"
+	for user, want := range map[string]string{
+		"ada": "ada", "a": "a==" + id, "ada@example.org": "ada@example.org", "Ada Lovelace": "Ada-Lovelace==" + id, "Zoë": "Zo-==" + id,
+		"ada/../root": "ada-..-root==" + id, "x==" + id: "x--" + id[:23] + "==" + id, strings.Repeat("x", 64): strings.Repeat("x", 64),
+		strings.Repeat("x", 90): strings.Repeat("x", 26) + "==" + id,
+	} {
+		if got := sessionName(user, id); got != want || len(got) > 64 {
 			t.Errorf("%q: %q, want %q", user, got, want)
 		}
 	}
