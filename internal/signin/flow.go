@@ -49,6 +49,7 @@ type flow struct {
 	UserID     string    `json:"user"` // of nobody, where the name is nobody's
 	Stage      stage     `json:"stage"`
 	Methods    []string  `json:"methods"`
+	Password   int64     `json:"password"` // when the one was set that was proved
 	Provider   string    `json:"provider"`
 	Remembered string    `json:"remembered"`
 	Challenge  string    `json:"challenge"` // of the passkey options that were given out last

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"unicode"
 
 	"bawn.dev/internal/api"
 	shape "bawn.dev/internal/shape/signin"
@@ -55,8 +56,19 @@ func (s *Service) begun(ctx context.Context, c *api.Call, in *shape.BeginSignInI
 // nobody is the id of a name that nobody has.
 func (s *Service) nobody(name string) string {
 	mac := hmac.New(sha256.New, s.Key[:])
-	mac.Write([]byte("bawn signin nobody v1\x00" + strings.ToLower(name)))
+	mac.Write([]byte("bawn signin nobody v1\x00" + fold(name)))
 	return uuid.Format([16]byte(mac.Sum(nil)[:16]))
+}
+
+// fold is the directory's way to compare names (identity.Fold). By another, two ways to
+// write one name would share the wrong guesses at nobody and not those at somebody.
+func fold(name string) string {
+	return strings.Map(func(r rune) rune {
+		if low := unicode.ToLower(r); r <= unicode.MaxASCII || low > unicode.MaxASCII {
+			return low
+		}
+		return r
+	}, name)
 }
 
 func (s *Service) beginSignIn(_ context.Context, c *api.Call, in *shape.BeginSignInInput, f *flow) (*shape.BeginSignInOutput, error) {

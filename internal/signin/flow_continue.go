@@ -92,6 +92,9 @@ func (s *Service) load(ctx context.Context, c *api.Call, a *attempt) (err error)
 	if a.stored, a.owned, err = s.local(ctx, c, a.f.UserID); err != nil {
 		return err
 	}
+	if slices.Contains(a.f.Methods, "pwd") && a.f.Password != a.stored.since() {
+		return over() // it was proved with a password that has been replaced
+	}
 	if a.all, err = factors(c.Snapshot, a.f.UserID); err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func (s *Service) byPassword(ctx context.Context, c *api.Call, in *shape.Continu
 		return s.wrong(ctx, c, a, shape.FailureCredentials)
 	}
 	s.crowd.give(sourceOf(c), c.Now)
-	a.f.with("pwd")
+	a.f.with("pwd").Password = a.stored.since()
 	return s.advance(ctx, c, a)
 }
 
@@ -50,7 +50,8 @@ func (s *Service) passes(ctx context.Context, c *api.Call, a *attempt, text stri
 		if err != nil {
 			return false, err
 		}
-		anew.mustChange, anew.expires = p.mustChange, p.expires
+		anew.mustChange, anew.expires, anew.changed = p.mustChange, p.expires, c.Now.UnixMicro()
+		a.stored = anew
 		a.then(func(tx *store.Tx) error { return s.setPassword(tx, a.f.UserID, anew, c.Now) })
 	}
 	return true, nil
@@ -162,7 +163,8 @@ func (s *Service) byChange(ctx context.Context, c *api.Call, in *shape.ContinueS
 		return s.ask(ctx, c, a)
 	}
 	a.then(func(tx *store.Tx) error { return s.setPassword(tx, a.f.UserID, p, c.Now) })
-	a.stored = p
+	p.changed = c.Now.UnixMicro()
+	a.stored, a.f.Password = p, p.changed
 	return s.advance(ctx, c, a)
 }
 

@@ -43,12 +43,21 @@ func (s *Service) openSetup(text string, session *Session, now time.Time) (*setu
 	return m, nil
 }
 
-// mayAdd refuses who signed in too long ago, or has devices enough.
-func mayAdd(c *api.Call, session *Session) ([]*factor, error) {
-	if err := recent(session, c.Now); err != nil {
-		return nil, err
+// sure refuses who signed in too long ago, or without a device though she has one:
+// who came in with her password alone before she registered it must not undo that.
+func sure(session *Session, all []*factor, now time.Time) error {
+	if len(all) > 0 && !session.Strong() {
+		return fail("ReauthenticationRequiredException", "For this you must have signed in with one of your devices. Please sign in again.")
 	}
+	return recent(session, now)
+}
+
+// mayAdd refuses who is not sure to be she, or has devices enough.
+func mayAdd(c *api.Call, session *Session) ([]*factor, error) {
 	all, err := factors(c.Snapshot, session.UserID)
+	if err == nil {
+		err = sure(session, all, c.Now)
+	}
 	if err == nil && len(all) >= maxDevices {
 		err = tooManyDevices()
 	}
@@ -137,7 +146,8 @@ func (s *Service) confirmTOTP(_ context.Context, c *api.Call, in *shape.ConfirmT
 	}, nil
 }
 
-// add inserts a device. With the first come the codes for when it is lost.
+// add inserts a device. With the first come the codes for when it is lost, and who
+// registered it has shown it: she may go on.
 func (s *Service) add(tx *store.Tx, m *setup, d *factor, first bool, now time.Time) (codes []string, err error) {
 	if err := spend(tx, "setup", m.ID, m.Expires, now); err != nil {
 		return nil, err
@@ -145,6 +155,11 @@ func (s *Service) add(tx *store.Tx, m *setup, d *factor, first bool, now time.Ti
 	if first {
 		codes = newRecoveryCodes()
 		if err := s.setRecoveryCodes(tx, d.userID, codes); err != nil {
+			return nil, err
+		}
+		shown := map[string]string{totpKind: " otp", passkeyKind: " hwk"}[d.kind]
+		_, err := tx.Exec(`UPDATE signin_sessions SET methods = methods || ? WHERE id = ?`, shown, m.SessionID)
+		if err := errors.Join(err, tx.Touch(sessionKey(m.SessionID))); err != nil {
 			return nil, err
 		}
 	}
@@ -207,6 +222,9 @@ func mayDelete(c *api.Call, session *Session, kind, id string) (*factor, error) 
 		return nil, err
 	}
 	d, all, err := owned(c, session, kind, id)
+	if err == nil {
+		err = sure(session, all, c.Now)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -246,10 +264,10 @@ func (s *Service) deletePasskey(_ context.Context, c *api.Call, in *shape.Delete
 
 // createRecoveryCodes puts new codes in the place of the old.
 func (s *Service) createRecoveryCodes(_ context.Context, c *api.Call, _ *shape.CreateRecoveryCodesInput, session *Session) (api.Commit[shape.CreateRecoveryCodesOutput], error) {
-	if err := recent(session, c.Now); err != nil {
-		return nil, err
-	}
 	all, err := factors(c.Snapshot, session.UserID)
+	if err == nil {
+		err = sure(session, all, c.Now)
+	}
 	if err != nil {
 		return nil, err
 	}

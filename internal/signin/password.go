@@ -59,6 +59,15 @@ type password struct {
 
 	mustChange bool
 	expires    time.Time // of one that an administrator set; zero: never
+	changed    int64     // when it was set, in microseconds
+}
+
+// since tells one password of a person from the next; 0 where none is kept here.
+func (p *password) since() int64 {
+	if p == nil {
+		return 0
+	}
+	return p.changed
 }
 
 // A hasher does the work of passwords, of few at a time.
@@ -139,7 +148,7 @@ func (s *Service) password(sn *store.Snapshot, userID string) (*password, error)
 	var sealed []byte
 	var expires int64
 	p := &password{}
-	err := sn.QueryRow(`SELECT sealed, must_change, expires FROM signin_passwords WHERE user_id = ?`, userID).Scan(&sealed, &p.mustChange, &expires)
+	err := sn.QueryRow(`SELECT sealed, must_change, expires, changed FROM signin_passwords WHERE user_id = ?`, userID).Scan(&sealed, &p.mustChange, &expires, &p.changed)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
