@@ -53,10 +53,6 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, origin *Origin) {
 		return
 	}
 	e := d.byModel[match.Service.Package+"."+match.Operation.Name]
-	if e == nil {
-		d.reject(ctx, w, c, &Error{Code: "InvalidAction", Status: http.StatusBadRequest, Message: "not yet"})
-		return
-	}
 	c.service, c.op, c.model, c.match = e.service, e.op, e.model, match
 
 	if e.op.credential.kind == open && !d.limit.allow(origin.SourceIP, c.Now) {
