@@ -10,100 +10,7 @@ import (
 	"bawn.dev/internal/ldap"
 	model "bawn.dev/internal/shape"
 	shape "bawn.dev/internal/shape/identitystore"
-	"bawn.dev/internal/store"
 )
-
-// A known entry is one that was brought in before.
-type known struct {
-	external, principal string
-	active              bool // as the source last said
-	there               bool // the source has it now
-	user                *shape.User
-	group               *shape.Group
-}
-
-func (r *run) issuer() string { return "https://" + SourcePrincipal + "/" + r.src.Name }
-
-// load reads what was brought in before. What a run that was killed had made, and had
-// no time to note, has the external id that it gave.
-func (r *run) load(ctx context.Context) error {
-	r.people, r.groups = map[string]*known{}, map[string]*known{}
-	for kind, into := range map[string]map[string]*known{"USER": r.people, "GROUP": r.groups} {
-		err := r.door.Store.Update(ctx, func(tx *store.Tx) error {
-			_, err := tx.Exec(`INSERT INTO identity_source_entries (source, kind, external, principal, active)
-				SELECT ?, kind, external, principal, ? FROM identity_external_ids x WHERE kind = ? AND issuer = ?
-				AND NOT EXISTS (SELECT 1 FROM identity_source_entries e WHERE e.source = ? AND e.kind = x.kind AND e.external = x.external)
-				AND NOT EXISTS (SELECT 1 FROM identity_source_entries e WHERE e.principal = x.principal)`, r.src.Name, true, kind, r.issuer(), r.src.Name)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		list, err := collect(ctx, r.door, func(rows *store.Rows) (*known, error) {
-			k := &known{}
-			return k, rows.Scan(&k.external, &k.principal, &k.active)
-		}, `SELECT external, principal, active FROM identity_source_entries WHERE source = ? AND kind = ?`, r.src.Name, kind)
-		if err != nil {
-			return err
-		}
-		for _, k := range list {
-			into[k.external] = k
-		}
-	}
-	return r.read(ctx)
-}
-
-// read reads what the entries look like here.
-func (r *run) read(ctx context.Context) error {
-	sn, err := r.door.Store.Snapshot(ctx)
-	if err != nil {
-		return err
-	}
-	defer sn.Close()
-	for _, k := range r.people {
-		if k.user, err = user(sn, k.principal); err != nil {
-			return err
-		}
-	}
-	for _, k := range r.groups {
-		if k.group, err = r.s.group(sn, k.principal); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// vanish disables who is not there any more.
-func (r *run) vanish(ctx context.Context) error {
-	for _, k := range r.people {
-		if k.there || k.user == nil {
-			continue
-		}
-		if err := r.keep(ctx); err != nil {
-			return err
-		}
-		if err := r.disable(ctx, k); err != nil {
-			return err
-		}
-	}
-	for _, k := range r.groups {
-		if !k.there && k.active {
-			if err := r.note(ctx, "GROUP", k, false); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// note keeps what the source last said of an entry.
-func (r *run) note(ctx context.Context, kind string, k *known, active bool) error {
-	k.active = active
-	return r.door.Store.Update(ctx, func(tx *store.Tx) error {
-		_, err := tx.Exec(`UPDATE identity_source_entries SET active = ? WHERE source = ? AND kind = ? AND external = ?`, active, r.src.Name, kind, k.external)
-		return err
-	})
-}
 
 // disable takes a person out. One whom an administrator took out stays so, whatever
 // the source says later: that is not noted as the source's word.
@@ -250,16 +157,4 @@ func (r *run) create(ctx context.Context, p *ldap.Person) error {
 	k := &known{external: p.ID, principal: out.UserId, active: true, there: true}
 	r.people[p.ID] = k
 	return r.found(ctx, "USER", k, userKey(out.UserId))
-}
-
-// found notes a new entry. One that was deleted here and made again is another.
-func (r *run) found(ctx context.Context, kind string, k *known, key string) error {
-	return r.door.Store.Update(ctx, func(tx *store.Tx) error {
-		if _, err := tx.Exec(`DELETE FROM identity_source_entries WHERE source = ? AND kind = ? AND external = ?`, r.src.Name, kind, k.external); err != nil {
-			return err
-		}
-		_, err := tx.Exec(`INSERT INTO identity_source_entries (source, kind, external, principal, active) VALUES (?, ?, ?, ?, ?)`,
-			r.src.Name, kind, k.external, k.principal, true)
-		return errors.Join(err, tx.Touch(key))
-	})
 }

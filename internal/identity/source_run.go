@@ -167,9 +167,6 @@ func (r *run) do(ctx context.Context, secret string, force bool) error {
 	if lost && !force {
 		return ErrSourceLoss
 	}
-	if r.call, err = r.door.Begin(ctx, r.claim(), ""); err != nil {
-		return err
-	}
 	if err := r.vanish(ctx); err != nil {
 		return err
 	}
@@ -218,9 +215,6 @@ func (s *Service) RemoveSource(ctx context.Context, door *api.Door, name string)
 		return nil, err
 	}
 	err := r.load(ctx)
-	if err == nil {
-		r.call, err = door.Begin(ctx, r.claim(), "")
-	}
 	if err == nil {
 		err = r.vanish(ctx)
 	}

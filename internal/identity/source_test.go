@@ -44,6 +44,20 @@ func (o *office) add(bind, password string) {
 	}
 }
 
+func (o *office) source(name string) (*Source, string) {
+	o.t.Helper()
+	sn, err := o.rig.Store.Snapshot(o.t.Context())
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	defer sn.Close()
+	src, secret, err := o.Service.source(sn, name)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return src, secret
+}
+
 func (o *office) sync(force bool) *SourceReport {
 	o.t.Helper()
 	r, err := o.Synchronize(o.t.Context(), o.rig.Door, "corp", force)
@@ -218,6 +232,30 @@ func TestSourceTakesOverNobody(t *testing.T) {
 		o.sync(false)
 		if o.user("bob").UserStatus != shape.UserStatusDisabled {
 			t.Error("whom an administrator took out is in again")
+		}
+	})
+}
+
+// Who may change people, and name somebody in the directory, gives nobody else's self
+// to that name by an external id.
+func TestSourceExternalIDIsNoClaim(t *testing.T) {
+	eachOffice(t, func(t *testing.T, o *office) {
+		local := o.person(t, "ada")
+		o.slap.Person("mallory")
+		src, secret := o.source("corp")
+		c, err := src.Directory.Read(t.Context(), secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		claimed := `[{"issuer":"https://` + SourcePrincipal + `/corp","id":"` + c.People[0].ID + `"}]`
+		if err := o.update(t, local, "externalIds", claimed); err != nil {
+			t.Fatal(err)
+		}
+		if r := o.sync(false); r.Created != 0 || r.Changed != 0 || r.Troubled != 1 {
+			t.Errorf("%+v", r)
+		}
+		if o.user("ada") == nil || o.enters("ada", "of mallory") {
+			t.Error("mallory is ada")
 		}
 	})
 }
