@@ -52,10 +52,10 @@ func (s *Server) Directory(ctx context.Context, in DirectoryRequest) (*Directory
 		}
 		return out, s.changed(ctx, name, in.Operator, in, change)
 	}
-	if err := s.administered(ctx, name, in.Operator, in); err != nil {
-		return nil, err
-	}
 	if in.Do == "sync" {
+		if err := s.changed(ctx, name, in.Operator, in, func(*store.Tx) error { return nil }); err != nil {
+			return nil, err
+		}
 		report, err := s.identity.Synchronize(ctx, s.door, in.Name, in.Force)
 		if report == nil {
 			return nil, err
@@ -65,6 +65,9 @@ func (s *Server) Directory(ctx context.Context, in DirectoryRequest) (*Directory
 			report.Error = err.Error()
 		}
 		return out, nil
+	}
+	if err := s.administered(ctx, name, in.Operator, in); err != nil {
+		return nil, err
 	}
 	sn, err := s.store.Snapshot(ctx)
 	if err != nil {
