@@ -73,13 +73,20 @@ func (s *Server) People(ctx context.Context, in PeopleRequest) (*PeopleAnswer, e
 }
 
 // personNamed is the id of a person by user name or id. One who is disabled is not
-// there.
+// there. A text that is one's id and another's name is nobody's: who may name herself
+// would be taken for whom an administrator means.
 func (s *Server) personNamed(sn *store.Snapshot, user string) (string, error) {
 	id, err := s.identity.UserID(sn, user)
 	if err != nil {
 		return "", err
 	}
-	if id == "" {
+	other, err := s.identity.Known(sn, user, "")
+	switch {
+	case err != nil:
+		return "", err
+	case other && id != "" && id != user:
+		return "", fmt.Errorf("people: %q is the id of one person and the name of another, who is %s", user, id)
+	case id == "":
 		id = user
 	}
 	if _, _, _, err := s.identity.Named(sn, id); err != nil {

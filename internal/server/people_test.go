@@ -142,7 +142,11 @@ print(client("identitystore").create_user(IdentityStoreId=store, UserName="ada",
 	if out := people(server.PeopleRequest{Do: "mfa-policy"}); out.Policy != "when-registered" {
 		t.Errorf("%+v", out)
 	}
-	for _, bad := range []server.PeopleRequest{{Do: "mfa-policy", Policy: "off"}, {Do: "set-password", User: "nobody"}, {Do: "make-admin", User: "ada"}, {Do: "unlock"}} {
+	// Who calls herself what another's id is does not stand in for her.
+	b.Python(t, `
+store = client("sso-admin").list_instances()["Instances"][0]["IdentityStoreId"]
+client("identitystore").create_user(IdentityStoreId=store, UserName="`+ada+`", DisplayName="Eve", Name=dict(GivenName="Eve", FamilyName="L"))`)
+	for _, bad := range []server.PeopleRequest{{Do: "end-sessions", User: ada}, {Do: "mfa-policy", Policy: "off"}, {Do: "set-password", User: "nobody"}, {Do: "make-admin", User: "ada"}, {Do: "unlock"}} {
 		if err := server.AskRunning(ctx, b.Config, "/people", bad, &server.PeopleAnswer{}); err == nil {
 			t.Errorf("%+v is done", bad)
 		}
