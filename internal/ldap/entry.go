@@ -111,6 +111,10 @@ func (d *Directory) person(e *wire.Entry) (Person, error) {
 	if p.ID, err = d.id(e); err != nil {
 		return p, err
 	}
+	if d.Kind == KindAD && e.GetEqualFoldAttributeValue(accountControl) == "" {
+		// Every account has it: who reads may not see it, and would find everybody gone.
+		return p, fmt.Errorf("ldap: %q does not show its %s", e.DN, accountControl)
+	}
 	p.Active = d.active(e, time.Now())
 	if p.DN == "" {
 		p.Problem = "its DN cannot be read"

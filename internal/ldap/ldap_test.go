@@ -155,6 +155,15 @@ func TestHostileValues(t *testing.T) {
 	if _, err := directory(t, s, func(d *ldap.Directory) { d.Attributes = map[string]string{"id": "employeeNumber"} }).Read(t.Context(), ldaptest.Password); err == nil {
 		t.Error("who has no id is read")
 	}
+	ad := directory(t, s, func(d *ldap.Directory) {
+		d.Kind, d.UserFilter, d.Attributes = ldap.KindAD, "(uid=ada)", map[string]string{"id": "entryUUID", "userName": "uid"}
+	})
+	if _, err := ad.Read(t.Context(), ldaptest.Password); err == nil || !strings.Contains(err.Error(), "userAccountControl") {
+		t.Errorf("where nobody shows whether she may sign in, all are said not to: %v", err)
+	}
+	if ok, _ := ad.Authenticate(t.Context(), ldaptest.Password, named(t, c, "ada").ID, "of ada"); ok {
+		t.Error("who does not show that she may sign in does")
+	}
 	if _, err := directory(t, s, func(d *ldap.Directory) { d.Attributes = map[string]string{"id": "sn"} }).Read(t.Context(), ldaptest.Password); err == nil {
 		t.Error("two with one id are read")
 	}
