@@ -13,8 +13,6 @@ import (
 	"testing"
 
 	"bawn.dev/internal/api"
-	"bawn.dev/internal/api/apitest"
-	"bawn.dev/internal/store"
 )
 
 // A network is the hosts that can be asked for keys.
@@ -32,16 +30,6 @@ func (n network) Get(_ context.Context, address string) ([]byte, error) {
 		return nil, fmt.Errorf("%s answered %d", address, w.Code)
 	}
 	return w.Body.Bytes(), nil
-}
-
-// accounts are those of a rig.
-type accounts struct{}
-
-func (accounts) Account(_ context.Context, _ *store.Snapshot, id string) (*api.Account, error) {
-	if id != apitest.Account && id != apitest.Other {
-		return nil, api.ErrGone
-	}
-	return &api.Account{ID: id}, nil
 }
 
 // An answer is what a call without a signature heard: the text of each element
