@@ -25,7 +25,7 @@ type sealedContext struct {
 const (
 	contextAAD                      = "bawn signin identity context v1"
 	auditAAD                        = "bawn signin audit context v1"
-	applicationSealing seal.Purpose = "signin application access token"
+	applicationSealing seal.Purpose = "signin exchanged access token"
 	maxContext                      = 4096
 )
 

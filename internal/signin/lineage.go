@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	lineSealing seal.Purpose = "signin application refresh token"
+	lineSealing seal.Purpose = "signin exchanged refresh token"
 	// lineLife is how long an application may go on for a person who proved herself
 	// elsewhere; one with background sessions has backgroundLife, also after her
 	// sign-in ended.

@@ -1,6 +1,9 @@
 package signin
 
 import (
+	"os"
+	"path/filepath"
+	"regexp"
 	"testing"
 	"unicode"
 
@@ -83,5 +86,29 @@ func TestNamesAreFoldedAsInTheDirectory(t *testing.T) {
 			b.password(map[string]string{"kim": "\u212Aim", "tik": "ti\u212A"}[name], "wrong horse battery")
 		}
 		f.failedWith(b.password(name, "wrong horse battery"), "CREDENTIALS", name)
+	}
+}
+
+// What is sealed for one purpose opens for no other: no two kinds of things share one.
+func TestPurposesHaveOneUse(t *testing.T) {
+	files, err := filepath.Glob("../*/*.go")
+	if err != nil || len(files) < 100 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	declared, by := regexp.MustCompile(`\w+ +(?:seal\.)?Purpose += "([^"]+)"`), map[string]string{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range declared.FindAllStringSubmatch(string(text), -1) {
+			if other := by[found[1]]; other != "" {
+				t.Errorf("%q is a purpose in %s and in %s", found[1], other, file)
+			}
+			by[found[1]] = file
+		}
+	}
+	if by[string(flowSealing)] == "" {
+		t.Error("the purposes are not found")
 	}
 }

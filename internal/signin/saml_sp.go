@@ -72,9 +72,12 @@ func askSAML(p *Provider, j *journey, state string, now time.Time) (string, erro
 	return md.SignOn + sep + q.Encode(), nil
 }
 
-// An assertion is a SAML provider's answer, believed.
+// An assertion is a SAML provider's answer, believed. From here on its journey has
+// another name, which the browser alone hears that brought it: whoever began a journey
+// knows the first, and may have led another's browser to the provider with it.
 type assertion struct {
 	j     *journey
+	from  journey // as it was named before
 	state string
 	id    string // used once
 	until time.Time
@@ -98,7 +101,8 @@ func (s *Service) asserted(_ context.Context, c *api.Call, in *shape.AcceptAsser
 			return nil, nil, err
 		}
 	}
-	state := in.RelayState
+	var from journey
+	var state string
 	switch {
 	case j == nil && p.IdPInitiated:
 		j, state = newJourney()
@@ -126,7 +130,11 @@ func (s *Service) asserted(_ context.Context, c *api.Call, in *shape.AcceptAsser
 	if j.Who, err = believed(p, subject, values, p.strong(a.Contexts)); err != nil {
 		return nil, nil, err
 	}
-	return &assertion{j: j, state: state, id: p.Issuer + " " + a.ID, until: a.NotOnOrAfter}, nil, nil
+	if state == "" {
+		from, state = *j, newSecret()
+		j.id = digest(state)
+	}
+	return &assertion{j: j, from: from, state: state, id: p.Issuer + " " + a.ID, until: a.NotOnOrAfter}, nil, nil
 }
 
 // readAssertion verifies a response to a journey's request.
@@ -162,6 +170,6 @@ func (s *Service) acceptAssertion(_ context.Context, c *api.Call, _ *shape.Accep
 		if err := spend(tx, "saml", a.id, a.until, c.Now); err != nil {
 			return nil, err
 		}
-		return &shape.AcceptAssertionOutput{State: a.state}, s.saveJourney(tx, a.j, c.Now)
+		return &shape.AcceptAssertionOutput{State: a.state}, errors.Join(endJourney(tx, &a.from), s.saveJourney(tx, a.j, c.Now))
 	}, nil
 }

@@ -215,9 +215,12 @@ func TestSAMLStaysInItsBrowser(t *testing.T) {
 	if victim.cookies[sessionCookie] != "" {
 		t.Error("the victim is signed in as the attacker")
 	}
-	// It was believed and waits for the browser in which it began.
-	r.in(attacker.get("/saml/continue?" + url.Values{"state": {state}}.Encode()))
-	r.out(attacker.get("/saml/continue?"+url.Values{"state": {state}}.Encode()), "a state twice")
+	// It was believed, but who began it and led the victim to her provider with it, who
+	// is signed in there, is not let in as the victim.
+	r.out(attacker.get("/saml/continue?"+url.Values{"state": {state}}.Encode()), "a victim's sign-in in an attacker's browser")
+	if attacker.cookies[sessionCookie] != "" {
+		t.Error("the attacker is signed in as the victim")
+	}
 
 	unasked := r.response("eve", "")
 	strongly(&unasked)
