@@ -67,7 +67,8 @@ type Door struct {
 	byModel   map[string]*entry // "package.Operation"
 	byAction  map[string]*entry // "kms:Decrypt", for Invoke
 	resolvers map[string][]Resolver
-	limit     limiter
+	limit     limiter // of refusals
+	opens     limiter // of open operations
 }
 
 type entry struct {

@@ -8,8 +8,10 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Refusals of callers who did not prove themselves are recorded, but not without
-// bound: who floods the door fills no disk.
+// What is done for those who did not prove themselves is recorded, but not without
+// bound: who floods the door fills no disk. Refusals have one such bound and calls of
+// open operations another, so that neither keeps the other out; who proves herself
+// in an open operation counts against her own source only.
 const (
 	refusalsPerSecond = 20
 	refusalBurst      = 100
@@ -20,7 +22,7 @@ const (
 	allRefusalsBurst     = 2000
 )
 
-// A limiter counts unproven refusals by source and in all. Its zero value is ready.
+// A limiter counts by source and in all. Its zero value is ready.
 type limiter struct {
 	mu      sync.Mutex
 	sources map[string]*rate.Limiter
@@ -30,6 +32,11 @@ type limiter struct {
 // allow says whether one more refusal of this address is recorded and answered in
 // full.
 func (l *limiter) allow(source string, now time.Time) bool {
+	return l.from(source, now) && l.inAll(now)
+}
+
+// from counts against a source.
+func (l *limiter) from(source string, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	source = network(source)
@@ -41,10 +48,17 @@ func (l *limiter) allow(source string, now time.Time) bool {
 		b = rate.NewLimiter(refusalsPerSecond, refusalBurst)
 		l.sources[source] = b
 	}
+	return b.AllowN(now, 1)
+}
+
+// inAll counts against all sources together.
+func (l *limiter) inAll(now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.all == nil {
 		l.all = rate.NewLimiter(allRefusalsPerSecond, allRefusalsBurst)
 	}
-	return b.AllowN(now, 1) && l.all.AllowN(now, 1)
+	return l.all.AllowN(now, 1)
 }
 
 // network is what one sender can be expected to have of addresses: a /64 of IPv6.

@@ -55,7 +55,7 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, origin *Origin) {
 	e := d.byModel[match.Service.Package+"."+match.Operation.Name]
 	c.service, c.op, c.model, c.match = e.service, e.op, e.model, match
 
-	if e.op.credential.kind == open && !d.limit.allow(origin.SourceIP, c.Now) {
+	if e.op.credential.kind == open && !d.opens.from(origin.SourceIP, c.Now) {
 		d.answer(w, c, throttled())
 		return
 	}
@@ -80,7 +80,10 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, origin *Origin) {
 
 	// What does it say?
 	c.in = c.op.newInput()
-	if err := match.Decode(r, body, c.in); err != nil {
+	if err := match.Decode(r, body, c.in); err != nil && d.crowded(c) {
+		d.answer(w, c, throttled())
+		return
+	} else if err != nil {
 		d.answer(w, c, d.refuse(ctx, c, err))
 		return
 	}
@@ -106,6 +109,9 @@ func (d *Door) run(ctx context.Context, c *Call) (any, error) {
 				continue
 			}
 		}
+		if errors.Is(err, errCrowd) || err != nil && d.crowded(c) {
+			return nil, throttled()
+		}
 		if err != nil {
 			return nil, d.refuse(ctx, c, err)
 		}
@@ -122,6 +128,9 @@ func (d *Door) attempt(ctx context.Context, c *Call, finish *commit) (any, error
 	resource, err := d.authorize(ctx, c)
 	if err != nil {
 		return nil, err
+	}
+	if d.crowded(c) {
+		return nil, errCrowd
 	}
 	if c.op.ReadOnly() {
 		out, err := c.op.read(ctx, c, c.in, resource)
@@ -166,6 +175,15 @@ func (d *Door) commit(ctx context.Context, c *Call, finish commit) (any, error) 
 	}
 	c.flushed()
 	return out, nil
+}
+
+// errCrowd says that too many strangers ask at once.
+var errCrowd = errors.New("api: too many calls of nobody in particular")
+
+// crowded counts a call of an open operation whose caller has proved nothing, and
+// says whether it is one too many.
+func (d *Door) crowded(c *Call) bool {
+	return c.op.credential.kind == open && c.subject == nil && !d.opens.inAll(c.Now)
 }
 
 // receive begins a call.

@@ -41,7 +41,7 @@ func (d *Door) visited(ctx context.Context, r *http.Request, action string, in a
 	c := d.receive(r, visitOrigin(r))
 	defer c.close()
 	c.service, c.op, c.model, c.match = e.service, e.op, e.model, e.inside
-	if !d.limit.allow(c.origin.SourceIP, c.Now) {
+	if !d.opens.from(c.origin.SourceIP, c.Now) {
 		return nil, throttled()
 	}
 	if err := e.inside.Check(in); err != nil {

@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -68,13 +69,32 @@ func TestPagesCallOpenOperations(t *testing.T) {
 	if _, err := api.Visited[kms.ListKeysOutput](ctx, visit, "kms:ListKeys", &kms.ListKeysInput{}); err == nil {
 		t.Error("a page called a signed operation without a signature")
 	}
-	throttled := false
-	for range 300 {
-		_, err := api.Visited[kms.DescribeKeyOutput](ctx, visit, "kms:DescribeKey", &kms.DescribeKeyInput{KeyId: "guess"})
+	ask := func(from, key string) (status int) {
+		r.RemoteAddr = from + ":5000"
+		_, err := api.Visited[kms.DescribeKeyOutput](ctx, rig.Door.Visit(r), "kms:DescribeKey", &kms.DescribeKeyInput{KeyId: key})
 		var e *api.Error
-		throttled = throttled || errors.As(err, &e) && e.Status == 503
+		if errors.As(err, &e) {
+			return e.Status
+		}
+		return 0
 	}
-	if !throttled {
+	throttled := 0
+	for range 300 {
+		if ask("192.0.2.8", "guess") == 503 {
+			throttled++
+		}
+	}
+	if throttled == 0 {
 		t.Error("an address may ask without bound")
+	}
+	// Many addresses together may not either; and they keep nobody out who proves herself.
+	for i := range 2500 {
+		ask(fmt.Sprintf("198.51.%d.%d", i/250, i%250), "guess")
+	}
+	if got := ask("203.0.113.1", "guess"); got != 503 {
+		t.Errorf("one more stranger hears %d", got)
+	}
+	if got := ask("203.0.113.2", "secret"); got != 0 {
+		t.Errorf("strangers keep a person out: %d", got)
 	}
 }
