@@ -148,11 +148,11 @@ func TestPagesAreGuarded(t *testing.T) {
 	host := strings.TrimPrefix(s.site, "https://")
 	for _, path := range []string{
 		"/start", "/start/", "/start/signin", "/start/security", "/start/sessions", "/start/password", "/device", "/device?user_code=BCDF-GHJK", "/authorize",
-		"/start/nothing", "/start/assets/style.css", "/start/assets/nothing.js",
+		"/start/nothing", "/_assets/style.css", "/_assets/nothing.js",
 	} {
 		h := s.get(path).answer.Header
 		csp := h.Get("Content-Security-Policy")
-		for _, rule := range []string{"default-src 'none'", "script-src " + host + "/start/assets/;", "form-action 'self';", "frame-ancestors 'none'", "base-uri 'none'"} {
+		for _, rule := range []string{"default-src 'none'", "script-src " + host + "/_assets/;", "form-action 'self';", "frame-ancestors 'none'", "base-uri 'none'"} {
 			if !strings.Contains(csp, rule) {
 				t.Errorf("%s: %q lacks %q", path, csp, rule)
 			}
@@ -162,7 +162,7 @@ func TestPagesAreGuarded(t *testing.T) {
 				t.Errorf("%s: %s is %q", path, name, got)
 			}
 		}
-		if !strings.HasPrefix(path, "/start/assets/style") && h.Get("Cache-Control") != "no-store" {
+		if !strings.HasPrefix(path, "/_assets/style") && h.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s may be cached", path)
 		}
 		if strings.Contains(s.page, "<style") || strings.Contains(s.page, "style=") || strings.Contains(s.page, "onclick") || strings.Contains(s.page, "ZgotmplZ") {

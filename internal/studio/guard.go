@@ -21,7 +21,7 @@ func guard(h http.Header, r *http.Request) {
 // policyFor is a page's content security policy. A form's answer may lead to one other
 // origin, where that was agreed on.
 func policyFor(r *http.Request, leadsTo string) string {
-	folder := r.Host + "/start/assets/" // one of our names: Wants saw to that
+	folder := r.Host + assets // one of our names: Wants saw to that
 	return strings.Join([]string{
 		"default-src 'none'", "script-src " + folder, "style-src " + folder, "img-src data:",
 		strings.TrimSpace("form-action 'self' " + leadsTo), "frame-ancestors 'none'", "base-uri 'none'", "require-trusted-types-for 'script'",

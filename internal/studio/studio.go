@@ -100,19 +100,23 @@ func New(cfg Config) (*Studio, error) {
 		"GET /authorize":                      s.authorize,
 		"POST /authorize":                     s.decideAuthorize,
 		"GET /start/":                         s.nowhere,
-		"GET /start/assets/{name}":            s.asset,
+		"GET " + assets + "{name}":            s.asset,
 	} {
 		s.mux.Handle(pattern, s.page(do))
 	}
 	return s, nil
 }
 
+// assets is where scripts and styles lie. No bucket has such a name, so that no stored
+// object can pass for one of them.
+const assets = "/_assets/"
+
 // Wants says whether a request is for a page. It is not when it was signed as AWS's
 // clients sign: a bucket may be called start. Nor is it under a name that is not this
 // server's own: who leads a browser here by a name of his gets no page.
 func (s *Studio) Wants(r *http.Request) bool {
 	path := r.URL.Path
-	if path != "/start" && !strings.HasPrefix(path, "/start/") && path != "/device" && path != "/authorize" {
+	if path != "/start" && !strings.HasPrefix(path, "/start/") && !strings.HasPrefix(path, assets) && path != "/device" && path != "/authorize" {
 		return false
 	}
 	if r.Header.Get("Authorization") != "" || !slices.Contains(s.Hosts, hostname(r.Host)) {
