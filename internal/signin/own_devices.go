@@ -147,7 +147,8 @@ func (s *Service) confirmTOTP(_ context.Context, c *api.Call, in *shape.ConfirmT
 }
 
 // add inserts a device. With the first come the codes for when it is lost, and who
-// registered it has shown it: she may go on.
+// registered it has shown it: she may go on. Whoever else came in by her password is
+// out.
 func (s *Service) add(tx *store.Tx, m *setup, d *factor, first bool, now time.Time) (codes []string, err error) {
 	if err := spend(tx, "setup", m.ID, m.Expires, now); err != nil {
 		return nil, err
@@ -159,7 +160,7 @@ func (s *Service) add(tx *store.Tx, m *setup, d *factor, first bool, now time.Ti
 		}
 		shown := map[string]string{totpKind: " otp", passkeyKind: " hwk"}[d.kind]
 		_, err := tx.Exec(`UPDATE signin_sessions SET methods = methods || ? WHERE id = ?`, shown, m.SessionID)
-		if err := errors.Join(err, tx.Touch(sessionKey(m.SessionID))); err != nil {
+		if err := errors.Join(err, tx.Touch(sessionKey(m.SessionID)), endWeak(tx, d.userID, m.SessionID)); err != nil {
 			return nil, err
 		}
 	}

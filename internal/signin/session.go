@@ -175,3 +175,16 @@ func endAll(tx *store.Tx, userID string) error {
 	}
 	return nil
 }
+
+// endWeak ends what a person's password alone had opened, except the sign-in in which
+// she registered her first device.
+func endWeak(tx *store.Tx, userID, except string) error {
+	all, err := store.Collect(tx, func(r *store.Rows) (*Session, error) { return scanSession(r.Scan) },
+		`SELECT `+sessionColumns+` FROM signin_sessions WHERE user_id = ? AND provider = '' AND id <> ?`, userID, except)
+	for _, in := range all {
+		if !in.Strong() {
+			err = errors.Join(err, end(tx, userID, in.ID))
+		}
+	}
+	return err
+}
