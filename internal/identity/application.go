@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -276,46 +275,4 @@ func (s *Service) getMethod(ctx context.Context, c *api.Call, _ *shape.GetApplic
 	return &shape.GetApplicationAuthenticationMethodOutput{AuthenticationMethod: &shape.AuthenticationMethod{
 		Iam: &shape.IamAuthenticationMethod{ActorPolicy: []byte(shown)},
 	}}, err
-}
-
-// resolveApplication lets sign-in see an application and the issuers that it
-// trusts.
-func (s *Service) resolveApplication(_ context.Context, sn *store.Snapshot, arn string) (*api.Foreign, error) {
-	if !strings.Contains(arn, ":application/") {
-		return nil, nil
-	}
-	a, err := s.application(sn, arn)
-	if err != nil {
-		return nil, err
-	}
-	r, err := s.resource(sn, arn, a)
-	if err != nil || a == nil {
-		return &api.Foreign{Resource: r}, err
-	}
-	detail := &api.Application{
-		ARN: arn, Name: a.Shown.Name, InstanceARN: a.Shown.InstanceArn, IdentityStoreARN: a.Shown.IdentityStoreArn,
-		Enabled: a.Shown.Status == shape.ApplicationStatusEnabled, AssignmentRequired: a.AssignmentRequired,
-		IAM: a.ActorPolicy != "", Scopes: a.Scopes, RefreshToken: a.Grants[shape.GrantTypeRefreshToken] != nil,
-		TokenExchange: a.Grants[shape.GrantTypeUrnIetfParamsOauthGrantTypeTokenExchange] != nil, Background: a.Background,
-	}
-	if g := a.Grants[shape.GrantTypeAuthorizationCode]; g != nil {
-		detail.RedirectURIs = g.AuthorizationCode.RedirectUris
-	}
-	if g := a.Grants[shape.GrantTypeUrnIetfParamsOauthGrantTypeJwtBearer]; g != nil {
-		for _, t := range g.JwtBearer.AuthorizedTokenIssuers {
-			known, err := s.issuer(sn, t.TrustedTokenIssuerArn)
-			if err != nil {
-				return nil, err
-			}
-			if known == nil { // deleted since
-				continue
-			}
-			oidc := known.TrustedTokenIssuerConfiguration.OidcJwtConfiguration
-			detail.Issuers = append(detail.Issuers, api.TrustedIssuer{
-				ARN: t.TrustedTokenIssuerArn, URL: oidc.IssuerUrl, Audiences: t.AuthorizedAudiences,
-				ClaimPath: oidc.ClaimAttributePath, IdentityStorePath: oidc.IdentityStoreAttributePath,
-			})
-		}
-	}
-	return &api.Foreign{Resource: r, Detail: detail}, nil
 }

@@ -74,12 +74,20 @@ func (s *Service) listAssignments(_ context.Context, c *api.Call, in *shape.List
 
 // Assigned says whether a person may use an application: by herself or by a group.
 func (s *Service) Assigned(_ context.Context, sn *store.Snapshot, application, userID string) (bool, error) {
-	if _, err := sn.Versions(applicationKey(application), userKey(userID)); err != nil {
+	versions, err := sn.Versions(userKey(userID), applicationKey(application))
+	if err != nil {
 		return false, err
 	}
+	key := standingKey{userID, application, versions[1]}
+	if ok, known := s.assigned.Get(key, versions[0]); known {
+		return ok, nil
+	}
 	var n int
-	err := sn.QueryRow(`SELECT count(*) FROM identity_assignments a WHERE a.application = ? AND (
+	err = sn.QueryRow(`SELECT count(*) FROM identity_assignments a WHERE a.application = ? AND (
 		a.kind = 'USER' AND a.principal = ? OR
 		a.kind = 'GROUP' AND a.principal IN (SELECT group_id FROM identity_memberships WHERE user_id = ?))`, application, userID, userID).Scan(&n)
-	return n > 0, err
+	if err != nil {
+		return false, err
+	}
+	return s.assigned.Put(key, versions[0], n > 0), nil
 }

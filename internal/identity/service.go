@@ -65,6 +65,9 @@ type Service struct {
 	users, groups quota
 	standings     *cache.Cache[standingKey, standing]
 	holdings      *cache.Cache[holding, bool]
+	assigned      *cache.Cache[standingKey, bool]
+	applications  *cache.Cache[resolvedKey, *resolved]
+	issuers       *cache.Cache[string, *admin.OidcJwtConfiguration]
 	wake          chan struct{} // something was asked for that Run does
 	asking        chan struct{} // passwords that other directories are asked about
 }
@@ -83,11 +86,14 @@ func New(cfg Config) (*Service, error) {
 	}
 	return &Service{
 		account: cfg.Account, accounts: cfg.Accounts, catalogue: cfg.Catalogue, key: cfg.Key, rules: rules, wake: make(chan struct{}, 1),
-		asking:    make(chan struct{}, maxAsking),
-		users:     quota{table: "identity_users", what: "users", max: maxPeople},
-		groups:    quota{table: "identity_groups", what: "groups", max: maxGroups},
-		standings: cache.New[standingKey, standing](maxStandings, nil),
-		holdings:  cache.New[holding, bool](maxStandings, nil),
+		asking:       make(chan struct{}, maxAsking),
+		users:        quota{table: "identity_users", what: "users", max: maxPeople},
+		groups:       quota{table: "identity_groups", what: "groups", max: maxGroups},
+		standings:    cache.New[standingKey, standing](maxStandings, nil),
+		holdings:     cache.New[holding, bool](maxStandings, nil),
+		assigned:     cache.New[standingKey, bool](maxStandings, nil),
+		applications: cache.New[resolvedKey, *resolved](maxApplications, nil),
+		issuers:      cache.New[string, *admin.OidcJwtConfiguration](maxIssuers, nil),
 	}, nil
 }
 
