@@ -24,6 +24,9 @@ const (
 	refreshType = "urn:ietf:params:oauth:token-type:refresh_token"
 	// tokenLife is how long what an exchange answers can be used.
 	tokenLife = time.Hour
+	// Once in sweepEvery exchanges as many of those that expired are forgotten as
+	// sweepMost: more than came, and no more than others can wait for.
+	sweepEvery, sweepMost = 64, 256
 )
 
 // defaultScopes come with every exchange, as AWS documents them.
@@ -191,19 +194,26 @@ func (s *Service) byAssertion(ctx context.Context, c *api.Call, in *shape.Create
 	}
 	used := usedID(issuer.URL, t.id)
 	return &proof{userID: userID, signedIn: c.Now, until: c.Now.Add(lineLife), actor: issuer.ARN, use: func(tx *store.Tx, _ string) error {
-		if _, err := tx.Exec(`DELETE FROM signin_used WHERE expires < ?`, c.Now.UnixMicro()); err != nil {
-			return err
-		}
-		var n int
-		if err := tx.QueryRow(`SELECT count(*) FROM signin_used WHERE id = ?`, used).Scan(&n); err != nil {
-			return err
-		}
-		if n > 0 {
-			return refused("InvalidGrantException", "The token was used already.")
-		}
-		_, err := tx.Exec(`INSERT INTO signin_used (id, expires) VALUES (?, ?)`, used, t.expires.Add(2*clockSkew).UnixMicro())
-		return err
+		return s.useUp(tx, used, t.expires.Add(2*clockSkew), c.Now)
 	}}, nil
+}
+
+// useUp keeps what may not come again before it expires.
+func (s *Service) useUp(tx *store.Tx, id string, expires, now time.Time) error {
+	if n := s.uses.Add(1); n%sweepEvery == 1 {
+		if _, err := tx.Exec(`DELETE FROM signin_used WHERE id IN (SELECT id FROM signin_used WHERE expires < ? LIMIT ?)`, now.UnixMicro(), sweepMost); err != nil {
+			return err
+		}
+	}
+	kept, err := tx.Exec(`INSERT INTO signin_used (id, expires) VALUES (?, ?)
+		ON CONFLICT (id) DO UPDATE SET expires = excluded.expires WHERE signin_used.expires < ?`, id, expires.UnixMicro(), now.UnixMicro())
+	if err != nil {
+		return err
+	}
+	if n, err := kept.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(err, refused("InvalidGrantException", "The token was used already."))
+	}
+	return nil
 }
 
 // usedID is what is kept of a token that was exchanged.

@@ -30,6 +30,7 @@ import (
 	"crypto/hkdf"
 	"crypto/sha256"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"bawn.dev/internal/api"
@@ -91,6 +92,7 @@ type Service struct {
 	hasher *hasher
 	crowd  crowd
 	polls  polls
+	uses   atomic.Uint64 // of assertions, since the start
 
 	discoveries discoveries
 }

@@ -2,6 +2,7 @@ package signin
 
 import (
 	"context"
+	"crypto/ed25519"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -9,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
 	"github.com/go-json-experiment/json"
 
 	"bawn.dev/internal/api"
@@ -109,21 +109,20 @@ func (t *token) attribute(path string) (string, error) {
 	return text, nil
 }
 
+// idHeader begins every token that jwt signs.
+var idHeader = encode([]byte(`{"alg":"EdDSA","typ":"JWT"}`)) + "."
+
 // jwt signs claims for a client that may look into them.
 func (s *Service) jwt(claims map[string]any) (string, error) {
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.EdDSA, Key: s.sign}, (&jose.SignerOptions{}).WithType("JWT"))
-	if err != nil {
-		return "", err
-	}
 	payload, err := json.Marshal(claims, json.Deterministic(true))
 	if err != nil {
 		return "", err
 	}
-	jws, err := signer.Sign(payload)
-	if err != nil {
-		return "", err
-	}
-	return jws.CompactSerialize()
+	b64 := base64.RawURLEncoding
+	text := make([]byte, 0, len(idHeader)+b64.EncodedLen(len(payload))+1+b64.EncodedLen(ed25519.SignatureSize))
+	text = b64.AppendEncode(append(text, idHeader...), payload)
+	signature := ed25519.Sign(s.sign, text)
+	return string(b64.AppendEncode(append(text, '.'), signature)), nil
 }
 
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
