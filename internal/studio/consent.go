@@ -119,11 +119,10 @@ func (s *Studio) authorize(v *visit) error {
 	if err != nil {
 		return err
 	}
-	origin, host, err := lands(out.DenyTo)
+	host, err := lands(out.DenyTo)
 	if err != nil {
 		return err
 	}
-	v.w.Header().Set("Content-Security-Policy", policyFor(v.r, origin))
 	return v.shown("authorize", "Sign in to a program", authorizePage{out, host, fields})
 }
 
@@ -149,23 +148,23 @@ func (s *Studio) decideAuthorize(v *visit) error {
 		if err != nil {
 			return err
 		}
-		return v.to(out.DenyTo)
+		return v.away(out.DenyTo)
 	}
 	out, err := call[sign.AuthorizeOutput](v, "Authorize", in)
 	if err != nil {
 		return err
 	}
-	return v.to(out.RedirectTo)
+	return v.away(out.RedirectTo)
 }
 
-// originForm is what may stand in a content security policy.
-var originForm = regexp.MustCompile(`\Ahttps?://[A-Za-z0-9.:\[\]-]+\z`)
+// hostForm is what a person can read and judge.
+var hostForm = regexp.MustCompile(`\A[A-Za-z0-9.:\[\]-]+\z`)
 
-// lands is the origin of an address to which a browser will be sent, and its host.
-func lands(text string) (origin, host string, err error) {
+// lands is the host of an address to which a browser will be sent.
+func lands(text string) (host string, err error) {
 	u, err := url.Parse(text)
-	if err != nil || !originForm.MatchString(u.Scheme+"://"+u.Host) {
-		return "", "", &api.Error{Code: "ValidationException", Status: http.StatusBadRequest, Message: "The program that sent you here gave no address to go back to."}
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || !hostForm.MatchString(u.Host) {
+		return "", &api.Error{Code: "ValidationException", Status: http.StatusBadRequest, Message: "The program that sent you here gave no address to go back to."}
 	}
-	return u.Scheme + "://" + u.Host, u.Host, nil
+	return u.Host, nil
 }

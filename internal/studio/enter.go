@@ -146,6 +146,9 @@ func (v *visit) enter(next string, out *sign.ContinueSignInOutput) error {
 	if len(out.RecoveryCodes) > 0 {
 		return v.shown("codes", "Keep your recovery codes", codes{out.RecoveryCodes, next})
 	}
+	if leadsOut(next) {
+		return v.away(next)
+	}
 	return v.to(next)
 }
 

@@ -8,7 +8,11 @@ import (
 // guard sets what every page tells the browser. Script and style come from one folder
 // and not from all of this origin: objects in buckets may have the same.
 func guard(h http.Header, r *http.Request) {
-	h.Set("Content-Security-Policy", policyFor(r, ""))
+	folder := r.Host + assets // one of our names: Wants saw to that
+	h.Set("Content-Security-Policy", strings.Join([]string{
+		"default-src 'none'", "script-src " + folder, "style-src " + folder, "img-src data:",
+		"form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'", "require-trusted-types-for 'script'",
+	}, "; "))
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Referrer-Policy", "no-referrer")
@@ -16,16 +20,6 @@ func guard(h http.Header, r *http.Request) {
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=(), usb=()")
 	h.Set("Cache-Control", "no-store")
-}
-
-// policyFor is a page's content security policy. A form's answer may lead to one other
-// origin, where that was agreed on.
-func policyFor(r *http.Request, leadsTo string) string {
-	folder := r.Host + assets // one of our names: Wants saw to that
-	return strings.Join([]string{
-		"default-src 'none'", "script-src " + folder, "style-src " + folder, "img-src data:",
-		strings.TrimSpace("form-action 'self' " + leadsTo), "frame-ancestors 'none'", "base-uri 'none'", "require-trusted-types-for 'script'",
-	}, "; ")
 }
 
 // foreign refuses a form that a page elsewhere sent.

@@ -3,13 +3,23 @@ package studio
 import (
 	"net/url"
 	"slices"
+	"strings"
 )
 
 // home is where a sign-in leads to that was led from nowhere.
 const home = "/start"
 
 // destinations are the only places to which a sign-in leads.
-var destinations = []string{home, "/start/security", "/start/password", "/start/sessions", "/device", "/authorize", "/oidc/authorize"}
+var destinations = []string{home, "/start/security", "/start/password", "/start/sessions", "/device", "/authorize", forApplications}
+
+// forApplications answers by sending the browser to an application.
+const forApplications = "/oidc/authorize"
+
+// leadsOut says whether a destination leads on from this server.
+func leadsOut(next string) bool {
+	path, _, _ := strings.Cut(next, "?")
+	return path == forApplications
+}
 
 // maxNext bounds how long such a place's address may be.
 const maxNext = 4 << 10

@@ -79,6 +79,11 @@ func (v *visit) to(address string) error {
 	return nil
 }
 
+// away leads the browser on to where it may leave this server. It does so by a page: a
+// browser whose form has led here may follow no redirect to elsewhere, neither this one
+// nor those that follow it.
+func (v *visit) away(address string) error { return v.shown("onward", "One moment", address) }
+
 // back is where a sign-in that this request needs leads to: here, if this is a page.
 func (v *visit) back() string {
 	if v.r.Method == http.MethodGet {

@@ -223,12 +223,21 @@ func (s *surfer) submit(field string, values map[string]string) *surfer {
 func (s *surfer) away(provider, next string) *surfer {
 	s.t.Helper()
 	s.get(s.site+"/start/signin?"+url.Values{"next": {next}}.Encode()).submit("username", map[string]string{"username": "somebody"})
-	s.submit("provider", map[string]string{"provider": provider})
+	return s.submit("provider", map[string]string{"provider": provider}).onward()
+}
+
+// onward goes where the page sends the browser.
+func (s *surfer) onward() *surfer {
+	s.t.Helper()
 	to := refresh.FindStringSubmatch(s.page)
 	if to == nil {
 		s.t.Fatalf("the browser is not sent on:\n%s", s.page)
 	}
-	return s.get(html.UnescapeString(to[1]))
+	next, err := s.at.Parse(html.UnescapeString(to[1]))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return s.get(next.String())
 }
 
 // sees checks what the page says.

@@ -76,7 +76,7 @@ func TestApplicationFirst(t *testing.T) {
 	s := b.surfer()
 	s.get(rp.AuthCodeURL("a state", oidc.Nonce("a nonce"), oauth2.S256ChallengeOption(verifier)))
 	s.sees(b.site+"/start/signin", "Sign in")
-	s.away("zitadel", s.at.Query().Get("next")).atZitadel("test-user2")
+	s.away("zitadel", s.at.Query().Get("next")).atZitadel("test-user2").onward()
 	rp.check(t, s, verifier, "test-user2")
 }
 
