@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"bawn.dev/internal/api"
 	sign "bawn.dev/internal/shape/signin"
@@ -84,10 +85,16 @@ func (v *visit) to(address string) error {
 // nor those that follow it.
 func (v *visit) away(address string) error { return v.shown("onward", "One moment", address) }
 
-// back is where a sign-in that this request needs leads to: here, if this is a page.
+// back is where a sign-in that this request needs leads to: here, if this is a page,
+// and else to the page that has its form.
 func (v *visit) back() string {
 	if v.r.Method == http.MethodGet {
 		return Next(v.r.URL.RequestURI())
+	}
+	for _, page := range destinations {
+		if page != home && strings.HasPrefix(v.r.URL.Path, page+"/") {
+			return page
+		}
 	}
 	return Next(v.r.URL.Path)
 }

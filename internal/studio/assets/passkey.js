@@ -63,4 +63,5 @@ for (const form of document.querySelectorAll("form[data-passkey]")) {
 			failure.focus();
 		}
 	});
+	form.querySelector("button").disabled = false; // who was faster would have sent nothing
 }
