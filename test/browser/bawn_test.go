@@ -9,10 +9,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -34,8 +36,10 @@ var (
 	binary   string
 	data     string
 	site     string // https://localhost:PORT
+	issuer   string // of the OpenID provider that the server may ask
 	evil     *attacker
 	chromium context.Context
+	trusting *http.Client // takes the server's certificate
 )
 
 // An attacker has an origin of his own on the name of this server, which cookies do
@@ -92,7 +96,13 @@ func start(dir string) (end func(), err error) {
 			return nil, fmt.Errorf("%s: %w\n%s", cmd, err, out)
 		}
 	}
-	serve := exec.Command(binary, "serve", "--data", data, "--listen", "127.0.0.1:0")
+	provider, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	host := fmt.Sprintf("localhost:%d", provider.Addr().(*net.TCPAddr).Port)
+	issuer = "http://" + host + "/"
+	serve := exec.Command(binary, "serve", "--data", data, "--listen", "127.0.0.1:0", "--allow-fetch", host)
 	serve.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	logs, err := serve.StderrPipe()
 	if err != nil {
@@ -118,6 +128,15 @@ func start(dir string) (end func(), err error) {
 		io.Copy(os.Stderr, logs)
 	}()
 
+	pem, err := os.ReadFile(filepath.Join(data, "ca.pem"))
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	trusting = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
+	openid := zitadel(provider, issuer)
+
 	evil = &attacker{}
 	hostile := httptest.NewTLSServer(evil)
 	evil.url = strings.Replace(hostile.URL, "127.0.0.1", "localhost", 1)
@@ -128,6 +147,7 @@ func start(dir string) (end func(), err error) {
 			close()
 		}
 		hostile.Close()
+		openid.Close()
 		if err := errors.Join(serve.Process.Signal(syscall.SIGTERM)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 		}

@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -98,4 +99,32 @@ func TestPasskeyIsAdded(t *testing.T) {
 	b.do(chromedp.WaitNotPresent(row)).says("Authenticator")
 	b.press("Sign out").sees("You are signed out").open("/start/signin").press("Use a passkey").passkey().says("The passkey was not accepted.")
 	b.quiet()
+}
+
+// What a password alone had opened ends with a person's first device: she signs in
+// again, with that, and is led back to the page that she was on.
+func TestSigningInAgain(t *testing.T) {
+	admin(t, "", "people", "mfa-policy", "when-registered")
+	t.Cleanup(func() {
+		if out, err := exec.Command(binary, "people", "mfa-policy", "required", "--data", data).CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+	once := person(t, "cecilia", "Cecilia Payne")
+	one, two := newTab(t), newTab(t)
+	one.open("/start").fill("username", "cecilia").press("Continue").fill("password", once).press("Sign in").sees("Choose a new password")
+	one.fill("newpassword", goodPassword).fill("repeated", goodPassword).press("Go on").sees("Accounts")
+
+	one.open("/start/security").sees("Security")
+	two.open("/start/security").fill("username", "cecilia").press("Continue").fill("password", goodPassword).press("Sign in").sees("Security")
+	var seed string
+	two.press("Add an authenticator application").do(chromedp.Text("#totpkey", &seed, chromedp.ByQuery))
+	two.fill("code", code(t, strings.ReplaceAll(seed, " ", ""))).press("Add the application").sees("Keep your recovery codes")
+	codes := two.recovery()
+
+	one.press("Make new recovery codes").signsIn("cecilia", codes[0]).sees("Security").press("Make new recovery codes").sees("Keep your recovery codes")
+	if again := one.recovery(); len(again) == 0 || again[0] == codes[1] {
+		t.Errorf("the new recovery codes are %q", again)
+	}
+	one.obeyed()
 }

@@ -91,13 +91,29 @@ func (b *tab) open(path string) *tab {
 // sees waits for a heading.
 func (b *tab) sees(heading string) *tab {
 	b.t.Helper()
-	return b.do(chromedp.WaitVisible(fmt.Sprintf(`//h1[contains(., %q)]`, heading)))
+	return b.shows(fmt.Sprintf(`//h1[contains(., %q)]`, heading))
 }
 
 // says waits for a text anywhere.
 func (b *tab) says(text string) *tab {
 	b.t.Helper()
-	return b.do(chromedp.WaitVisible(fmt.Sprintf(`//main//*[contains(text(), %q)]`, text)))
+	return b.shows(fmt.Sprintf(`//main//*[contains(text(), %q)]`, text))
+}
+
+// shows waits for an element. The driver's copy of a page is now and then left behind by
+// a redirect: the page itself has the last word.
+func (b *tab) shows(path string) *tab {
+	b.t.Helper()
+	return b.do(chromedp.ActionFunc(func(ctx context.Context) error {
+		half, cancel := context.WithTimeout(ctx, patience/2)
+		defer cancel()
+		err := chromedp.WaitVisible(path).Do(half)
+		var there bool
+		if err == nil || chromedp.Evaluate(fmt.Sprintf(`!!document.evaluate(%q, document, null, 9).singleNodeValue?.checkVisibility()`, path), &there).Do(ctx) == nil && there {
+			return nil
+		}
+		return err
+	}))
 }
 
 // fill types into a field. One that belonged to the page before is looked for again.
@@ -115,7 +131,8 @@ func (b *tab) fill(field, text string) *tab {
 
 func (b *tab) press(button string) *tab {
 	b.t.Helper()
-	return b.do(chromedp.Click(fmt.Sprintf(`//button[normalize-space()=%q]|//a[normalize-space()=%q]`, button, button)))
+	what := fmt.Sprintf(`//button[normalize-space()=%q]|//a[normalize-space()=%q]`, button, button)
+	return b.do(chromedp.WaitEnabled(what), chromedp.Click(what))
 }
 
 func (b *tab) eval(script string, out any) *tab {
@@ -171,7 +188,8 @@ func (b *tab) authenticator() *tab {
 // passkey answers the page that asks for one.
 func (b *tab) passkey() *tab {
 	b.t.Helper()
-	return b.do(chromedp.Click(`form[data-passkey="get"] button`, chromedp.ByQuery))
+	const what = `form[data-passkey="get"] button`
+	return b.do(chromedp.WaitEnabled(what, chromedp.ByQuery), chromedp.Click(what, chromedp.ByQuery))
 }
 
 // begin is a person's first sign-in as far as her first device.
