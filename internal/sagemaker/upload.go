@@ -37,10 +37,10 @@ const (
 func outcomeOf(j *job, state host.State) outcome {
 	exit := state.Exit
 	switch {
+	case exit != nil && exit.Reason != "":
+		return lost + ": " + outcome(exit.Reason)
 	case exit == nil || exit.Lost:
 		return lost
-	case exit.Reason != "":
-		return lost + ": " + outcome(exit.Reason)
 	case j.stopping():
 		return stopped
 	case state.TimedOut:

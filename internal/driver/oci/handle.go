@@ -22,6 +22,7 @@ const (
 	recordName = "workload.json"
 	exitName   = "exit.json"
 	lockName   = "lock"
+	bornName   = "born" // a sandbox may have been started
 )
 
 // record is what Recover needs to know. It holds nothing of the workload's.
@@ -117,6 +118,36 @@ func (h *handle) ended() (driver.Exit, error) {
 	exit = driver.Exit{Code: 128 + int(syscall.SIGKILL), Signal: syscall.SIGKILL, Lost: true, Finished: time.Now(),
 		Reason: "the host or the workload's keeper was restarted; nobody saw how it ended"}
 	return exit, h.write(exitName, exit)
+}
+
+// unborn says whether nobody keeps the workload and nothing of it can have run. What
+// its start left on the volume is taken away, so that it can be started again.
+func (h *handle) unborn() (bool, error) {
+	for _, name := range []string{bornName, exitName} {
+		if _, err := os.Stat(filepath.Join(h.dir, name)); !errors.Is(err, os.ErrNotExist) {
+			return false, err
+		}
+	}
+	lock, err := tryLock(filepath.Join(h.dir, lockName), 0)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return false, nil // a shim is about to
+	}
+	if err != nil {
+		return false, fmt.Errorf("oci: %w", err)
+	}
+	defer lock.Close()
+	// Between the first look and the lock a shim may have come and gone.
+	if _, err := os.Stat(filepath.Join(h.dir, bornName)); !errors.Is(err, os.ErrNotExist) {
+		return false, err
+	}
+	r, err := h.record()
+	if errors.Is(err, os.ErrNotExist) {
+		return true, nil // and so the volume was not touched
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, os.RemoveAll(reserved(r.Volume))
 }
 
 func (h *handle) exit() (driver.Exit, error) {

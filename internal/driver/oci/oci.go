@@ -108,14 +108,14 @@ func (d *Driver) Start(ctx context.Context, w spec.Workload, r driver.Resources)
 		return nil, err
 	}
 	defer lock.Close() // again, if the shim has it
-	if err := writeBundle(w, r, rootPath(h.dir)); err != nil {
-		return nil, err
-	}
 	k := keep{
 		ID: w.ID, Runsc: d.config.Runsc, Dir: h.dir, Image: r.Rootfs, Volume: r.Volume,
 		Network: w.Network.Mode, Limits: w.Limits, Groups: d.groups,
 	}
 	if err := h.write(recordName, record{Volume: r.Volume}); err != nil {
+		return nil, err
+	}
+	if err := writeBundle(w, r, rootPath(h.dir)); err != nil {
 		return nil, err
 	}
 	if err := d.launch(ctx, k, lock); err != nil {
@@ -141,8 +141,9 @@ func checkResources(w spec.Workload, r driver.Resources) error {
 	return volume.Sealed(r.Volume)
 }
 
-// Recover implements [driver.Driver].
-func (d *Driver) Recover(_ context.Context, id string) (driver.Handle, error) {
+// Recover implements [driver.Driver]. A workload that was being started when the host
+// died, and of which nothing has run, was never there.
+func (d *Driver) Recover(ctx context.Context, id string) (driver.Handle, error) {
 	if !spec.ValidID(id) {
 		return nil, driver.ErrNotFound
 	}
@@ -151,6 +152,16 @@ func (d *Driver) Recover(_ context.Context, id string) (driver.Handle, error) {
 		return nil, driver.ErrNotFound
 	} else if err != nil {
 		return nil, fmt.Errorf("oci: %w", err)
+	}
+	unborn, err := h.unborn()
+	if err != nil {
+		return nil, err
+	}
+	if unborn {
+		if err := d.Remove(ctx, id); err != nil {
+			return nil, err
+		}
+		return nil, driver.ErrNotFound
 	}
 	return h, nil
 }

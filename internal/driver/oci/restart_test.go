@@ -106,6 +106,37 @@ func TestWorkloadOutlivesItsStarter(t *testing.T) {
 	}
 }
 
+// Who dies while he starts a workload, before anything of it runs, has started none:
+// it can be started again, on the same volume.
+func TestWorkloadThatWasNeverBorn(t *testing.T) {
+	state := filepath.Join(t.TempDir(), "state")
+	h := machineAt(t, state)
+	w, r := h.Prepare(t, "wait")
+	h.Forget(t, w.ID)
+	stillborn, err := oci.New(oci.Config{Runsc: runsc, State: state, Shim: []string{"/bin/false"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stillborn.Start(t.Context(), w, r); err == nil {
+		t.Fatal("it started without a shim")
+	}
+	d := h.Open()
+	if _, err := d.Recover(t.Context(), w.ID); !errors.Is(err, driver.ErrNotFound) {
+		t.Fatalf("what never ran was found: %v", err)
+	}
+	handle, err := d.Start(t.Context(), w, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := d.Recover(t.Context(), w.ID); err != nil || again.ID() != w.ID {
+		t.Errorf("what runs was not found: %v", err)
+	}
+	drivertest.Await(t, handle, "ready")
+	if exit, err := driver.Stop(t.Context(), handle, w.Stop); err != nil || exit.Lost || exit.Code != 0 {
+		t.Errorf("got %+v, %v", exit, err)
+	}
+}
+
 func TestWorkloadEndsWhileNobodyIsThere(t *testing.T) {
 	state := filepath.Join(t.TempDir(), "state")
 	h := machineAt(t, state)
@@ -182,7 +213,7 @@ func shimOf(t *testing.T, state, id string) int {
 	return 0
 }
 
-// What is said to have been started is kept: an interrupted start leaves
+// Of what may have run something is kept: a start that was interrupted so late leaves
 // something that is reported as lost, and removed.
 func TestInterruptedStart(t *testing.T) {
 	state := filepath.Join(t.TempDir(), "state")
@@ -193,8 +224,10 @@ func TestInterruptedStart(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(state, id), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(state, id, "lock"), nil, 0o600); err != nil {
-		t.Fatal(err)
+	for name, content := range map[string]string{"lock": "", "born": "true"} {
+		if err := os.WriteFile(filepath.Join(state, id, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	handle, err := d.Recover(t.Context(), id)
 	if err != nil {

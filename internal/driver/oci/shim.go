@@ -164,6 +164,9 @@ type sandbox struct {
 }
 
 func (k keep) start() (sandbox, error) {
+	if err := writeDurably(k.Dir, bornName, true); err != nil {
+		return sandbox{}, err
+	}
 	if err := k.Groups.create(k.ID, k.Limits); err != nil {
 		return sandbox{}, err
 	}
