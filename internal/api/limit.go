@@ -1,11 +1,12 @@
 package api
 
 import (
-	"net/netip"
 	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"bawn.dev/internal/netlimit"
 )
 
 // What is done for those who did not prove themselves is recorded, but not without
@@ -39,7 +40,7 @@ func (l *limiter) allow(source string, now time.Time) bool {
 func (l *limiter) from(source string, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	source = network(source)
+	source = netlimit.Network(source)
 	b := l.sources[source]
 	if b == nil {
 		if len(l.sources) >= refusalSources || l.sources == nil {
@@ -59,17 +60,4 @@ func (l *limiter) inAll(now time.Time) bool {
 		l.all = rate.NewLimiter(allRefusalsPerSecond, allRefusalsBurst)
 	}
 	return l.all.AllowN(now, 1)
-}
-
-// network is what one sender can be expected to have of addresses: a /64 of IPv6.
-func network(source string) string {
-	a, err := netip.ParseAddr(source)
-	if err != nil || a.Unmap().Is4() {
-		return source
-	}
-	p, err := a.WithZone("").Prefix(64)
-	if err != nil {
-		return source
-	}
-	return p.String()
 }

@@ -3,10 +3,10 @@ package signin
 import (
 	"database/sql"
 	"errors"
-	"net/netip"
 	"sync"
 	"time"
 
+	"bawn.dev/internal/netlimit"
 	"bawn.dev/internal/store"
 )
 
@@ -42,7 +42,7 @@ func guardKey(id string) string { return "signin:guard/" + id }
 // guards are those that stand before a person's password and codes. They are the same
 // for a name that nobody has.
 func guards(sn *store.Snapshot, userID, remembered, source string, now time.Time) ([]*guard, error) {
-	list := []*guard{{id: userID + " " + network(source), free: freeHere}, {id: userID, free: freeEverywhere}}
+	list := []*guard{{id: userID + " " + netlimit.Network(source), free: freeHere}, {id: userID, free: freeEverywhere}}
 	if remembered != "" {
 		list = []*guard{{id: userID + " " + remembered, free: freeHere}}
 	}
@@ -134,19 +134,6 @@ func unlock(tx *store.Tx, userID string) error {
 	return nil
 }
 
-// network is what one sender can be expected to have of addresses: a /64 of IPv6.
-func network(source string) string {
-	a, err := netip.ParseAddr(source)
-	if err != nil || a.Unmap().Is4() {
-		return source
-	}
-	p, err := a.WithZone("").Prefix(64)
-	if err != nil {
-		return source
-	}
-	return p.String()
-}
-
 // A crowd counts the guesses of each source. Right ones are given back: a whole
 // hospital may sit behind one address.
 type crowd struct {
@@ -166,7 +153,7 @@ func (c *crowd) take(source string, now time.Time) bool { return c.change(source
 func (c *crowd) give(source string, now time.Time) { c.change(source, -1, now) }
 
 func (c *crowd) change(source string, n float64, now time.Time) bool {
-	source = network(source)
+	source = netlimit.Network(source)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.spent == nil || len(c.spent) >= sources {

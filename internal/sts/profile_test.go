@@ -35,7 +35,7 @@ func (h *house) write(t testing.TB, name, text string) string {
 
 func TestProfilesWithCLI(t *testing.T) {
 	if _, err := exec.LookPath("aws"); err != nil {
-		t.Skip("there is no AWS CLI here")
+		t.Fatal("there is no AWS CLI here: run scripts/clients")
 	}
 	h := newHouse(t)
 	h.register(t)
