@@ -201,13 +201,14 @@ func (b *tab) begin(name, once string) *tab {
 }
 
 // join is a whole first sign-in with an authenticator application, and answers the
-// seed of that.
-func (b *tab) join(name, once string) (seed string) {
+// code that it took.
+func (b *tab) join(name, once string) (used string) {
 	b.t.Helper()
+	var seed string
 	b.begin(name, once).do(chromedp.Text("#totpkey", &seed, chromedp.ByQuery))
-	seed = strings.ReplaceAll(seed, " ", "")
-	b.fill("code", code(b.t, seed)).press("Register the application").sees("Keep your recovery codes")
-	return seed
+	used = code(b.t, strings.ReplaceAll(seed, " ", ""))
+	b.fill("code", used).press("Register the application").sees("Keep your recovery codes")
+	return used
 }
 
 // recovery are the recovery codes that the page shows.
