@@ -36,15 +36,16 @@ func (d *providerData) ask(ctx context.Context, req server.ProviderRequest) (*se
 
 // providerPeople says who a provider's people are here.
 type providerPeople struct {
-	Create    bool              `help:"Make a person whom the directory does not know, without any rights."`
-	Match     string            `enum:"userName,email,none" default:"userName" help:"What finds a person of the directory at her first sign-in: userName, email (only one that the provider has verified) or none."`
-	Attribute map[string]string `help:"The provider's name for one of userName, email, displayName, givenName, familyName, as userName=upn."`
-	Replace   bool              `help:"Change the provider of this name: new keys, another secret, other people. Its issuer stays."`
-	MFA       []string          `name:"mfa" help:"A value of amr or acr (OIDC), or a class of authentication (SAML), that means a second factor."`
+	Create      bool              `help:"Make a person whom the directory does not know, without any rights."`
+	Match       string            `enum:"userName,email,none" default:"userName" help:"What finds a person of the directory at her first sign-in: userName, email (only one that the provider has verified) or none."`
+	MatchLinked bool              `name:"match-linked" help:"Match also who signs in by another provider: each of the two can then sign in as her."`
+	Attribute   map[string]string `help:"The provider's name for one of userName, email, displayName, givenName, familyName, as userName=upn."`
+	Replace     bool              `help:"Change the provider of this name: new keys, another secret, other people. Its issuer stays."`
+	MFA         []string          `name:"mfa" help:"A value of amr or acr (OIDC), or a class of authentication (SAML), that means a second factor."`
 }
 
 func (p *providerPeople) into(to *signin.Provider) {
-	to.Create, to.Attributes, to.MFA = p.Create, p.Attribute, p.MFA
+	to.Create, to.MatchLinked, to.Attributes, to.MFA = p.Create, p.MatchLinked, p.Attribute, p.MFA
 	if p.Match != "none" {
 		to.Match = p.Match
 	}

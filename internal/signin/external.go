@@ -93,6 +93,9 @@ type Provider struct {
 	// Match finds a person of the directory at her first sign-in: "userName", "email",
 	// or empty for nobody.
 	Match string `json:"match,omitzero"`
+	// MatchLinked finds also who is a subject of another provider. Each of the two can
+	// then sign in as her.
+	MatchLinked bool `json:"matchLinked,omitzero"`
 	// Attributes are the provider's names for userName, email, displayName, givenName
 	// and familyName, where they are not the usual ones.
 	Attributes map[string]string `json:"attributes,omitempty"`
@@ -224,8 +227,8 @@ func (s *Service) ReplaceProvider(tx *store.Tx, p Provider, secret string) error
 	return errors.Join(err, tx.Touch(providersKey))
 }
 
-// RemoveProvider ends a provider, the sign-ins that it vouched for, and what was known
-// of who its people are.
+// RemoveProvider ends a provider, the sign-ins that it vouched for, what applications
+// got of its people by sign-ins here, and what was known of who they are.
 func (s *Service) RemoveProvider(tx *store.Tx, id string) error {
 	var n int
 	if err := tx.QueryRow(`SELECT count(*) FROM signin_providers WHERE id = ?`, id).Scan(&n); err != nil {
@@ -237,6 +240,9 @@ func (s *Service) RemoveProvider(tx *store.Tx, id string) error {
 	ended, err := store.Collect(tx, func(r *store.Rows) (id string, err error) { return id, r.Scan(&id) },
 		`SELECT id FROM signin_sessions WHERE provider = ?`, id)
 	if err != nil {
+		return err
+	}
+	if err := endLineagesWhere(tx, `actor = '' AND user_id IN (SELECT user_id FROM signin_links WHERE provider = ?)`, id); err != nil {
 		return err
 	}
 	keys := []string{providersKey}

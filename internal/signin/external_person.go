@@ -23,7 +23,8 @@ func unknown(why string) *api.Error { return fail("AccessDeniedException", "%s",
 // known is the person behind a provider's subject, and the change that keeps who she
 // is: the one whom the subject was before; else, at its first sign-in, the one whom
 // this service made for it, or the one in the directory whom the provider's
-// configuration says to take. Nobody is two subjects of one provider.
+// configuration says to take. Nobody is two subjects of one provider, nor is she taken
+// from another unless the configuration says so.
 func (s *Service) known(ctx context.Context, c *api.Call, p *Provider, who *vouchedFor) (string, func(*store.Tx) error, error) {
 	userID, err := s.linked(ctx, c, p.ID, who.Subject)
 	if err != nil || userID != "" {
@@ -32,10 +33,12 @@ func (s *Service) known(ctx context.Context, c *api.Call, p *Provider, who *vouc
 	if userID, err = s.made(ctx, c, p, who); err != nil {
 		return "", nil, err
 	}
+	alone := false
 	if userID == "" {
 		if userID, err = s.matched(ctx, c, p, who); err != nil {
 			return "", nil, err
 		}
+		alone = !p.MatchLinked
 	}
 	if userID == "" && p.Create {
 		if err := s.makePerson(ctx, c, p, who); err != nil {
@@ -46,7 +49,7 @@ func (s *Service) known(ctx context.Context, c *api.Call, p *Provider, who *vouc
 	if userID == "" {
 		return "", nil, unknown("You are not known here. Ask your administrator to add you.")
 	}
-	return userID, func(tx *store.Tx) error { return link(tx, p.ID, who.Subject, userID, c.Now.UnixMicro()) }, nil
+	return userID, func(tx *store.Tx) error { return link(tx, p.ID, who.Subject, userID, alone, c.Now.UnixMicro()) }, nil
 }
 
 // linked is the person whom a subject was before. One who was removed since is
@@ -67,7 +70,18 @@ func (s *Service) linked(ctx context.Context, c *api.Call, provider, subject str
 	return userID, nil
 }
 
-func link(tx *store.Tx, provider, subject, userID string, now int64) error {
+// link keeps who a subject is. With alone nobody is a subject of two providers: one
+// that has a name in common with another's must not become her by it.
+func link(tx *store.Tx, provider, subject, userID string, alone bool, now int64) error {
+	if alone {
+		var n int
+		if err := tx.QueryRow(`SELECT count(*) FROM signin_links WHERE user_id = ? AND provider <> ?`, userID, provider).Scan(&n); err != nil {
+			return err
+		}
+		if n > 0 {
+			return unknown("Your account here belongs to another provider. Sign in there, or ask your administrator.")
+		}
+	}
 	var other string
 	err := tx.QueryRow(`SELECT subject FROM signin_links WHERE provider = ? AND user_id = ? AND subject <> ?`, provider, userID, subject).Scan(&other)
 	if err == nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"bawn.dev/internal/api/apitest"
 	directory "bawn.dev/internal/shape/identitystore"
@@ -153,6 +154,38 @@ func TestProviderTellsMore(t *testing.T) {
 	}
 }
 
+// A person who signs in by one provider is not another's by a name that both have.
+func TestProvidersKeepTheirPeople(t *testing.T) {
+	g := newFrontier(t)
+	g.addProvider("corp", g.idp, nil)
+	g.addProvider("labs", g.other, func(p *Provider) { p.Create = true })
+	ada := g.person("ada")
+	g.other.claims["sub"] = "a namesake"
+	if who := g.in(g.surfer().via("corp", g.idp, "")); who != ada {
+		t.Fatalf("it is %s", who)
+	}
+	g.out(g.surfer().via("labs", g.other, ""), "her name at another provider")
+	// Nor is one whom a provider made.
+	g.other.claims["sub"], g.other.claims["preferred_username"] = "eve there", "eve"
+	eve := g.in(g.surfer().via("labs", g.other, ""))
+	g.idp.claims["sub"], g.idp.claims["preferred_username"] = "eve here", "eve"
+	g.out(g.surfer().via("corp", g.idp, ""), "the name of a person whom another provider made")
+	if who := g.in(g.surfer().via("labs", g.other, "")); who != eve {
+		t.Errorf("she is %s at her own", who)
+	}
+	// Unless the operator says that both speak of the same people; or hers is gone.
+	both := Provider{ID: "corp", Kind: KindOIDC, Issuer: g.idp.URL, ClientID: g.idp.client, Match: "userName", MatchLinked: true}
+	g.update(func(tx *store.Tx) error { return g.signin.ReplaceProvider(tx, both, g.idp.secret) })
+	if who := g.in(g.surfer().via("corp", g.idp, "")); who != eve {
+		t.Errorf("it is %s", who)
+	}
+	g.update(func(tx *store.Tx) error { return g.signin.RemoveProvider(tx, "corp") })
+	g.other.claims["sub"], g.other.claims["preferred_username"] = "a namesake", "ada"
+	if who := g.in(g.surfer().via("labs", g.other, "")); who != ada {
+		t.Errorf("it is %s", who)
+	}
+}
+
 func TestDisabledAtHome(t *testing.T) {
 	g := newFrontier(t)
 	g.addProvider("corp", g.idp, nil)
@@ -173,8 +206,14 @@ func TestProviderRemoved(t *testing.T) {
 	g := newFrontier(t)
 	g.addProvider("corp", g.idp, func(p *Provider) { p.Create, p.Match = true, "" })
 	p := g.surfer().via("corp", g.idp, "")
-	g.in(p)
+	asleep := &lineage{id: "asleep", userID: g.in(p), application: "arn:aws:sso::x:application/y", signedIn: g.Now(), until: g.Now().Add(time.Hour)}
+	g.update(func(tx *store.Tx) error { return asleep.insert(tx, g.Now()) })
 	g.update(func(tx *store.Tx) error { return g.signin.RemoveProvider(tx, "corp") })
+	var left int
+	g.update(func(tx *store.Tx) error { return tx.QueryRow(`SELECT count(*) FROM signin_lineages`).Scan(&left) })
+	if left > 0 {
+		t.Error("what an application has in the background by a provider that was removed goes on")
+	}
 	g.refusedWith(g.browser("127.0.0.1").call("DescribeOwn", values{"Session": p.out.Session}), "UnauthorizedException", "a session from a provider that was removed")
 	g.addProvider("corp", g.other, func(p *Provider) { p.Create, p.Match = true, "" })
 	g.out(g.surfer().via("corp", g.other, ""), "the same subject and name at another provider")

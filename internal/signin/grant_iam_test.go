@@ -354,3 +354,43 @@ func TestDisabledApplications(t *testing.T) {
 	turn(ssoadmin.ApplicationStatusEnabled)
 	h.must(again(out.RefreshToken))
 }
+
+// Who learned a password and had an application let in by it loses that too when she
+// changes it. What she has by the browser in which she does, and by another's proof of
+// her, goes on.
+func TestChangedPasswordEndsApplications(t *testing.T) {
+	g := newGate(t)
+	h, night, back := g.hall("hall", nil, codes, renewals), g.hall("night", nil, codes, renewals), g.hall("back", nil, trades, renewals)
+	apitest.Must[ssoadmin.PutApplicationSessionConfigurationOutput](t, g.admin, "sso:PutApplicationSessionConfiguration", &ssoadmin.PutApplicationSessionConfigurationInput{
+		ApplicationArn: night.arn, UserBackgroundSessionApplicationStatus: ssoadmin.UserBackgroundSessionApplicationStatusEnabled,
+	})
+	p, err := g.signin.hasher.keep(t.Context(), goodPassword)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.update(func(tx *store.Tx) error { return g.signin.setPassword(tx, g.ada, p, g.Now()) })
+	_, hers := g.signIn(g.ada)
+	_, thief := g.signIn(g.ada)
+	mine, _ := h.must(shown(h.code(hers, nil)))
+	his, _ := h.must(shown(h.code(thief, nil)))
+	asleep, _ := night.must(shown(night.code(thief, nil)))
+	traded, _ := back.must(subject(asleep.AccessToken))
+	program := g.forCodes()
+	logged := program.redeem(program.code(thief), nil).must(t)
+	vouched := &lineage{id: "vouched", userID: g.ada, application: h.arn, actor: "arn:aws:sso::x:trustedTokenIssuer/y", scopes: defaultScopes,
+		signedIn: g.Now(), until: g.Now().Add(time.Hour)}
+	g.update(func(tx *store.Tx) error { return vouched.insert(tx, g.Now()) })
+	elsewhere, err := g.signin.sealed(lineSealing, lineRenewal{vouched.id, 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	g.page("ChangePassword", values{"Session": hers, "OldPassword": goodPassword, "NewPassword": "nine bridges of Cork city"}).must(t)
+	h.refused("by another browser", "InvalidGrantException", again(his.RefreshToken))
+	night.refused("in the background", "InvalidGrantException", again(asleep.RefreshToken))
+	back.refused("exchanged", "InvalidGrantException", again(traded.RefreshToken))
+	program.refresh(logged.text("refreshToken")).refused(t, "a program", "InvalidGrantException")
+	g.alive("a program", logged.text("accessToken"), false)
+	h.must(again(mine.RefreshToken))
+	h.must(again(elsewhere))
+}

@@ -124,8 +124,18 @@ func endLineage(tx *store.Tx, id string) error {
 
 // endLineages ends what every application has of a person.
 func endLineages(tx *store.Tx, userID string) error {
+	return endLineagesWhere(tx, `user_id = ?`, userID)
+}
+
+// endLineagesBut ends what applications have of a person by her sign-ins here, except
+// by one of them. With background sessions it is not known of which one they are.
+func endLineagesBut(tx *store.Tx, userID, session string) error {
+	return endLineagesWhere(tx, `user_id = ? AND actor = '' AND parent <> ?`, userID, session)
+}
+
+func endLineagesWhere(tx *store.Tx, where string, values ...any) error {
 	ids, err := store.Collect(tx, func(r *store.Rows) (id string, err error) { return id, r.Scan(&id) },
-		`SELECT id FROM signin_lineages WHERE user_id = ?`, userID)
+		`SELECT id FROM signin_lineages WHERE `+where, values...)
 	for _, id := range ids {
 		err = errors.Join(err, endLineage(tx, id))
 	}

@@ -123,7 +123,8 @@ func (s *Service) endAllSessions(_ context.Context, _ *api.Call, _ *shape.EndAll
 }
 
 // changePassword wants the old password however lately she signed in, and guesses at
-// it are counted as at the door. It ends her other sessions.
+// it are counted as at the door. It ends her other sessions, and what applications got
+// by them: somebody else may have had the old one. What she has running goes on.
 func (s *Service) changePassword(ctx context.Context, c *api.Call, in *shape.ChangePasswordInput, session *Session) (api.Commit[shape.ChangePasswordOutput], error) {
 	out := &shape.ChangePasswordOutput{}
 	answer := func(changes ...func(*store.Tx) error) (api.Commit[shape.ChangePasswordOutput], error) {
@@ -191,5 +192,5 @@ func endOthers(tx *store.Tx, this *Session) error {
 			return err
 		}
 	}
-	return nil
+	return endLineagesBut(tx, this.UserID, this.ID)
 }
