@@ -1,11 +1,14 @@
 package kms
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/policy"
@@ -14,60 +17,93 @@ import (
 
 const symmetric = kms.EncryptionAlgorithmSpecSymmetricDefault
 
-// usable says why a key that exists and may be used cannot be.
-func (k *key) usable(algorithm kms.EncryptionAlgorithmSpec) error {
-	if algorithm != "" && algorithm != symmetric {
-		return fail("InvalidKeyUsageException", "The algorithm %s is not supported by key %s.", algorithm, k.arn)
-	}
-	if !k.enabled {
+// ready says why a key that exists and may be used cannot be.
+func (k *key) ready(now time.Time) error {
+	if state := k.state(now); state == kms.KeyStateDisabled {
 		return fail("DisabledException", "%s is disabled.", k.arn)
 	}
-	return nil
+	return k.changeable(now)
 }
 
-// using finds a key for a cryptographic operation and states the demand.
-func (s *Service) using(ctx context.Context, c *api.Call, action, name string, algorithm kms.EncryptionAlgorithmSpec,
-	encryptionContext map[string]string, tokens []string) (*named, []api.Demand, error) {
-	if err := noTokens(tokens); err != nil {
-		return nil, nil, err
+// takes says whether a key is for an operation, which is one of usage, and knows the
+// algorithm that the request names. If it names none, a key with one only has that.
+func takes[A ~string](k *key, usage kms.KeyUsageType, algorithms []A, asked A) (A, error) {
+	if k.usage != usage {
+		return "", fail("InvalidKeyUsageException", "%s key usage is %s which is not valid for this operation.", k.arn, k.usage)
 	}
-	n, demands, err := s.on(ctx, c, action, name, anyOrAlias)
+	if asked == "" && k.spec == kms.KeySpecSymmetricDefault {
+		asked = algorithms[0]
+	}
+	if !slices.Contains(algorithms, asked) {
+		return "", fail("InvalidKeyUsageException", "Algorithm %s is incompatible with key spec %s.", asked, k.spec)
+	}
+	return asked, nil
+}
+
+// dry ends a call that asks only whether it would succeed, when it would have.
+func dry(asked *bool) error {
+	if asked == nil || !*asked {
+		return nil
+	}
+	return &api.Error{Code: "DryRunOperationException", Status: 412, Message: "The request would have succeeded, but the DryRun option is set."}
+}
+
+// A use is what an operation wants of a key that grants can allow.
+type use struct {
+	action  string // and the grant's operation
+	key     string // as the request names it
+	keys    policy.Context
+	context map[string]string // encryption context
+	tokens  []string          // of grants
+}
+
+// using finds the key of an operation and states the demand.
+func (s *Service) using(ctx context.Context, c *api.Call, u use) (*named, []api.Demand, error) {
+	n, err := s.find(ctx, c, u.key, anyOrAlias)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := setUse(demands[0].Keys, algorithm, encryptionContext); err != nil {
+	demand, err := s.wants(c, n, u)
+	if err != nil {
 		return nil, nil, err
 	}
-	return n, demands, nil
+	return n, []api.Demand{demand}, nil
 }
 
-func setUse(keys policy.Context, algorithm kms.EncryptionAlgorithmSpec, encryptionContext map[string]string) error {
+// wants states the demand of a use of a key.
+func (s *Service) wants(c *api.Call, n *named, u use) (api.Demand, error) {
+	demand := s.demand(c, u.action, n)
+	maps.Copy(demand.Keys, u.keys)
+	if err := setContext(demand.Keys, u.context); err != nil {
+		return demand, err
+	}
+	var err error
+	demand.Granted, err = s.granted(c, n, u)
+	return demand, err
+}
+
+// encrypts is the condition key of an encryption algorithm.
+func encrypts(algorithm kms.EncryptionAlgorithmSpec) policy.Context {
 	if algorithm == "" {
 		algorithm = symmetric
 	}
+	keys := policy.Context{}
 	keys.Set("kms:EncryptionAlgorithm", string(algorithm))
-	if err := setContext(keys, encryptionContext); err != nil {
-		return err
-	}
-	return nil
-}
-
-func noTokens(tokens []string) error {
-	if len(tokens) > 0 {
-		return fail("UnsupportedOperationException", "GrantTokens is not supported.")
-	}
-	return nil
+	return keys
 }
 
 func (s *Service) encrypting(ctx context.Context, c *api.Call, in *kms.EncryptInput) (*named, []api.Demand, error) {
 	if n := len(in.Plaintext); n < 1 || n > maxPlaintext {
 		return nil, nil, invalid("1 validation error detected: Value at 'plaintext' failed to satisfy constraint: Member must have length between 1 and %d, inclusive", maxPlaintext)
 	}
-	return s.using(ctx, c, "Encrypt", in.KeyId, in.EncryptionAlgorithm, in.EncryptionContext, in.GrantTokens)
+	return s.using(ctx, c, use{"Encrypt", in.KeyId, encrypts(in.EncryptionAlgorithm), in.EncryptionContext, in.GrantTokens})
 }
 
 func (s *Service) encrypt(_ context.Context, c *api.Call, in *kms.EncryptInput, n *named) (*kms.EncryptOutput, error) {
-	if err := n.usable(in.EncryptionAlgorithm); err != nil {
+	if _, err := takes(n.key, kms.KeyUsageTypeEncryptDecrypt, n.algorithms().encryption, in.EncryptionAlgorithm); err != nil {
+		return nil, err
+	}
+	if err := cmp.Or(n.ready(c.Now), dry(in.DryRun)); err != nil {
 		return nil, err
 	}
 	out := &kms.EncryptOutput{KeyId: n.arn, EncryptionAlgorithm: symmetric}
@@ -88,11 +124,11 @@ func (s *Service) generating(ctx context.Context, c *api.Call, in *kms.GenerateD
 	if n := in.NumberOfBytes; n != nil && (*n < 1 || *n > 1024) {
 		return nil, nil, invalid("1 validation error detected: Value '%d' at 'numberOfBytes' failed to satisfy constraint: Member must have value between 1 and 1024, inclusive", *n)
 	}
-	return s.using(ctx, c, "GenerateDataKey", in.KeyId, "", in.EncryptionContext, in.GrantTokens)
+	return s.using(ctx, c, use{"GenerateDataKey", in.KeyId, encrypts(""), in.EncryptionContext, in.GrantTokens})
 }
 
 func (s *Service) generateDataKey(_ context.Context, c *api.Call, in *kms.GenerateDataKeyInput, n *named) (*kms.GenerateDataKeyOutput, error) {
-	if err := n.usable(""); err != nil {
+	if err := cmp.Or(n.wraps(), n.ready(c.Now), dry(in.DryRun)); err != nil {
 		return nil, err
 	}
 	size := 32
@@ -116,6 +152,14 @@ func (s *Service) generateDataKey(_ context.Context, c *api.Call, in *kms.Genera
 	return out, nil
 }
 
+// wraps refuses a key that is not symmetric where data keys are made.
+func (k *key) wraps() error {
+	if k.spec != kms.KeySpecSymmetricDefault {
+		return fail("InvalidKeyUsageException", "%s key usage is %s which is not valid for GenerateDataKey.", k.arn, k.usage)
+	}
+	return nil
+}
+
 // A decryption is a ciphertext with the key that the caller may use on it.
 type decryption struct {
 	*named
@@ -129,7 +173,7 @@ func (s *Service) decrypting(ctx context.Context, c *api.Call, in *kms.DecryptIn
 	if in.KeyId == "" {
 		return s.decryptingUnnamed(ctx, c, in, d)
 	}
-	n, demands, err := s.using(ctx, c, "Decrypt", in.KeyId, in.EncryptionAlgorithm, in.EncryptionContext, in.GrantTokens)
+	n, demands, err := s.using(ctx, c, use{"Decrypt", in.KeyId, encrypts(in.EncryptionAlgorithm), in.EncryptionContext, in.GrantTokens})
 	d.named = n
 	return d, demands, err
 }
@@ -138,10 +182,6 @@ func (s *Service) decrypting(ctx context.Context, c *api.Call, in *kms.DecryptIn
 // must not learn which it is, nor whether it is: the decision is asked for here,
 // where its reason, which names the key, can be dropped.
 func (s *Service) decryptingUnnamed(ctx context.Context, c *api.Call, in *kms.DecryptInput, d *decryption) (*decryption, []api.Demand, error) {
-	if err := noTokens(in.GrantTokens); err != nil {
-		return nil, nil, err
-	}
-	var demand api.Demand
 	if d.parsed {
 		k, err := s.get(c.Snapshot, d.ciphertext.key)
 		if err != nil {
@@ -156,8 +196,8 @@ func (s *Service) decryptingUnnamed(ctx context.Context, c *api.Call, in *kms.De
 	} else {
 		d.named = s.missing(c, s.arn(c.Account, "key/*"), c.Account, errCiphertext())
 	}
-	demand = s.demand(c, "Decrypt", d.named)
-	if err := setUse(demand.Keys, in.EncryptionAlgorithm, in.EncryptionContext); err != nil {
+	demand, err := s.wants(c, d.named, use{action: "Decrypt", keys: encrypts(in.EncryptionAlgorithm), context: in.EncryptionContext, tokens: in.GrantTokens})
+	if err != nil {
 		return nil, nil, err
 	}
 	if d.parsed {
@@ -187,7 +227,10 @@ func (s *Service) decrypt(_ context.Context, c *api.Call, in *kms.DecryptInput, 
 	if d.ciphertext.key != k.id {
 		return nil, fail("IncorrectKeyException", "The key ID in the request does not identify a CMK that can perform this operation.")
 	}
-	if err := k.usable(in.EncryptionAlgorithm); err != nil {
+	if _, err := takes(k, kms.KeyUsageTypeEncryptDecrypt, k.algorithms().encryption, in.EncryptionAlgorithm); err != nil {
+		return nil, err
+	}
+	if err := cmp.Or(k.ready(c.Now), dry(in.DryRun)); err != nil {
 		return nil, err
 	}
 	out := &kms.DecryptOutput{KeyId: k.arn, EncryptionAlgorithm: symmetric, KeyMaterialId: k.materialName(d.ciphertext.version)}

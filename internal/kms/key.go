@@ -19,11 +19,20 @@ type key struct {
 	id, account, arn string
 	description      string
 	managed          bool // by AWS, for one of its services
+	spec             kms.KeySpec
+	usage            kms.KeyUsageType
+	origin           kms.OriginType
 	enabled          bool
+	deletion         time.Time       // when it is destroyed; zero: it stays
+	importing        bool            // no material is there, or some that ciphertexts need is not
+	expires          time.Time       // when imported material does, the first of it; zero: never
+	rotation         int             // days between rotations; 0: none
+	rotates          time.Time       // when the next one is due
+	public           []byte          // of an asymmetric key, as SubjectPublicKeyInfo
 	text             string          // of the policy, as it was put
 	bindings         policy.Bindings // of the policy
 	policy           *policy.Doc
-	version          int64 // of the material that encrypts
+	version          int64 // of the material that encrypts; 0: there is none
 	created          time.Time
 	tags             map[string]string
 	aliases          []string // names, sorted
@@ -134,6 +143,30 @@ func (s *Service) byID(c *api.Call, account, id string) (*named, error) {
 	return k.named(), nil
 }
 
+// state is the key's at a time: the zero time lets nothing expire.
+func (k *key) state(now time.Time) kms.KeyState {
+	switch {
+	case !k.deletion.IsZero():
+		return kms.KeyStatePendingDeletion
+	case k.importing || !k.expires.IsZero() && !now.Before(k.expires):
+		return kms.KeyStatePendingImport
+	case !k.enabled:
+		return kms.KeyStateDisabled
+	}
+	return kms.KeyStateEnabled
+}
+
+// algorithms are those that the key's usage leaves of its spec.
+func (k *key) algorithms() spec { return specs[k.spec].of(k.usage) }
+
+// kind sets the condition keys that say what kind of key this is.
+func (k *key) kind(keys policy.Context) {
+	keys.Set("kms:KeySpec", string(k.spec))
+	keys.Set("kms:KeyUsage", string(k.usage))
+	keys.Set("kms:KeyOrigin", string(k.origin))
+	keys.Set("kms:MultiRegion", "false")
+}
+
 func (k *key) named() *named { return &named{key: k, resource: k.resource()} }
 
 func (s *Service) byAlias(ctx context.Context, c *api.Call, account, alias string) (*named, error) {
@@ -206,10 +239,7 @@ func (s *Service) conditions(c *api.Call, n *named) policy.Context {
 		keys.Set("kms:ViaService", strings.TrimSuffix(via[len(via)-1], ".amazonaws.com")+"."+s.Region+".amazonaws.com")
 	}
 	if n.key != nil {
-		keys.Set("kms:KeySpec", string(kms.KeySpecSymmetricDefault))
-		keys.Set("kms:KeyUsage", string(kms.KeyUsageTypeEncryptDecrypt))
-		keys.Set("kms:KeyOrigin", string(kms.OriginTypeAwsKms))
-		keys.Set("kms:MultiRegion", "false")
+		n.kind(keys)
 		keys.Set("kms:ResourceAliases", n.aliases...)
 	}
 	if n.alias != "" {
@@ -258,5 +288,5 @@ func (s *Service) Resolve(_ context.Context, sn *store.Snapshot, name string) (*
 	if k == nil || k.account != a.Account {
 		return missing, nil
 	}
-	return &api.Foreign{Resource: k.resource(), Detail: k.metadata()}, nil
+	return &api.Foreign{Resource: k.resource(), Detail: k.metadata(time.Time{})}, nil
 }

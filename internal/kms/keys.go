@@ -2,6 +2,7 @@ package kms
 
 import (
 	"context"
+	"time"
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/policy"
@@ -9,39 +10,28 @@ import (
 	"bawn.dev/internal/store"
 )
 
-// newKey checks what kind of key is asked for.
-func (s *Service) newKey(_ context.Context, c *api.Call, in *kms.CreateKeyInput) (text string, _ []api.Demand, _ error) {
-	if in.KeySpec != "" && in.CustomerMasterKeySpec != "" {
-		return "", nil, invalid("You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.")
+// newKey makes the key that is asked for, as far as it can be judged: without
+// material, and with a policy that nobody has bound yet.
+func (s *Service) newKey(_ context.Context, c *api.Call, in *kms.CreateKeyInput) (*key, []api.Demand, error) {
+	spec, usage, origin, err := kindOf(in)
+	if err != nil {
+		return nil, nil, err
 	}
-	spec := in.KeySpec
-	if spec == "" {
-		spec = kms.KeySpec(in.CustomerMasterKeySpec)
-	}
-	if spec != "" && spec != kms.KeySpecSymmetricDefault {
-		return "", nil, fail("UnsupportedOperationException", "KeySpec %s is not supported.", spec)
-	}
-	if in.KeyUsage != "" && in.KeyUsage != kms.KeyUsageTypeEncryptDecrypt {
-		return "", nil, invalid("The operation failed because the KeyUsage value of the KMS key is %s. SYMMETRIC_DEFAULT keys take ENCRYPT_DECRYPT.", in.KeyUsage)
-	}
-	if in.Origin != "" && in.Origin != kms.OriginTypeAwsKms {
-		return "", nil, fail("UnsupportedOperationException", "Origin %s is not supported.", in.Origin)
-	}
-	if text = in.Policy; text == "" {
+	text := in.Policy
+	if text == "" {
 		text = defaultPolicy(c.Account)
 	}
 	if err := s.check(text); err != nil {
-		return "", nil, err
+		return nil, nil, err
 	}
+	k := s.make(c.Account, text, tagMap(in.Tags), c.Now)
+	k.description, k.spec, k.usage, k.origin = in.Description, spec, usage, origin
 	keys := policy.Context{}
 	keys.Set("kms:CallerAccount", c.Account)
-	keys.Set("kms:KeySpec", string(kms.KeySpecSymmetricDefault))
-	keys.Set("kms:KeyUsage", string(kms.KeyUsageTypeEncryptDecrypt))
-	keys.Set("kms:KeyOrigin", string(kms.OriginTypeAwsKms))
-	keys.Set("kms:MultiRegion", "false")
+	k.kind(keys)
 	keys.Set("kms:BypassPolicyLockoutSafetyCheck", boolean(in.BypassPolicyLockoutSafetyCheck))
 	if err := setTags(keys, in.Tags); err != nil {
-		return "", nil, err
+		return nil, nil, err
 	}
 	demands := []api.Demand{{Action: "kms:CreateKey", Resource: api.Any, Keys: keys}}
 	if len(in.Tags) > 0 {
@@ -49,7 +39,7 @@ func (s *Service) newKey(_ context.Context, c *api.Call, in *kms.CreateKeyInput)
 		made := api.Resource{ARN: s.arn(c.Account, "key/*"), Account: c.Account, Type: "AWS::KMS::Key"}
 		demands = append(demands, api.Demand{Action: "kms:TagResource", Resource: made, Keys: keys})
 	}
-	return text, demands, nil
+	return k, demands, nil
 }
 
 func boolean(b *bool) string {
@@ -59,17 +49,15 @@ func boolean(b *bool) string {
 	return "false"
 }
 
-func (s *Service) createKey(ctx context.Context, c *api.Call, in *kms.CreateKeyInput, text string) (api.Commit[kms.CreateKeyOutput], error) {
-	doc, bindings, err := bind(ctx, c, text)
-	if err != nil {
+func (s *Service) createKey(ctx context.Context, c *api.Call, in *kms.CreateKeyInput, k *key) (api.Commit[kms.CreateKeyOutput], error) {
+	var err error
+	if k.policy, k.bindings, err = bind(ctx, c, k.text); err != nil {
 		return nil, err
 	}
-	k := s.make(c.Account, text, tagMap(in.Tags), c.Now)
-	k.description, k.policy, k.bindings = in.Description, doc, bindings
 	if err := s.lockout(ctx, c, k.named(), in.BypassPolicyLockoutSafetyCheck); err != nil {
 		return nil, err
 	}
-	wrapped, err := s.wrapNew(k.arn, k.version)
+	wrapped, err := s.furnish(k)
 	if err != nil {
 		return nil, err
 	}
@@ -77,44 +65,51 @@ func (s *Service) createKey(ctx context.Context, c *api.Call, in *kms.CreateKeyI
 		if err := insertKey(tx, k, wrapped); err != nil {
 			return nil, err
 		}
-		return &kms.CreateKeyOutput{KeyMetadata: k.metadata()}, nil
+		return &kms.CreateKeyOutput{KeyMetadata: k.metadata(c.Now)}, nil
 	}, nil
 }
 
 func (s *Service) describedKey(ctx context.Context, c *api.Call, in *kms.DescribeKeyInput) (*named, []api.Demand, error) {
-	if err := noTokens(in.GrantTokens); err != nil {
-		return nil, nil, err
-	}
-	return s.on(ctx, c, "DescribeKey", in.KeyId, anyOrAlias)
+	return s.using(ctx, c, use{action: "DescribeKey", key: in.KeyId, tokens: in.GrantTokens})
 }
 
-func (s *Service) describeKey(_ context.Context, _ *api.Call, _ *kms.DescribeKeyInput, n *named) (*kms.DescribeKeyOutput, error) {
-	return &kms.DescribeKeyOutput{KeyMetadata: n.metadata()}, nil
+func (s *Service) describeKey(_ context.Context, c *api.Call, _ *kms.DescribeKeyInput, n *named) (*kms.DescribeKeyOutput, error) {
+	return &kms.DescribeKeyOutput{KeyMetadata: n.metadata(c.Now)}, nil
 }
 
 // metadata is what DescribeKey answers of a key.
-func (k *key) metadata() *kms.KeyMetadata {
-	no := false
-	enabled := k.enabled
+func (k *key) metadata(now time.Time) *kms.KeyMetadata {
+	state := k.state(now)
+	enabled := state == kms.KeyStateEnabled
+	can := k.algorithms()
 	m := &kms.KeyMetadata{
-		AWSAccountId:          k.account,
-		Arn:                   k.arn,
-		KeyId:                 k.id,
-		CreationDate:          k.created,
-		CurrentKeyMaterialId:  k.materialName(k.version),
-		Description:           k.description,
-		Enabled:               &enabled,
-		KeyState:              kms.KeyStateDisabled,
-		KeyManager:            kms.KeyManagerTypeCustomer,
-		KeySpec:               kms.KeySpecSymmetricDefault,
-		CustomerMasterKeySpec: kms.CustomerMasterKeySpecSymmetricDefault,
-		KeyUsage:              kms.KeyUsageTypeEncryptDecrypt,
-		EncryptionAlgorithms:  []kms.EncryptionAlgorithmSpec{symmetric},
-		Origin:                kms.OriginTypeAwsKms,
-		MultiRegion:           &no,
+		AWSAccountId:           k.account,
+		Arn:                    k.arn,
+		KeyId:                  k.id,
+		CreationDate:           k.created,
+		DeletionDate:           k.deletion,
+		Description:            k.description,
+		Enabled:                &enabled,
+		KeyState:               state,
+		KeyManager:             kms.KeyManagerTypeCustomer,
+		KeySpec:                k.spec,
+		CustomerMasterKeySpec:  kms.CustomerMasterKeySpec(k.spec),
+		KeyUsage:               k.usage,
+		EncryptionAlgorithms:   can.encryption,
+		SigningAlgorithms:      can.signing,
+		MacAlgorithms:          can.mac,
+		KeyAgreementAlgorithms: can.agreement,
+		Origin:                 k.origin,
+		MultiRegion:            new(bool),
 	}
-	if k.enabled {
-		m.KeyState = kms.KeyStateEnabled
+	if k.spec == kms.KeySpecSymmetricDefault && k.version > 0 {
+		m.CurrentKeyMaterialId = k.materialName(k.version)
+	}
+	if k.origin == kms.OriginTypeExternal && k.version > 0 && !k.importing {
+		m.ExpirationModel = kms.ExpirationModelTypeKeyMaterialDoesNotExpire
+		if !k.expires.IsZero() {
+			m.ExpirationModel, m.ValidTo = kms.ExpirationModelTypeKeyMaterialExpires, k.expires
+		}
 	}
 	if k.managed {
 		m.KeyManager = kms.KeyManagerTypeAws
@@ -147,7 +142,10 @@ func (s *Service) enabledKey(ctx context.Context, c *api.Call, in *kms.EnableKey
 	return s.on(ctx, c, "EnableKey", in.KeyId, ownKey)
 }
 
-func (s *Service) enableKey(_ context.Context, _ *api.Call, _ *kms.EnableKeyInput, n *named) (api.Commit[kms.EnableKeyOutput], error) {
+func (s *Service) enableKey(_ context.Context, c *api.Call, _ *kms.EnableKeyInput, n *named) (api.Commit[kms.EnableKeyOutput], error) {
+	if err := n.changeable(c.Now); err != nil {
+		return nil, err
+	}
 	return func(tx *store.Tx) (*kms.EnableKeyOutput, error) {
 		return &kms.EnableKeyOutput{}, n.set(tx, "enabled", true)
 	}, nil
@@ -157,9 +155,37 @@ func (s *Service) disabledKey(ctx context.Context, c *api.Call, in *kms.DisableK
 	return s.on(ctx, c, "DisableKey", in.KeyId, ownKey)
 }
 
-func (s *Service) disableKey(_ context.Context, _ *api.Call, _ *kms.DisableKeyInput, n *named) (api.Commit[kms.DisableKeyOutput], error) {
+func (s *Service) disableKey(_ context.Context, c *api.Call, _ *kms.DisableKeyInput, n *named) (api.Commit[kms.DisableKeyOutput], error) {
+	if err := n.changeable(c.Now); err != nil {
+		return nil, err
+	}
 	return func(tx *store.Tx) (*kms.DisableKeyOutput, error) {
 		return &kms.DisableKeyOutput{}, n.set(tx, "enabled", false)
+	}, nil
+}
+
+// changeable refuses what AWS refuses of a key that is to be destroyed or has no
+// material.
+func (k *key) changeable(now time.Time) error {
+	switch k.state(now) {
+	case kms.KeyStatePendingDeletion:
+		return fail("KMSInvalidStateException", "%s is pending deletion.", k.arn)
+	case kms.KeyStatePendingImport:
+		return fail("KMSInvalidStateException", "%s is pending import.", k.arn)
+	}
+	return nil
+}
+
+func (s *Service) describedAnew(ctx context.Context, c *api.Call, in *kms.UpdateKeyDescriptionInput) (*named, []api.Demand, error) {
+	return s.on(ctx, c, "UpdateKeyDescription", in.KeyId, ownKey)
+}
+
+func (s *Service) updateKeyDescription(_ context.Context, _ *api.Call, in *kms.UpdateKeyDescriptionInput, n *named) (api.Commit[kms.UpdateKeyDescriptionOutput], error) {
+	if !n.deletion.IsZero() {
+		return nil, fail("KMSInvalidStateException", "%s is pending deletion.", n.arn)
+	}
+	return func(tx *store.Tx) (*kms.UpdateKeyDescriptionOutput, error) {
+		return &kms.UpdateKeyDescriptionOutput{}, n.set(tx, "description", in.Description)
 	}, nil
 }
 

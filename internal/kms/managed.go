@@ -7,11 +7,17 @@ import (
 	"time"
 
 	"bawn.dev/internal/api"
+	"bawn.dev/internal/shape/kms"
 	"bawn.dev/internal/store"
 	"bawn.dev/internal/uuid"
 )
 
-const managedPrefix = "alias/aws/"
+const (
+	managedPrefix = "alias/aws/"
+	// managedRotation is how many days lie between rotations of a managed key; nobody
+	// can change it.
+	managedRotation = 365
+)
 
 // managedServices are those for which an AWS-managed key comes into being when
 // its alias is first used.
@@ -52,12 +58,13 @@ func (s *Service) managedPolicy(account, service string) string {
 }`
 }
 
-// make is a key that is not stored yet.
+// make is a symmetric key that is not stored yet and has no material.
 func (s *Service) make(account, policyText string, tags map[string]string, now time.Time) *key {
 	id := uuid.New()
 	return &key{
 		id: id, account: account, arn: s.arn(account, "key/"+id),
-		enabled: true, text: policyText, version: 1, created: now, tags: tags,
+		spec: kms.KeySpecSymmetricDefault, usage: kms.KeyUsageTypeEncryptDecrypt, origin: kms.OriginTypeAwsKms,
+		enabled: true, text: policyText, created: now, tags: tags,
 	}
 }
 
@@ -69,7 +76,8 @@ func (s *Service) manage(ctx context.Context, c *api.Call, account, service stri
 	k := s.make(account, s.managedPolicy(account, service), nil, now)
 	k.managed = true
 	k.description = "Default key that protects my " + service + " data when no other key is defined"
-	wrapped, err := s.wrapNew(k.arn, k.version)
+	k.rotation, k.rotates = managedRotation, now.AddDate(0, 0, managedRotation)
+	wrapped, err := s.furnish(k)
 	if err != nil {
 		return err
 	}

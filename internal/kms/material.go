@@ -5,9 +5,11 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"sync"
 
 	"bawn.dev/internal/seal"
+	"bawn.dev/internal/shape/kms"
 	"bawn.dev/internal/store"
 )
 
@@ -22,28 +24,27 @@ type materialID struct {
 // cache's hand zeroed.
 type material struct {
 	mu    sync.RWMutex
-	clear seal.Key
+	clear []byte
 	gone  bool
 }
 
 var errEvicted = errors.New("kms: material was evicted while it was fetched")
 
-// use hands a copy of the material to f and zeroes the copy afterwards.
+// use hands the material to f, which keeps nothing of it. Whoever forgets the
+// material waits for f.
 func (m *material) use(f func(k []byte) error) error {
 	m.mu.RLock()
-	k, gone := m.clear, m.gone
-	m.mu.RUnlock()
-	defer k.Zero()
-	if gone {
+	defer m.mu.RUnlock()
+	if m.gone {
 		return errEvicted
 	}
-	return f(k[:])
+	return f(m.clear)
 }
 
 func (m *material) forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.clear.Zero()
+	clear(m.clear)
 	m.gone = true
 }
 
@@ -53,11 +54,30 @@ func bound(arn string, version int64) []byte {
 	return binary.BigEndian.AppendUint64([]byte(arn), uint64(version))
 }
 
-// wrapNew makes material for a version of a key, wrapped for the store.
-func (s *Service) wrapNew(arn string, version int64) ([]byte, error) {
-	k := seal.NewKey()
-	defer k.Zero()
-	return seal.Wrap(s.Key, &k, bound(arn, version))
+// wrapping seals material that is no symmetric key. Its domain names the spec, so
+// that no material passes for that of another kind.
+func wrapping(spec kms.KeySpec) seal.Purpose { return seal.Purpose("kms material " + string(spec)) }
+
+// wrap seals material for the store.
+func (s *Service) wrap(k *key, version int64, material []byte) ([]byte, error) {
+	if k.spec != kms.KeySpecSymmetricDefault {
+		return wrapping(k.spec).Seal(s.Key, material, bound(k.arn, version))
+	}
+	if len(material) != seal.KeySize {
+		return nil, errors.New("kms: a symmetric key has 32 bytes")
+	}
+	key := seal.Key(material)
+	defer key.Zero()
+	return seal.Wrap(s.Key, &key, bound(k.arn, version))
+}
+
+func (s *Service) unwrap(k *key, version int64, wrapped []byte) ([]byte, error) {
+	if k.spec != kms.KeySpecSymmetricDefault {
+		return wrapping(k.spec).Open(s.Key, wrapped, bound(k.arn, version))
+	}
+	key, err := seal.Unwrap(s.Key, wrapped, bound(k.arn, version))
+	defer key.Zero()
+	return slices.Clone(key[:]), err
 }
 
 // withMaterial runs f with the material of a key's version. A version that the
@@ -74,12 +94,11 @@ func (s *Service) withMaterial(sn *store.Snapshot, k *key, version int64, f func
 			if wrapped == nil {
 				return errCiphertext()
 			}
-			clear, err := seal.Unwrap(s.Key, wrapped, bound(k.arn, version))
+			opened, err := s.unwrap(k, version, wrapped)
 			if err != nil {
 				return errors.New("kms: material of " + k.arn + " does not unwrap: the store or the root key is not what it was")
 			}
-			m = s.materials.Put(id, version, &material{clear: clear})
-			clear.Zero()
+			m = s.materials.Put(id, version, &material{clear: opened})
 		}
 		if err := m.use(f); err != errEvicted {
 			return err

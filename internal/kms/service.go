@@ -88,6 +88,7 @@ func (s *Service) operations() []api.Operation {
 		api.Read("ListKeys", s.listingKeys, s.listKeys),
 		api.Write("EnableKey", s.enabledKey, s.enableKey),
 		api.Write("DisableKey", s.disabledKey, s.disableKey),
+		api.Write("UpdateKeyDescription", s.describedAnew, s.updateKeyDescription),
 
 		api.Write("PutKeyPolicy", s.replacedPolicy, s.putKeyPolicy),
 		api.Read("GetKeyPolicy", s.readPolicy, s.getKeyPolicy),

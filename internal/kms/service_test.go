@@ -156,12 +156,9 @@ func TestLimits(t *testing.T) {
 		KeyId: k.KeyId, Plaintext: one, EncryptionContext: map[string]string{"team": "a", "Team": "b"},
 	}, "ValidationException")
 	refused[kms.EncryptOutput](t, admin, "kms:Encrypt", &kms.EncryptInput{
-		KeyId: k.KeyId, Plaintext: one, GrantTokens: []string{"t"},
-	}, "UnsupportedOperationException")
-	refused[kms.EncryptOutput](t, admin, "kms:Encrypt", &kms.EncryptInput{
 		KeyId: k.KeyId, Plaintext: one, EncryptionAlgorithm: kms.EncryptionAlgorithmSpecRsaesOaepSha256,
 	}, "InvalidKeyUsageException")
-	for _, in := range []*kms.CreateKeyInput{{KeySpec: kms.KeySpecRsa2048}, {Origin: kms.OriginTypeExternal}} {
+	for _, in := range []*kms.CreateKeyInput{{KeySpec: kms.KeySpecSm2}, {Origin: kms.OriginTypeExternal}} {
 		refused[kms.CreateKeyOutput](t, admin, "kms:CreateKey", in, "UnsupportedOperationException")
 	}
 	refused[kms.CreateKeyOutput](t, admin, "kms:CreateKey", &kms.CreateKeyInput{KeyUsage: kms.KeyUsageTypeSignVerify}, "ValidationException")

@@ -28,6 +28,17 @@ func Migrations() []store.Migration {
 	}}, {Room: "kms", Version: 2, SQL: []string{
 		// Whom a key's policy means: see policy.Bindings.
 		`ALTER TABLE kms_keys ADD COLUMN bindings TEXT NOT NULL DEFAULT ''`,
+	}}, {Room: "kms", Version: 3, SQL: []string{
+		`ALTER TABLE kms_keys ADD COLUMN spec TEXT NOT NULL DEFAULT 'SYMMETRIC_DEFAULT'`,
+		`ALTER TABLE kms_keys ADD COLUMN usage TEXT NOT NULL DEFAULT 'ENCRYPT_DECRYPT'`,
+		`ALTER TABLE kms_keys ADD COLUMN origin TEXT NOT NULL DEFAULT 'AWS_KMS'`,
+		// Times are 0 where there is none.
+		`ALTER TABLE kms_keys ADD COLUMN deletion INTEGER NOT NULL DEFAULT 0`,
+		`ALTER TABLE kms_keys ADD COLUMN importing BOOLEAN NOT NULL DEFAULT FALSE`,
+		`ALTER TABLE kms_keys ADD COLUMN expires INTEGER NOT NULL DEFAULT 0`,
+		`ALTER TABLE kms_keys ADD COLUMN rotation INTEGER NOT NULL DEFAULT 0`,
+		`ALTER TABLE kms_keys ADD COLUMN rotates INTEGER NOT NULL DEFAULT 0`,
+		`ALTER TABLE kms_keys ADD COLUMN public BLOB`,
 	}}}
 }
 
@@ -40,30 +51,52 @@ type querier interface {
 // row reads a key's row, or answers nil.
 func row(q querier, id string) (*key, error) {
 	k := &key{id: id}
-	var created int64
+	var created, deletion, expires, rotates int64
 	var bindings string
-	err := q.QueryRow("SELECT account, description, managed, enabled, policy, bindings, material, created FROM kms_keys WHERE id = ?", id).
-		Scan(&k.account, &k.description, &k.managed, &k.enabled, &k.text, &bindings, &k.version, &created)
+	err := q.QueryRow(`SELECT account, description, managed, enabled, policy, bindings, material, created,
+		spec, usage, origin, deletion, importing, expires, rotation, rotates, public FROM kms_keys WHERE id = ?`, id).
+		Scan(&k.account, &k.description, &k.managed, &k.enabled, &k.text, &bindings, &k.version, &created,
+			&k.spec, &k.usage, &k.origin, &deletion, &k.importing, &expires, &k.rotation, &rotates, &k.public)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	k.created = time.UnixMicro(created)
+	k.created, k.deletion, k.expires, k.rotates = time.UnixMicro(created), moment(deletion), moment(expires), moment(rotates)
 	k.bindings, err = policy.ReadBindings(bindings)
 	return k, err
 }
 
+// moment and micros read and write a time that may be none.
+func moment(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us)
+}
+
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+// insertKey stores a key, with its first material unless that is imported later.
 func insertKey(tx *store.Tx, k *key, wrapped []byte) error {
-	if _, err := tx.Exec(`INSERT INTO kms_keys (id, account, description, managed, enabled, policy, bindings, material, created)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		k.id, k.account, k.description, k.managed, k.enabled, k.text, k.bindings.Text(), k.version, k.created.UnixMicro()); err != nil {
+	if _, err := tx.Exec(`INSERT INTO kms_keys (id, account, description, managed, enabled, policy, bindings, material, created,
+		spec, usage, origin, importing, rotation, rotates, public)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		k.id, k.account, k.description, k.managed, k.enabled, k.text, k.bindings.Text(), k.version, k.created.UnixMicro(),
+		string(k.spec), string(k.usage), string(k.origin), k.importing, k.rotation, micros(k.rotates), k.public); err != nil {
 		return err
 	}
-	if _, err := tx.Exec("INSERT INTO kms_materials (key, version, wrapped, created) VALUES (?, ?, ?, ?)",
-		k.id, k.version, wrapped, k.created.UnixMicro()); err != nil {
-		return err
+	if k.version > 0 {
+		if _, err := tx.Exec("INSERT INTO kms_materials (key, version, wrapped, created) VALUES (?, ?, ?, ?)",
+			k.id, k.version, wrapped, k.created.UnixMicro()); err != nil {
+			return err
+		}
 	}
 	for name, value := range k.tags {
 		if err := putTag(tx, k.id, name, value); err != nil {

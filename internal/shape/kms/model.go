@@ -8,8 +8,11 @@ import "bawn.dev/internal/shape"
 func Model() *shape.Service {
 	types := append(scalars(), []*shape.Type{
 		typeAliasListEntry(),
+		typeGrantConstraints(),
+		typeGrantListEntry(),
 		typeKeyListEntry(),
 		typeKeyMetadata(),
+		typeRotationsListEntry(),
 		typeTag(),
 	}...)
 	return shape.Link(&shape.Service{
@@ -18,24 +21,51 @@ func Model() *shape.Service {
 		Protocol: "json", JSONVersion: "1.1", TargetPrefix: "TrentService",
 		APIVersion: "2014-11-01", XMLNamespace: "",
 		Operations: []*shape.Operation{
+			opCancelKeyDeletion(),
 			opCreateAlias(),
+			opCreateGrant(),
 			opCreateKey(),
 			opDecrypt(),
 			opDeleteAlias(),
+			opDeleteImportedKeyMaterial(),
+			opDeriveSharedSecret(),
 			opDescribeKey(),
 			opDisableKey(),
+			opDisableKeyRotation(),
 			opEnableKey(),
+			opEnableKeyRotation(),
 			opEncrypt(),
 			opGenerateDataKey(),
+			opGenerateDataKeyPair(),
+			opGenerateDataKeyPairWithoutPlaintext(),
+			opGenerateDataKeyWithoutPlaintext(),
+			opGenerateMac(),
+			opGenerateRandom(),
 			opGetKeyPolicy(),
+			opGetKeyRotationStatus(),
+			opGetParametersForImport(),
+			opGetPublicKey(),
+			opImportKeyMaterial(),
 			opListAliases(),
+			opListGrants(),
 			opListKeyPolicies(),
+			opListKeyRotations(),
 			opListKeys(),
 			opListResourceTags(),
+			opListRetirableGrants(),
 			opPutKeyPolicy(),
+			opReEncrypt(),
+			opRetireGrant(),
+			opRevokeGrant(),
+			opRotateKeyOnDemand(),
+			opScheduleKeyDeletion(),
+			opSign(),
 			opTagResource(),
 			opUntagResource(),
 			opUpdateAlias(),
+			opUpdateKeyDescription(),
+			opVerify(),
+			opVerifyMac(),
 		},
 		Errors: errors(),
 	}, types...)
@@ -45,19 +75,26 @@ func errors() map[string]*shape.Error {
 	return map[string]*shape.Error{
 		"AlreadyExistsException":                       {Name: "AlreadyExistsException", Code: "AlreadyExistsException", Status: 400, Server: false, Message: "message"},
 		"CloudHsmClusterInvalidConfigurationException": {Name: "CloudHsmClusterInvalidConfigurationException", Code: "CloudHsmClusterInvalidConfigurationException", Status: 400, Server: false, Message: "message"},
+		"ConflictException":                            {Name: "ConflictException", Code: "ConflictException", Status: 400, Server: false, Message: "message"},
 		"CustomKeyStoreInvalidStateException":          {Name: "CustomKeyStoreInvalidStateException", Code: "CustomKeyStoreInvalidStateException", Status: 400, Server: false, Message: "message"},
 		"CustomKeyStoreNotFoundException":              {Name: "CustomKeyStoreNotFoundException", Code: "CustomKeyStoreNotFoundException", Status: 400, Server: false, Message: "message"},
 		"DependencyTimeoutException":                   {Name: "DependencyTimeoutException", Code: "DependencyTimeoutException", Status: 500, Server: true, Message: "message"},
 		"DisabledException":                            {Name: "DisabledException", Code: "DisabledException", Status: 400, Server: false, Message: "message"},
 		"DryRunOperationException":                     {Name: "DryRunOperationException", Code: "DryRunOperationException", Status: 400, Server: false, Message: "message"},
+		"ExpiredImportTokenException":                  {Name: "ExpiredImportTokenException", Code: "ExpiredImportTokenException", Status: 400, Server: false, Message: "message"},
 		"IncorrectKeyException":                        {Name: "IncorrectKeyException", Code: "IncorrectKeyException", Status: 400, Server: false, Message: "message"},
+		"IncorrectKeyMaterialException":                {Name: "IncorrectKeyMaterialException", Code: "IncorrectKeyMaterialException", Status: 400, Server: false, Message: "message"},
 		"InvalidAliasNameException":                    {Name: "InvalidAliasNameException", Code: "InvalidAliasNameException", Status: 400, Server: false, Message: "message"},
 		"InvalidArnException":                          {Name: "InvalidArnException", Code: "InvalidArnException", Status: 400, Server: false, Message: "message"},
 		"InvalidCiphertextException":                   {Name: "InvalidCiphertextException", Code: "InvalidCiphertextException", Status: 400, Server: false, Message: "message"},
+		"InvalidGrantIdException":                      {Name: "InvalidGrantIdException", Code: "InvalidGrantIdException", Status: 400, Server: false, Message: "message"},
 		"InvalidGrantTokenException":                   {Name: "InvalidGrantTokenException", Code: "InvalidGrantTokenException", Status: 400, Server: false, Message: "message"},
+		"InvalidImportTokenException":                  {Name: "InvalidImportTokenException", Code: "InvalidImportTokenException", Status: 400, Server: false, Message: "message"},
 		"InvalidKeyUsageException":                     {Name: "InvalidKeyUsageException", Code: "InvalidKeyUsageException", Status: 400, Server: false, Message: "message"},
 		"InvalidMarkerException":                       {Name: "InvalidMarkerException", Code: "InvalidMarkerException", Status: 400, Server: false, Message: "message"},
 		"KMSInternalException":                         {Name: "KMSInternalException", Code: "KMSInternalException", Status: 500, Server: true, Message: "message"},
+		"KMSInvalidMacException":                       {Name: "KMSInvalidMacException", Code: "KMSInvalidMacException", Status: 400, Server: false, Message: "message"},
+		"KMSInvalidSignatureException":                 {Name: "KMSInvalidSignatureException", Code: "KMSInvalidSignatureException", Status: 400, Server: false, Message: "message"},
 		"KMSInvalidStateException":                     {Name: "KMSInvalidStateException", Code: "KMSInvalidStateException", Status: 400, Server: false, Message: "message"},
 		"KeyUnavailableException":                      {Name: "KeyUnavailableException", Code: "KeyUnavailableException", Status: 500, Server: true, Message: "message"},
 		"LimitExceededException":                       {Name: "LimitExceededException", Code: "LimitExceededException", Status: 400, Server: false, Message: "message"},
@@ -74,13 +111,16 @@ func errors() map[string]*shape.Error {
 func scalars() []*shape.Type {
 	return []*shape.Type{
 		{Name: "AWSAccountIdType", Kind: shape.String},
+		{Name: "AlgorithmSpec", Kind: shape.String, Enum: []string{"RSAES_PKCS1_V1_5", "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256", "RSA_AES_KEY_WRAP_SHA_1", "RSA_AES_KEY_WRAP_SHA_256", "SM2PKE"}},
 		{Name: "AliasList", Kind: shape.List, ElemName: "AliasListEntry"},
 		{Name: "AliasNameType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(256), Pattern: "^[a-zA-Z0-9:/_-]+$"},
 		{Name: "ArnType", Kind: shape.String, Min: shape.Int(20), Max: shape.Int(2048)},
+		{Name: "BackingKeyIdResponseType", Kind: shape.String, Min: shape.Int(0), Max: shape.Int(64), Pattern: "^[a-f0-9]+$"},
 		{Name: "BackingKeyIdType", Kind: shape.String, Min: shape.Int(64), Max: shape.Int(64), Pattern: "^[a-f0-9]+$"},
 		{Name: "BooleanType", Kind: shape.Boolean},
 		{Name: "CiphertextType", Kind: shape.Blob, Min: shape.Int(1), Max: shape.Int(6144)},
 		{Name: "CustomerMasterKeySpec", Kind: shape.String, Enum: []string{"RSA_2048", "RSA_3072", "RSA_4096", "ECC_NIST_P256", "ECC_NIST_P384", "ECC_NIST_P521", "ECC_SECG_P256K1", "SYMMETRIC_DEFAULT", "HMAC_224", "HMAC_256", "HMAC_384", "HMAC_512", "SM2"}},
+		{Name: "DataKeyPairSpec", Kind: shape.String, Enum: []string{"RSA_2048", "RSA_3072", "RSA_4096", "ECC_NIST_P256", "ECC_NIST_P384", "ECC_NIST_P521", "ECC_SECG_P256K1", "SM2", "ECC_NIST_EDWARDS25519"}},
 		{Name: "DataKeySpec", Kind: shape.String, Enum: []string{"AES_256", "AES_128"}},
 		{Name: "DateType", Kind: shape.Timestamp},
 		{Name: "DescriptionType", Kind: shape.String, Min: shape.Int(0), Max: shape.Int(8192)},
@@ -89,27 +129,67 @@ func scalars() []*shape.Type {
 		{Name: "EncryptionContextKey", Kind: shape.String},
 		{Name: "EncryptionContextType", Kind: shape.Map, ElemName: "EncryptionContextValue", KeyName: "EncryptionContextKey"},
 		{Name: "EncryptionContextValue", Kind: shape.String},
+		{Name: "ExpirationModelType", Kind: shape.String, Enum: []string{"KEY_MATERIAL_EXPIRES", "KEY_MATERIAL_DOES_NOT_EXPIRE"}},
+		{Name: "GrantIdType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(128)},
+		{Name: "GrantList", Kind: shape.List, ElemName: "GrantListEntry"},
+		{Name: "GrantNameType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(256), Pattern: "^[a-zA-Z0-9:/_-]+$"},
+		{Name: "GrantOperation", Kind: shape.String, Enum: []string{"Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo", "Sign", "Verify", "GetPublicKey", "CreateGrant", "RetireGrant", "DescribeKey", "GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext", "GenerateMac", "VerifyMac", "DeriveSharedSecret"}},
+		{Name: "GrantOperationList", Kind: shape.List, ElemName: "GrantOperation"},
 		{Name: "GrantTokenList", Kind: shape.List, Min: shape.Int(0), Max: shape.Int(10), ElemName: "GrantTokenType"},
 		{Name: "GrantTokenType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(8192), Sensitive: true},
+		{Name: "ImportState", Kind: shape.String, Enum: []string{"IMPORTED", "PENDING_IMPORT"}},
+		{Name: "ImportType", Kind: shape.String, Enum: []string{"NEW_KEY_MATERIAL", "EXISTING_KEY_MATERIAL"}},
+		{Name: "IncludeKeyMaterial", Kind: shape.String, Enum: []string{"ALL_KEY_MATERIAL", "ROTATIONS_ONLY"}},
+		{Name: "KeyAgreementAlgorithmSpec", Kind: shape.String, Enum: []string{"ECDH"}},
+		{Name: "KeyAgreementAlgorithmSpecList", Kind: shape.List, ElemName: "KeyAgreementAlgorithmSpec"},
 		{Name: "KeyIdType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(2048)},
 		{Name: "KeyList", Kind: shape.List, ElemName: "KeyListEntry"},
 		{Name: "KeyManagerType", Kind: shape.String, Enum: []string{"AWS", "CUSTOMER"}},
+		{Name: "KeyMaterialDescriptionType", Kind: shape.String, Min: shape.Int(0), Max: shape.Int(256), Pattern: "^[a-zA-Z0-9:/_\\s.-]+$"},
+		{Name: "KeyMaterialState", Kind: shape.String, Enum: []string{"NON_CURRENT", "CURRENT", "PENDING_ROTATION", "PENDING_MULTI_REGION_IMPORT_AND_ROTATION"}},
 		{Name: "KeySpec", Kind: shape.String, Enum: []string{"RSA_2048", "RSA_3072", "RSA_4096", "ECC_NIST_P256", "ECC_NIST_P384", "ECC_NIST_P521", "ECC_SECG_P256K1", "SYMMETRIC_DEFAULT", "HMAC_224", "HMAC_256", "HMAC_384", "HMAC_512", "SM2", "ML_DSA_44", "ML_DSA_65", "ML_DSA_87", "ECC_NIST_EDWARDS25519"}},
 		{Name: "KeyState", Kind: shape.String, Enum: []string{"Creating", "Enabled", "Disabled", "PendingDeletion", "PendingImport", "PendingReplicaDeletion", "Unavailable", "Updating"}},
 		{Name: "KeyUsageType", Kind: shape.String, Enum: []string{"SIGN_VERIFY", "ENCRYPT_DECRYPT", "GENERATE_VERIFY_MAC", "KEY_AGREEMENT"}},
 		{Name: "LimitType", Kind: shape.Integer, Min: shape.Int(1), Max: shape.Int(1000)},
+		{Name: "MacAlgorithmSpec", Kind: shape.String, Enum: []string{"HMAC_SHA_224", "HMAC_SHA_256", "HMAC_SHA_384", "HMAC_SHA_512"}},
+		{Name: "MacAlgorithmSpecList", Kind: shape.List, ElemName: "MacAlgorithmSpec"},
 		{Name: "MarkerType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(1024), Pattern: "[\\x{0020}-\\x{00FF}]*"},
+		{Name: "MessageType", Kind: shape.String, Enum: []string{"RAW", "DIGEST", "EXTERNAL_MU"}},
 		{Name: "NullableBooleanType", Kind: shape.Boolean},
 		{Name: "NumberOfBytesType", Kind: shape.Integer, Min: shape.Int(1), Max: shape.Int(1024)},
 		{Name: "OriginType", Kind: shape.String, Enum: []string{"AWS_KMS", "EXTERNAL", "AWS_CLOUDHSM", "EXTERNAL_KEY_STORE"}},
+		{Name: "PendingWindowInDaysType", Kind: shape.Integer, Min: shape.Int(1), Max: shape.Int(365)},
 		{Name: "PlaintextType", Kind: shape.Blob, Min: shape.Int(1), Max: shape.Int(4096), Sensitive: true},
 		{Name: "PolicyNameList", Kind: shape.List, ElemName: "PolicyNameType"},
 		{Name: "PolicyNameType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(128), Pattern: "[\\w]+"},
 		{Name: "PolicyType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(131072), Pattern: "[\\x{0009}\\x{000A}\\x{000D}\\x{0020}-\\x{00FF}]+"},
+		{Name: "PrincipalIdType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(256), Pattern: "^[\\w+=,.@:/-]+$"},
+		{Name: "PublicKeyType", Kind: shape.Blob, Min: shape.Int(1), Max: shape.Int(8192)},
+		{Name: "RotationPeriodInDaysType", Kind: shape.Integer, Min: shape.Int(90), Max: shape.Int(2560)},
+		{Name: "RotationType", Kind: shape.String, Enum: []string{"AUTOMATIC", "ON_DEMAND"}},
+		{Name: "RotationsList", Kind: shape.List, ElemName: "RotationsListEntry"},
+		{Name: "SigningAlgorithmSpec", Kind: shape.String, Enum: []string{"RSASSA_PSS_SHA_256", "RSASSA_PSS_SHA_384", "RSASSA_PSS_SHA_512", "RSASSA_PKCS1_V1_5_SHA_256", "RSASSA_PKCS1_V1_5_SHA_384", "RSASSA_PKCS1_V1_5_SHA_512", "ECDSA_SHA_256", "ECDSA_SHA_384", "ECDSA_SHA_512", "SM2DSA", "ML_DSA_SHAKE_256", "ED25519_SHA_512", "ED25519_PH_SHA_512"}},
+		{Name: "SigningAlgorithmSpecList", Kind: shape.List, ElemName: "SigningAlgorithmSpec"},
 		{Name: "TagKeyList", Kind: shape.List, ElemName: "TagKeyType"},
 		{Name: "TagKeyType", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(128)},
 		{Name: "TagList", Kind: shape.List, ElemName: "Tag"},
 		{Name: "TagValueType", Kind: shape.String, Min: shape.Int(0), Max: shape.Int(256)},
+		{Name: "WrappingKeySpec", Kind: shape.String, Enum: []string{"RSA_2048", "RSA_3072", "RSA_4096", "SM2"}},
+	}
+}
+
+func opCancelKeyDeletion() *shape.Operation {
+	return &shape.Operation{
+		Name: "CancelKeyDeletion", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "CancelKeyDeletionInput", Fields: []shape.Field{
+			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId", Required: true},
+		}},
+		Output: &shape.Struct{Name: "CancelKeyDeletionOutput", Fields: []shape.Field{
+			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId"},
+		}},
+		Errors:    []string{"NotFoundException", "InvalidArnException", "DependencyTimeoutException", "KMSInternalException", "KMSInvalidStateException"},
+		NewInput:  func() any { return new(CancelKeyDeletionInput) },
+		NewOutput: func() any { return new(CancelKeyDeletionOutput) },
 	}
 }
 
@@ -124,6 +204,29 @@ func opCreateAlias() *shape.Operation {
 		Errors:    []string{"DependencyTimeoutException", "AlreadyExistsException", "NotFoundException", "InvalidAliasNameException", "KMSInternalException", "LimitExceededException", "KMSInvalidStateException"},
 		NewInput:  func() any { return new(CreateAliasInput) },
 		NewOutput: func() any { return new(CreateAliasOutput) },
+	}
+}
+
+func opCreateGrant() *shape.Operation {
+	return &shape.Operation{
+		Name: "CreateGrant", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "CreateGrantInput", Fields: []shape.Field{
+			{Name: "Constraints", GoName: "Constraints", TypeName: "GrantConstraints", Location: shape.Body, Wire: "Constraints"},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "NullableBooleanType", Location: shape.Body, Wire: "DryRun"},
+			{Name: "GrantTokens", GoName: "GrantTokens", TypeName: "GrantTokenList", Location: shape.Body, Wire: "GrantTokens"},
+			{Name: "GranteePrincipal", GoName: "GranteePrincipal", TypeName: "PrincipalIdType", Location: shape.Body, Wire: "GranteePrincipal", Required: true},
+			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId", Required: true},
+			{Name: "Name", GoName: "Name", TypeName: "GrantNameType", Location: shape.Body, Wire: "Name"},
+			{Name: "Operations", GoName: "Operations", TypeName: "GrantOperationList", Location: shape.Body, Wire: "Operations", Required: true},
+			{Name: "RetiringPrincipal", GoName: "RetiringPrincipal", TypeName: "PrincipalIdType", Location: shape.Body, Wire: "RetiringPrincipal"},
+		}},
+		Output: &shape.Struct{Name: "CreateGrantOutput", Fields: []shape.Field{
+			{Name: "GrantId", GoName: "GrantId", TypeName: "GrantIdType", Location: shape.Body, Wire: "GrantId"},
+			{Name: "GrantToken", GoName: "GrantToken", TypeName: "GrantTokenType", Location: shape.Body, Wire: "GrantToken"},
+		}},
+		Errors:    []string{"NotFoundException", "DisabledException", "DependencyTimeoutException", "InvalidArnException", "KMSInternalException", "InvalidGrantTokenException", "LimitExceededException", "KMSInvalidStateException", "DryRunOperationException"},
+		NewInput:  func() any { return new(CreateGrantInput) },
+		NewOutput: func() any { return new(CreateGrantOutput) },
 	}
 }
 
@@ -158,12 +261,12 @@ func opDecrypt() *shape.Operation {
 		Name: "Decrypt", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DecryptInput", Fields: []shape.Field{
 			{Name: "CiphertextBlob", GoName: "CiphertextBlob", TypeName: "CiphertextType", Location: shape.Body, Wire: "CiphertextBlob"},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "NullableBooleanType", Location: shape.Body, Wire: "DryRun"},
 			{Name: "EncryptionAlgorithm", GoName: "EncryptionAlgorithm", TypeName: "EncryptionAlgorithmSpec", Location: shape.Body, Wire: "EncryptionAlgorithm"},
 			{Name: "EncryptionContext", GoName: "EncryptionContext", TypeName: "EncryptionContextType", Location: shape.Body, Wire: "EncryptionContext"},
 			{Name: "GrantTokens", GoName: "GrantTokens", TypeName: "GrantTokenList", Location: shape.Body, Wire: "GrantTokens"},
 			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId"},
 		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 			{Name: "DryRunModifiers", Location: shape.Body, Wire: "DryRunModifiers"},
 			{Name: "Recipient", Location: shape.Body, Wire: "Recipient"},
 		}},
@@ -189,6 +292,47 @@ func opDeleteAlias() *shape.Operation {
 		Errors:    []string{"DependencyTimeoutException", "NotFoundException", "KMSInternalException", "KMSInvalidStateException"},
 		NewInput:  func() any { return new(DeleteAliasInput) },
 		NewOutput: func() any { return new(DeleteAliasOutput) },
+	}
+}
+
+func opDeleteImportedKeyMaterial() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteImportedKeyMaterial", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteImportedKeyMaterialInput", Fields: []shape.Field{
+			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId", Required: true},
+			{Name: "KeyMaterialId", GoName: "KeyMaterialId", TypeName: "BackingKeyIdType", Location: shape.Body, Wire: "KeyMaterialId"},
+		}},
+		Output: &shape.Struct{Name: "DeleteImportedKeyMaterialOutput", Fields: []shape.Field{
+			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId"},
+			{Name: "KeyMaterialId", GoName: "KeyMaterialId", TypeName: "BackingKeyIdResponseType", Location: shape.Body, Wire: "KeyMaterialId"},
+		}},
+		Errors:    []string{"InvalidArnException", "UnsupportedOperationException", "DependencyTimeoutException", "NotFoundException", "KMSInternalException", "KMSInvalidStateException"},
+		NewInput:  func() any { return new(DeleteImportedKeyMaterialInput) },
+		NewOutput: func() any { return new(DeleteImportedKeyMaterialOutput) },
+	}
+}
+
+func opDeriveSharedSecret() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeriveSharedSecret", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeriveSharedSecretInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "NullableBooleanType", Location: shape.Body, Wire: "DryRun"},
+			{Name: "GrantTokens", GoName: "GrantTokens", TypeName: "GrantTokenList", Location: shape.Body, Wire: "GrantTokens"},
+			{Name: "KeyAgreementAlgorithm", GoName: "KeyAgreementAlgorithm", TypeName: "KeyAgreementAlgorithmSpec", Location: shape.Body, Wire: "KeyAgreementAlgorithm", Required: true},
+			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId", Required: true},
+			{Name: "PublicKey", GoName: "PublicKey", TypeName: "PublicKeyType", Location: shape.Body, Wire: "PublicKey", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "Recipient", Location: shape.Body, Wire: "Recipient"},
+		}},
+		Output: &shape.Struct{Name: "DeriveSharedSecretOutput", Fields: []shape.Field{
+			{Name: "KeyAgreementAlgorithm", GoName: "KeyAgreementAlgorithm", TypeName: "KeyAgreementAlgorithmSpec", Location: shape.Body, Wire: "KeyAgreementAlgorithm"},
+			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId"},
+			{Name: "KeyOrigin", GoName: "KeyOrigin", TypeName: "OriginType", Location: shape.Body, Wire: "KeyOrigin"},
+			{Name: "SharedSecret", GoName: "SharedSecret", TypeName: "PlaintextType", Location: shape.Body, Wire: "SharedSecret"},
+		}},
+		Errors:    []string{"NotFoundException", "DisabledException", "KeyUnavailableException", "DependencyTimeoutException", "InvalidGrantTokenException", "InvalidKeyUsageException", "KMSInternalException", "KMSInvalidStateException", "DryRunOperationException"},
+		NewInput:  func() any { return new(DeriveSharedSecretInput) },
+		NewOutput: func() any { return new(DeriveSharedSecretOutput) },
 	}
 }
 
@@ -221,6 +365,19 @@ func opDisableKey() *shape.Operation {
 	}
 }
 
+func opDisableKeyRotation() *shape.Operation {
+	return &shape.Operation{
+		Name: "DisableKeyRotation", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DisableKeyRotationInput", Fields: []shape.Field{
+			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "DisableKeyRotationOutput"},
+		Errors:    []string{"NotFoundException", "DisabledException", "InvalidArnException", "DependencyTimeoutException", "KMSInternalException", "KMSInvalidStateException", "UnsupportedOperationException"},
+		NewInput:  func() any { return new(DisableKeyRotationInput) },
+		NewOutput: func() any { return new(DisableKeyRotationOutput) },
+	}
+}
+
 func opEnableKey() *shape.Operation {
 	return &shape.Operation{
 		Name: "EnableKey", Method: "POST", URI: "/",
@@ -234,17 +391,30 @@ func opEnableKey() *shape.Operation {
 	}
 }
 
+func opEnableKeyRotation() *shape.Operation {
+	return &shape.Operation{
+		Name: "EnableKeyRotation", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "EnableKeyRotationInput", Fields: []shape.Field{
+			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId", Required: true},
+			{Name: "RotationPeriodInDays", GoName: "RotationPeriodInDays", TypeName: "RotationPeriodInDaysType", Location: shape.Body, Wire: "RotationPeriodInDays"},
+		}},
+		Output:    &shape.Struct{Name: "EnableKeyRotationOutput"},
+		Errors:    []string{"NotFoundException", "DisabledException", "InvalidArnException", "DependencyTimeoutException", "KMSInternalException", "KMSInvalidStateException", "UnsupportedOperationException"},
+		NewInput:  func() any { return new(EnableKeyRotationInput) },
+		NewOutput: func() any { return new(EnableKeyRotationOutput) },
+	}
+}
+
 func opEncrypt() *shape.Operation {
 	return &shape.Operation{
 		Name: "Encrypt", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "EncryptInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "NullableBooleanType", Location: shape.Body, Wire: "DryRun"},
 			{Name: "EncryptionAlgorithm", GoName: "EncryptionAlgorithm", TypeName: "EncryptionAlgorithmSpec", Location: shape.Body, Wire: "EncryptionAlgorithm"},
 			{Name: "EncryptionContext", GoName: "EncryptionContext", TypeName: "EncryptionContextType", Location: shape.Body, Wire: "EncryptionContext"},
 			{Name: "GrantTokens", GoName: "GrantTokens", TypeName: "GrantTokenList", Location: shape.Body, Wire: "GrantTokens"},
 			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId", Required: true},
 			{Name: "Plaintext", GoName: "Plaintext", TypeName: "PlaintextType", Location: shape.Body, Wire: "Plaintext", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "EncryptOutput", Fields: []shape.Field{
 			{Name: "CiphertextBlob", GoName: "CiphertextBlob", TypeName: "CiphertextType", Location: shape.Body, Wire: "CiphertextBlob"},
@@ -261,13 +431,13 @@ func opGenerateDataKey() *shape.Operation {
 	return &shape.Operation{
 		Name: "GenerateDataKey", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "GenerateDataKeyInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "NullableBooleanType", Location: shape.Body, Wire: "DryRun"},
 			{Name: "EncryptionContext", GoName: "EncryptionContext", TypeName: "EncryptionContextType", Location: shape.Body, Wire: "EncryptionContext"},
 			{Name: "GrantTokens", GoName: "GrantTokens", TypeName: "GrantTokenList", Location: shape.Body, Wire: "GrantTokens"},
 			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId", Required: true},
 			{Name: "KeySpec", GoName: "KeySpec", TypeName: "DataKeySpec", Location: shape.Body, Wire: "KeySpec"},
 			{Name: "NumberOfBytes", GoName: "NumberOfBytes", TypeName: "NumberOfBytesType", Location: shape.Body, Wire: "NumberOfBytes"},
 		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 			{Name: "Recipient", Location: shape.Body, Wire: "Recipient"},
 		}},
 		Output: &shape.Struct{Name: "GenerateDataKeyOutput", Fields: []shape.Field{
@@ -279,6 +449,116 @@ func opGenerateDataKey() *shape.Operation {
 		Errors:    []string{"NotFoundException", "DisabledException", "KeyUnavailableException", "DependencyTimeoutException", "InvalidKeyUsageException", "InvalidGrantTokenException", "KMSInternalException", "KMSInvalidStateException", "DryRunOperationException"},
 		NewInput:  func() any { return new(GenerateDataKeyInput) },
 		NewOutput: func() any { return new(GenerateDataKeyOutput) },
+	}
+}
+
+func opGenerateDataKeyPair() *shape.Operation {
+	return &shape.Operation{
+		Name: "GenerateDataKeyPair", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "GenerateDataKeyPairInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "NullableBooleanType", Location: shape.Body, Wire: "DryRun"},
+			{Name: "EncryptionContext", GoName: "EncryptionContext", TypeName: "EncryptionContextType", Location: shape.Body, Wire: "EncryptionContext"},
+			{Name: "GrantTokens", GoName: "GrantTokens", TypeName: "GrantTokenList", Location: shape.Body, Wire: "GrantTokens"},
+			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId", Required: true},
+			{Name: "KeyPairSpec", GoName: "KeyPairSpec", TypeName: "DataKeyPairSpec", Location: shape.Body, Wire: "KeyPairSpec", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "Recipient", Location: shape.Body, Wire: "Recipient"},
+		}},
+		Output: &shape.Struct{Name: "GenerateDataKeyPairOutput", Fields: []shape.Field{
+			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId"},
+			{Name: "KeyMaterialId", GoName: "KeyMaterialId", TypeName: "BackingKeyIdType", Location: shape.Body, Wire: "KeyMaterialId"},
+			{Name: "KeyPairSpec", GoName: "KeyPairSpec", TypeName: "DataKeyPairSpec", Location: shape.Body, Wire: "KeyPairSpec"},
+			{Name: "PrivateKeyCiphertextBlob", GoName: "PrivateKeyCiphertextBlob", TypeName: "CiphertextType", Location: shape.Body, Wire: "PrivateKeyCiphertextBlob"},
+			{Name: "PrivateKeyPlaintext", GoName: "PrivateKeyPlaintext", TypeName: "PlaintextType", Location: shape.Body, Wire: "PrivateKeyPlaintext"},
+			{Name: "PublicKey", GoName: "PublicKey", TypeName: "PublicKeyType", Location: shape.Body, Wire: "PublicKey"},
+		}},
+		Errors:    []string{"NotFoundException", "DisabledException", "KeyUnavailableException", "DependencyTimeoutException", "InvalidKeyUsageException", "InvalidGrantTokenException", "KMSInternalException", "KMSInvalidStateException", "UnsupportedOperationException", "DryRunOperationException"},
+		NewInput:  func() any { return new(GenerateDataKeyPairInput) },
+		NewOutput: func() any { return new(GenerateDataKeyPairOutput) },
+	}
+}
+
+func opGenerateDataKeyPairWithoutPlaintext() *shape.Operation {
+	return &shape.Operation{
+		Name: "GenerateDataKeyPairWithoutPlaintext", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "GenerateDataKeyPairWithoutPlaintextInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "NullableBooleanType", Location: shape.Body, Wire: "DryRun"},
+			{Name: "EncryptionContext", GoName: "EncryptionContext", TypeName: "EncryptionContextType", Location: shape.Body, Wire: "EncryptionContext"},
+			{Name: "GrantTokens", GoName: "GrantTokens", TypeName: "GrantTokenList", Location: shape.Body, Wire: "GrantTokens"},
+			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId", Required: true},
+			{Name: "KeyPairSpec", GoName: "KeyPairSpec", TypeName: "DataKeyPairSpec", Location: shape.Body, Wire: "KeyPairSpec", Required: true},
+		}},
+		Output: &shape.Struct{Name: "GenerateDataKeyPairWithoutPlaintextOutput", Fields: []shape.Field{
+			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId"},
+			{Name: "KeyMaterialId", GoName: "KeyMaterialId", TypeName: "BackingKeyIdType", Location: shape.Body, Wire: "KeyMaterialId"},
+			{Name: "KeyPairSpec", GoName: "KeyPairSpec", TypeName: "DataKeyPairSpec", Location: shape.Body, Wire: "KeyPairSpec"},
+			{Name: "PrivateKeyCiphertextBlob", GoName: "PrivateKeyCiphertextBlob", TypeName: "CiphertextType", Location: shape.Body, Wire: "PrivateKeyCiphertextBlob"},
+			{Name: "PublicKey", GoName: "PublicKey", TypeName: "PublicKeyType", Location: shape.Body, Wire: "PublicKey"},
+		}},
+		Errors:    []string{"NotFoundException", "DisabledException", "KeyUnavailableException", "DependencyTimeoutException", "InvalidKeyUsageException", "InvalidGrantTokenException", "KMSInternalException", "KMSInvalidStateException", "UnsupportedOperationException", "DryRunOperationException"},
+		NewInput:  func() any { return new(GenerateDataKeyPairWithoutPlaintextInput) },
+		NewOutput: func() any { return new(GenerateDataKeyPairWithoutPlaintextOutput) },
+	}
+}
+
+func opGenerateDataKeyWithoutPlaintext() *shape.Operation {
+	return &shape.Operation{
+		Name: "GenerateDataKeyWithoutPlaintext", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "GenerateDataKeyWithoutPlaintextInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "NullableBooleanType", Location: shape.Body, Wire: "DryRun"},
+			{Name: "EncryptionContext", GoName: "EncryptionContext", TypeName: "EncryptionContextType", Location: shape.Body, Wire: "EncryptionContext"},
+			{Name: "GrantTokens", GoName: "GrantTokens", TypeName: "GrantTokenList", Location: shape.Body, Wire: "GrantTokens"},
+			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId", Required: true},
+			{Name: "KeySpec", GoName: "KeySpec", TypeName: "DataKeySpec", Location: shape.Body, Wire: "KeySpec"},
+			{Name: "NumberOfBytes", GoName: "NumberOfBytes", TypeName: "NumberOfBytesType", Location: shape.Body, Wire: "NumberOfBytes"},
+		}},
+		Output: &shape.Struct{Name: "GenerateDataKeyWithoutPlaintextOutput", Fields: []shape.Field{
+			{Name: "CiphertextBlob", GoName: "CiphertextBlob", TypeName: "CiphertextType", Location: shape.Body, Wire: "CiphertextBlob"},
+			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId"},
+			{Name: "KeyMaterialId", GoName: "KeyMaterialId", TypeName: "BackingKeyIdType", Location: shape.Body, Wire: "KeyMaterialId"},
+		}},
+		Errors:    []string{"NotFoundException", "DisabledException", "KeyUnavailableException", "DependencyTimeoutException", "InvalidKeyUsageException", "InvalidGrantTokenException", "KMSInternalException", "KMSInvalidStateException", "DryRunOperationException"},
+		NewInput:  func() any { return new(GenerateDataKeyWithoutPlaintextInput) },
+		NewOutput: func() any { return new(GenerateDataKeyWithoutPlaintextOutput) },
+	}
+}
+
+func opGenerateMac() *shape.Operation {
+	return &shape.Operation{
+		Name: "GenerateMac", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "GenerateMacInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "NullableBooleanType", Location: shape.Body, Wire: "DryRun"},
+			{Name: "GrantTokens", GoName: "GrantTokens", TypeName: "GrantTokenList", Location: shape.Body, Wire: "GrantTokens"},
+			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId", Required: true},
+			{Name: "MacAlgorithm", GoName: "MacAlgorithm", TypeName: "MacAlgorithmSpec", Location: shape.Body, Wire: "MacAlgorithm", Required: true},
+			{Name: "Message", GoName: "Message", TypeName: "PlaintextType", Location: shape.Body, Wire: "Message", Required: true},
+		}},
+		Output: &shape.Struct{Name: "GenerateMacOutput", Fields: []shape.Field{
+			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId"},
+			{Name: "Mac", GoName: "Mac", TypeName: "CiphertextType", Location: shape.Body, Wire: "Mac"},
+			{Name: "MacAlgorithm", GoName: "MacAlgorithm", TypeName: "MacAlgorithmSpec", Location: shape.Body, Wire: "MacAlgorithm"},
+		}},
+		Errors:    []string{"NotFoundException", "DisabledException", "KeyUnavailableException", "InvalidKeyUsageException", "InvalidGrantTokenException", "KMSInternalException", "KMSInvalidStateException", "DryRunOperationException"},
+		NewInput:  func() any { return new(GenerateMacInput) },
+		NewOutput: func() any { return new(GenerateMacOutput) },
+	}
+}
+
+func opGenerateRandom() *shape.Operation {
+	return &shape.Operation{
+		Name: "GenerateRandom", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "GenerateRandomInput", Fields: []shape.Field{
+			{Name: "NumberOfBytes", GoName: "NumberOfBytes", TypeName: "NumberOfBytesType", Location: shape.Body, Wire: "NumberOfBytes"},
+		}, Refused: []shape.Refused{
+			{Name: "CustomKeyStoreId", Location: shape.Body, Wire: "CustomKeyStoreId"},
+			{Name: "Recipient", Location: shape.Body, Wire: "Recipient"},
+		}},
+		Output: &shape.Struct{Name: "GenerateRandomOutput", Fields: []shape.Field{
+			{Name: "Plaintext", GoName: "Plaintext", TypeName: "PlaintextType", Location: shape.Body, Wire: "Plaintext"},
+		}},
+		Errors:    []string{"DependencyTimeoutException", "KMSInternalException", "UnsupportedOperationException", "CustomKeyStoreNotFoundException", "CustomKeyStoreInvalidStateException"},
+		NewInput:  func() any { return new(GenerateRandomInput) },
+		NewOutput: func() any { return new(GenerateRandomOutput) },
 	}
 }
 
@@ -296,6 +576,91 @@ func opGetKeyPolicy() *shape.Operation {
 		Errors:    []string{"NotFoundException", "InvalidArnException", "DependencyTimeoutException", "KMSInternalException", "KMSInvalidStateException"},
 		NewInput:  func() any { return new(GetKeyPolicyInput) },
 		NewOutput: func() any { return new(GetKeyPolicyOutput) },
+	}
+}
+
+func opGetKeyRotationStatus() *shape.Operation {
+	return &shape.Operation{
+		Name: "GetKeyRotationStatus", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "GetKeyRotationStatusInput", Fields: []shape.Field{
+			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId", Required: true},
+		}},
+		Output: &shape.Struct{Name: "GetKeyRotationStatusOutput", Fields: []shape.Field{
+			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId"},
+			{Name: "KeyRotationEnabled", GoName: "KeyRotationEnabled", TypeName: "BooleanType", Location: shape.Body, Wire: "KeyRotationEnabled"},
+			{Name: "NextRotationDate", GoName: "NextRotationDate", TypeName: "DateType", Location: shape.Body, Wire: "NextRotationDate"},
+			{Name: "OnDemandRotationStartDate", GoName: "OnDemandRotationStartDate", TypeName: "DateType", Location: shape.Body, Wire: "OnDemandRotationStartDate"},
+			{Name: "RotationPeriodInDays", GoName: "RotationPeriodInDays", TypeName: "RotationPeriodInDaysType", Location: shape.Body, Wire: "RotationPeriodInDays"},
+		}},
+		Errors:    []string{"NotFoundException", "InvalidArnException", "DependencyTimeoutException", "KMSInternalException", "KMSInvalidStateException", "UnsupportedOperationException"},
+		NewInput:  func() any { return new(GetKeyRotationStatusInput) },
+		NewOutput: func() any { return new(GetKeyRotationStatusOutput) },
+	}
+}
+
+func opGetParametersForImport() *shape.Operation {
+	return &shape.Operation{
+		Name: "GetParametersForImport", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "GetParametersForImportInput", Fields: []shape.Field{
+			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId", Required: true},
+			{Name: "WrappingAlgorithm", GoName: "WrappingAlgorithm", TypeName: "AlgorithmSpec", Location: shape.Body, Wire: "WrappingAlgorithm", Required: true},
+			{Name: "WrappingKeySpec", GoName: "WrappingKeySpec", TypeName: "WrappingKeySpec", Location: shape.Body, Wire: "WrappingKeySpec", Required: true},
+		}},
+		Output: &shape.Struct{Name: "GetParametersForImportOutput", Fields: []shape.Field{
+			{Name: "ImportToken", GoName: "ImportToken", TypeName: "CiphertextType", Location: shape.Body, Wire: "ImportToken"},
+			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId"},
+			{Name: "ParametersValidTo", GoName: "ParametersValidTo", TypeName: "DateType", Location: shape.Body, Wire: "ParametersValidTo"},
+			{Name: "PublicKey", GoName: "PublicKey", TypeName: "PlaintextType", Location: shape.Body, Wire: "PublicKey"},
+		}},
+		Errors:    []string{"InvalidArnException", "UnsupportedOperationException", "DependencyTimeoutException", "NotFoundException", "KMSInternalException", "KMSInvalidStateException"},
+		NewInput:  func() any { return new(GetParametersForImportInput) },
+		NewOutput: func() any { return new(GetParametersForImportOutput) },
+	}
+}
+
+func opGetPublicKey() *shape.Operation {
+	return &shape.Operation{
+		Name: "GetPublicKey", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "GetPublicKeyInput", Fields: []shape.Field{
+			{Name: "GrantTokens", GoName: "GrantTokens", TypeName: "GrantTokenList", Location: shape.Body, Wire: "GrantTokens"},
+			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId", Required: true},
+		}},
+		Output: &shape.Struct{Name: "GetPublicKeyOutput", Fields: []shape.Field{
+			{Name: "CustomerMasterKeySpec", GoName: "CustomerMasterKeySpec", TypeName: "CustomerMasterKeySpec", Location: shape.Body, Wire: "CustomerMasterKeySpec"},
+			{Name: "EncryptionAlgorithms", GoName: "EncryptionAlgorithms", TypeName: "EncryptionAlgorithmSpecList", Location: shape.Body, Wire: "EncryptionAlgorithms"},
+			{Name: "KeyAgreementAlgorithms", GoName: "KeyAgreementAlgorithms", TypeName: "KeyAgreementAlgorithmSpecList", Location: shape.Body, Wire: "KeyAgreementAlgorithms"},
+			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId"},
+			{Name: "KeySpec", GoName: "KeySpec", TypeName: "KeySpec", Location: shape.Body, Wire: "KeySpec"},
+			{Name: "KeyUsage", GoName: "KeyUsage", TypeName: "KeyUsageType", Location: shape.Body, Wire: "KeyUsage"},
+			{Name: "PublicKey", GoName: "PublicKey", TypeName: "PublicKeyType", Location: shape.Body, Wire: "PublicKey"},
+			{Name: "SigningAlgorithms", GoName: "SigningAlgorithms", TypeName: "SigningAlgorithmSpecList", Location: shape.Body, Wire: "SigningAlgorithms"},
+		}},
+		Errors:    []string{"NotFoundException", "DisabledException", "KeyUnavailableException", "DependencyTimeoutException", "UnsupportedOperationException", "InvalidArnException", "InvalidGrantTokenException", "InvalidKeyUsageException", "KMSInternalException", "KMSInvalidStateException"},
+		NewInput:  func() any { return new(GetPublicKeyInput) },
+		NewOutput: func() any { return new(GetPublicKeyOutput) },
+	}
+}
+
+func opImportKeyMaterial() *shape.Operation {
+	return &shape.Operation{
+		Name: "ImportKeyMaterial", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "ImportKeyMaterialInput", Fields: []shape.Field{
+			{Name: "EncryptedKeyMaterial", GoName: "EncryptedKeyMaterial", TypeName: "CiphertextType", Location: shape.Body, Wire: "EncryptedKeyMaterial", Required: true},
+			{Name: "ExpirationModel", GoName: "ExpirationModel", TypeName: "ExpirationModelType", Location: shape.Body, Wire: "ExpirationModel"},
+			{Name: "ImportToken", GoName: "ImportToken", TypeName: "CiphertextType", Location: shape.Body, Wire: "ImportToken", Required: true},
+			{Name: "ImportType", GoName: "ImportType", TypeName: "ImportType", Location: shape.Body, Wire: "ImportType"},
+			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId", Required: true},
+			{Name: "KeyMaterialDescription", GoName: "KeyMaterialDescription", TypeName: "KeyMaterialDescriptionType", Location: shape.Body, Wire: "KeyMaterialDescription"},
+			{Name: "KeyMaterialId", GoName: "KeyMaterialId", TypeName: "BackingKeyIdType", Location: shape.Body, Wire: "KeyMaterialId"},
+			{Name: "ValidTo", GoName: "ValidTo", TypeName: "DateType", Location: shape.Body, Wire: "ValidTo"},
+		}},
+		Output: &shape.Struct{Name: "ImportKeyMaterialOutput", Fields: []shape.Field{
+			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId"},
+			{Name: "KeyMaterialId", GoName: "KeyMaterialId", TypeName: "BackingKeyIdType", Location: shape.Body, Wire: "KeyMaterialId"},
+		}},
+		Errors:    []string{"InvalidArnException", "UnsupportedOperationException", "DependencyTimeoutException", "NotFoundException", "KMSInternalException", "KMSInvalidStateException", "InvalidCiphertextException", "IncorrectKeyMaterialException", "ExpiredImportTokenException", "InvalidImportTokenException"},
+		NewInput:  func() any { return new(ImportKeyMaterialInput) },
+		NewOutput: func() any { return new(ImportKeyMaterialOutput) },
 	}
 }
 
@@ -318,6 +683,27 @@ func opListAliases() *shape.Operation {
 	}
 }
 
+func opListGrants() *shape.Operation {
+	return &shape.Operation{
+		Name: "ListGrants", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "ListGrantsInput", Fields: []shape.Field{
+			{Name: "GrantId", GoName: "GrantId", TypeName: "GrantIdType", Location: shape.Body, Wire: "GrantId"},
+			{Name: "GranteePrincipal", GoName: "GranteePrincipal", TypeName: "PrincipalIdType", Location: shape.Body, Wire: "GranteePrincipal"},
+			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId", Required: true},
+			{Name: "Limit", GoName: "Limit", TypeName: "LimitType", Location: shape.Body, Wire: "Limit"},
+			{Name: "Marker", GoName: "Marker", TypeName: "MarkerType", Location: shape.Body, Wire: "Marker"},
+		}},
+		Output: &shape.Struct{Name: "ListGrantsOutput", Fields: []shape.Field{
+			{Name: "Grants", GoName: "Grants", TypeName: "GrantList", Location: shape.Body, Wire: "Grants"},
+			{Name: "NextMarker", GoName: "NextMarker", TypeName: "MarkerType", Location: shape.Body, Wire: "NextMarker"},
+			{Name: "Truncated", GoName: "Truncated", TypeName: "BooleanType", Location: shape.Body, Wire: "Truncated"},
+		}},
+		Errors:    []string{"NotFoundException", "DependencyTimeoutException", "InvalidMarkerException", "InvalidGrantIdException", "InvalidArnException", "KMSInternalException", "KMSInvalidStateException"},
+		NewInput:  func() any { return new(ListGrantsInput) },
+		NewOutput: func() any { return new(ListGrantsOutput) },
+	}
+}
+
 func opListKeyPolicies() *shape.Operation {
 	return &shape.Operation{
 		Name: "ListKeyPolicies", Method: "POST", URI: "/",
@@ -334,6 +720,26 @@ func opListKeyPolicies() *shape.Operation {
 		Errors:    []string{"NotFoundException", "InvalidArnException", "DependencyTimeoutException", "KMSInternalException", "KMSInvalidStateException"},
 		NewInput:  func() any { return new(ListKeyPoliciesInput) },
 		NewOutput: func() any { return new(ListKeyPoliciesOutput) },
+	}
+}
+
+func opListKeyRotations() *shape.Operation {
+	return &shape.Operation{
+		Name: "ListKeyRotations", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "ListKeyRotationsInput", Fields: []shape.Field{
+			{Name: "IncludeKeyMaterial", GoName: "IncludeKeyMaterial", TypeName: "IncludeKeyMaterial", Location: shape.Body, Wire: "IncludeKeyMaterial"},
+			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId", Required: true},
+			{Name: "Limit", GoName: "Limit", TypeName: "LimitType", Location: shape.Body, Wire: "Limit"},
+			{Name: "Marker", GoName: "Marker", TypeName: "MarkerType", Location: shape.Body, Wire: "Marker"},
+		}},
+		Output: &shape.Struct{Name: "ListKeyRotationsOutput", Fields: []shape.Field{
+			{Name: "NextMarker", GoName: "NextMarker", TypeName: "MarkerType", Location: shape.Body, Wire: "NextMarker"},
+			{Name: "Rotations", GoName: "Rotations", TypeName: "RotationsList", Location: shape.Body, Wire: "Rotations"},
+			{Name: "Truncated", GoName: "Truncated", TypeName: "BooleanType", Location: shape.Body, Wire: "Truncated"},
+		}},
+		Errors:    []string{"NotFoundException", "InvalidArnException", "InvalidMarkerException", "KMSInternalException", "KMSInvalidStateException", "UnsupportedOperationException"},
+		NewInput:  func() any { return new(ListKeyRotationsInput) },
+		NewOutput: func() any { return new(ListKeyRotationsOutput) },
 	}
 }
 
@@ -374,6 +780,25 @@ func opListResourceTags() *shape.Operation {
 	}
 }
 
+func opListRetirableGrants() *shape.Operation {
+	return &shape.Operation{
+		Name: "ListRetirableGrants", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "ListRetirableGrantsInput", Fields: []shape.Field{
+			{Name: "Limit", GoName: "Limit", TypeName: "LimitType", Location: shape.Body, Wire: "Limit"},
+			{Name: "Marker", GoName: "Marker", TypeName: "MarkerType", Location: shape.Body, Wire: "Marker"},
+			{Name: "RetiringPrincipal", GoName: "RetiringPrincipal", TypeName: "PrincipalIdType", Location: shape.Body, Wire: "RetiringPrincipal", Required: true},
+		}},
+		Output: &shape.Struct{Name: "ListRetirableGrantsOutput", Fields: []shape.Field{
+			{Name: "Grants", GoName: "Grants", TypeName: "GrantList", Location: shape.Body, Wire: "Grants"},
+			{Name: "NextMarker", GoName: "NextMarker", TypeName: "MarkerType", Location: shape.Body, Wire: "NextMarker"},
+			{Name: "Truncated", GoName: "Truncated", TypeName: "BooleanType", Location: shape.Body, Wire: "Truncated"},
+		}},
+		Errors:    []string{"DependencyTimeoutException", "InvalidMarkerException", "InvalidArnException", "NotFoundException", "KMSInternalException"},
+		NewInput:  func() any { return new(ListRetirableGrantsInput) },
+		NewOutput: func() any { return new(ListRetirableGrantsOutput) },
+	}
+}
+
 func opPutKeyPolicy() *shape.Operation {
 	return &shape.Operation{
 		Name: "PutKeyPolicy", Method: "POST", URI: "/",
@@ -390,100 +815,79 @@ func opPutKeyPolicy() *shape.Operation {
 	}
 }
 
-func opTagResource() *shape.Operation {
+func opReEncrypt() *shape.Operation {
 	return &shape.Operation{
-		Name: "TagResource", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "TagResourceInput", Fields: []shape.Field{
+		Name: "ReEncrypt", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "ReEncryptInput", Fields: []shape.Field{
+			{Name: "CiphertextBlob", GoName: "CiphertextBlob", TypeName: "CiphertextType", Location: shape.Body, Wire: "CiphertextBlob"},
+			{Name: "DestinationEncryptionAlgorithm", GoName: "DestinationEncryptionAlgorithm", TypeName: "EncryptionAlgorithmSpec", Location: shape.Body, Wire: "DestinationEncryptionAlgorithm"},
+			{Name: "DestinationEncryptionContext", GoName: "DestinationEncryptionContext", TypeName: "EncryptionContextType", Location: shape.Body, Wire: "DestinationEncryptionContext"},
+			{Name: "DestinationKeyId", GoName: "DestinationKeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "DestinationKeyId", Required: true},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "NullableBooleanType", Location: shape.Body, Wire: "DryRun"},
+			{Name: "GrantTokens", GoName: "GrantTokens", TypeName: "GrantTokenList", Location: shape.Body, Wire: "GrantTokens"},
+			{Name: "SourceEncryptionAlgorithm", GoName: "SourceEncryptionAlgorithm", TypeName: "EncryptionAlgorithmSpec", Location: shape.Body, Wire: "SourceEncryptionAlgorithm"},
+			{Name: "SourceEncryptionContext", GoName: "SourceEncryptionContext", TypeName: "EncryptionContextType", Location: shape.Body, Wire: "SourceEncryptionContext"},
+			{Name: "SourceKeyId", GoName: "SourceKeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "SourceKeyId"},
+		}, Refused: []shape.Refused{
+			{Name: "DryRunModifiers", Location: shape.Body, Wire: "DryRunModifiers"},
+		}},
+		Output: &shape.Struct{Name: "ReEncryptOutput", Fields: []shape.Field{
+			{Name: "CiphertextBlob", GoName: "CiphertextBlob", TypeName: "CiphertextType", Location: shape.Body, Wire: "CiphertextBlob"},
+			{Name: "DestinationEncryptionAlgorithm", GoName: "DestinationEncryptionAlgorithm", TypeName: "EncryptionAlgorithmSpec", Location: shape.Body, Wire: "DestinationEncryptionAlgorithm"},
+			{Name: "DestinationKeyMaterialId", GoName: "DestinationKeyMaterialId", TypeName: "BackingKeyIdType", Location: shape.Body, Wire: "DestinationKeyMaterialId"},
+			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId"},
+			{Name: "SourceEncryptionAlgorithm", GoName: "SourceEncryptionAlgorithm", TypeName: "EncryptionAlgorithmSpec", Location: shape.Body, Wire: "SourceEncryptionAlgorithm"},
+			{Name: "SourceKeyId", GoName: "SourceKeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "SourceKeyId"},
+			{Name: "SourceKeyMaterialId", GoName: "SourceKeyMaterialId", TypeName: "BackingKeyIdType", Location: shape.Body, Wire: "SourceKeyMaterialId"},
+		}},
+		Errors:    []string{"NotFoundException", "DisabledException", "InvalidCiphertextException", "KeyUnavailableException", "IncorrectKeyException", "DependencyTimeoutException", "InvalidKeyUsageException", "InvalidGrantTokenException", "KMSInternalException", "KMSInvalidStateException", "DryRunOperationException"},
+		NewInput:  func() any { return new(ReEncryptInput) },
+		NewOutput: func() any { return new(ReEncryptOutput) },
+	}
+}
+
+func opRetireGrant() *shape.Operation {
+	return &shape.Operation{
+		Name: "RetireGrant", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "RetireGrantInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "NullableBooleanType", Location: shape.Body, Wire: "DryRun"},
+			{Name: "GrantId", GoName: "GrantId", TypeName: "GrantIdType", Location: shape.Body, Wire: "GrantId"},
+			{Name: "GrantToken", GoName: "GrantToken", TypeName: "GrantTokenType", Location: shape.Body, Wire: "GrantToken"},
+			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId"},
+		}},
+		Output:    &shape.Struct{Name: "RetireGrantOutput"},
+		Errors:    []string{"InvalidArnException", "InvalidGrantTokenException", "InvalidGrantIdException", "NotFoundException", "DependencyTimeoutException", "KMSInternalException", "KMSInvalidStateException", "DryRunOperationException"},
+		NewInput:  func() any { return new(RetireGrantInput) },
+		NewOutput: func() any { return new(RetireGrantOutput) },
+	}
+}
+
+func opRevokeGrant() *shape.Operation {
+	return &shape.Operation{
+		Name: "RevokeGrant", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "RevokeGrantInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "NullableBooleanType", Location: shape.Body, Wire: "DryRun"},
+			{Name: "GrantId", GoName: "GrantId", TypeName: "GrantIdType", Location: shape.Body, Wire: "GrantId", Required: true},
 			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId", Required: true},
-			{Name: "Tags", GoName: "Tags", TypeName: "TagList", Location: shape.Body, Wire: "Tags", Required: true},
 		}},
-		Output:    &shape.Struct{Name: "TagResourceOutput"},
-		Errors:    []string{"KMSInternalException", "NotFoundException", "InvalidArnException", "KMSInvalidStateException", "LimitExceededException", "TagException"},
-		NewInput:  func() any { return new(TagResourceInput) },
-		NewOutput: func() any { return new(TagResourceOutput) },
+		Output:    &shape.Struct{Name: "RevokeGrantOutput"},
+		Errors:    []string{"NotFoundException", "DependencyTimeoutException", "InvalidArnException", "InvalidGrantIdException", "KMSInternalException", "KMSInvalidStateException", "DryRunOperationException"},
+		NewInput:  func() any { return new(RevokeGrantInput) },
+		NewOutput: func() any { return new(RevokeGrantOutput) },
 	}
 }
 
-func opUntagResource() *shape.Operation {
+func opRotateKeyOnDemand() *shape.Operation {
 	return &shape.Operation{
-		Name: "UntagResource", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "UntagResourceInput", Fields: []shape.Field{
+		Name: "RotateKeyOnDemand", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "RotateKeyOnDemandInput", Fields: []shape.Field{
 			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId", Required: true},
-			{Name: "TagKeys", GoName: "TagKeys", TypeName: "TagKeyList", Location: shape.Body, Wire: "TagKeys", Required: true},
 		}},
-		Output:    &shape.Struct{Name: "UntagResourceOutput"},
-		Errors:    []string{"KMSInternalException", "NotFoundException", "InvalidArnException", "KMSInvalidStateException", "TagException"},
-		NewInput:  func() any { return new(UntagResourceInput) },
-		NewOutput: func() any { return new(UntagResourceOutput) },
-	}
-}
-
-func opUpdateAlias() *shape.Operation {
-	return &shape.Operation{
-		Name: "UpdateAlias", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "UpdateAliasInput", Fields: []shape.Field{
-			{Name: "AliasName", GoName: "AliasName", TypeName: "AliasNameType", Location: shape.Body, Wire: "AliasName", Required: true},
-			{Name: "TargetKeyId", GoName: "TargetKeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "TargetKeyId", Required: true},
+		Output: &shape.Struct{Name: "RotateKeyOnDemandOutput", Fields: []shape.Field{
+			{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId"},
 		}},
-		Output:    &shape.Struct{Name: "UpdateAliasOutput"},
-		Errors:    []string{"DependencyTimeoutException", "NotFoundException", "KMSInternalException", "LimitExceededException", "KMSInvalidStateException"},
-		NewInput:  func() any { return new(UpdateAliasInput) },
-		NewOutput: func() any { return new(UpdateAliasOutput) },
+		Errors:    []string{"NotFoundException", "DisabledException", "InvalidArnException", "DependencyTimeoutException", "KMSInternalException", "KMSInvalidStateException", "UnsupportedOperationException", "LimitExceededException", "ConflictException"},
+		NewInput:  func() any { return new(RotateKeyOnDemandInput) },
+		NewOutput: func() any { return new(RotateKeyOnDemandOutput) },
 	}
-}
-
-func typeAliasListEntry() *shape.Type {
-	return &shape.Type{Name: "AliasListEntry", Kind: shape.Structure, Struct: &shape.Struct{Name: "AliasListEntry", Fields: []shape.Field{
-		{Name: "AliasArn", GoName: "AliasArn", TypeName: "ArnType", Location: shape.Body, Wire: "AliasArn"},
-		{Name: "AliasName", GoName: "AliasName", TypeName: "AliasNameType", Location: shape.Body, Wire: "AliasName"},
-		{Name: "CreationDate", GoName: "CreationDate", TypeName: "DateType", Location: shape.Body, Wire: "CreationDate"},
-		{Name: "LastUpdatedDate", GoName: "LastUpdatedDate", TypeName: "DateType", Location: shape.Body, Wire: "LastUpdatedDate"},
-		{Name: "TargetKeyId", GoName: "TargetKeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "TargetKeyId"},
-	}}}
-}
-
-func typeKeyListEntry() *shape.Type {
-	return &shape.Type{Name: "KeyListEntry", Kind: shape.Structure, Struct: &shape.Struct{Name: "KeyListEntry", Fields: []shape.Field{
-		{Name: "KeyArn", GoName: "KeyArn", TypeName: "ArnType", Location: shape.Body, Wire: "KeyArn"},
-		{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId"},
-	}}}
-}
-
-func typeKeyMetadata() *shape.Type {
-	return &shape.Type{Name: "KeyMetadata", Kind: shape.Structure, Struct: &shape.Struct{Name: "KeyMetadata", Fields: []shape.Field{
-		{Name: "AWSAccountId", GoName: "AWSAccountId", TypeName: "AWSAccountIdType", Location: shape.Body, Wire: "AWSAccountId"},
-		{Name: "Arn", GoName: "Arn", TypeName: "ArnType", Location: shape.Body, Wire: "Arn"},
-		{Name: "CreationDate", GoName: "CreationDate", TypeName: "DateType", Location: shape.Body, Wire: "CreationDate"},
-		{Name: "CurrentKeyMaterialId", GoName: "CurrentKeyMaterialId", TypeName: "BackingKeyIdType", Location: shape.Body, Wire: "CurrentKeyMaterialId"},
-		{Name: "CustomerMasterKeySpec", GoName: "CustomerMasterKeySpec", TypeName: "CustomerMasterKeySpec", Location: shape.Body, Wire: "CustomerMasterKeySpec"},
-		{Name: "DeletionDate", GoName: "DeletionDate", TypeName: "DateType", Location: shape.Body, Wire: "DeletionDate"},
-		{Name: "Description", GoName: "Description", TypeName: "DescriptionType", Location: shape.Body, Wire: "Description"},
-		{Name: "Enabled", GoName: "Enabled", TypeName: "BooleanType", Location: shape.Body, Wire: "Enabled"},
-		{Name: "EncryptionAlgorithms", GoName: "EncryptionAlgorithms", TypeName: "EncryptionAlgorithmSpecList", Location: shape.Body, Wire: "EncryptionAlgorithms"},
-		{Name: "KeyId", GoName: "KeyId", TypeName: "KeyIdType", Location: shape.Body, Wire: "KeyId", Required: true},
-		{Name: "KeyManager", GoName: "KeyManager", TypeName: "KeyManagerType", Location: shape.Body, Wire: "KeyManager"},
-		{Name: "KeySpec", GoName: "KeySpec", TypeName: "KeySpec", Location: shape.Body, Wire: "KeySpec"},
-		{Name: "KeyState", GoName: "KeyState", TypeName: "KeyState", Location: shape.Body, Wire: "KeyState"},
-		{Name: "KeyUsage", GoName: "KeyUsage", TypeName: "KeyUsageType", Location: shape.Body, Wire: "KeyUsage"},
-		{Name: "MultiRegion", GoName: "MultiRegion", TypeName: "NullableBooleanType", Location: shape.Body, Wire: "MultiRegion"},
-		{Name: "Origin", GoName: "Origin", TypeName: "OriginType", Location: shape.Body, Wire: "Origin"},
-	}, Refused: []shape.Refused{
-		{Name: "CloudHsmClusterId", Location: shape.Body, Wire: "CloudHsmClusterId"},
-		{Name: "CustomKeyStoreId", Location: shape.Body, Wire: "CustomKeyStoreId"},
-		{Name: "ExpirationModel", Location: shape.Body, Wire: "ExpirationModel"},
-		{Name: "KeyAgreementAlgorithms", Location: shape.Body, Wire: "KeyAgreementAlgorithms"},
-		{Name: "MacAlgorithms", Location: shape.Body, Wire: "MacAlgorithms"},
-		{Name: "MultiRegionConfiguration", Location: shape.Body, Wire: "MultiRegionConfiguration"},
-		{Name: "PendingDeletionWindowInDays", Location: shape.Body, Wire: "PendingDeletionWindowInDays"},
-		{Name: "SigningAlgorithms", Location: shape.Body, Wire: "SigningAlgorithms"},
-		{Name: "ValidTo", Location: shape.Body, Wire: "ValidTo"},
-		{Name: "XksKeyConfiguration", Location: shape.Body, Wire: "XksKeyConfiguration"},
-	}}}
-}
-
-func typeTag() *shape.Type {
-	return &shape.Type{Name: "Tag", Kind: shape.Structure, Struct: &shape.Struct{Name: "Tag", Fields: []shape.Field{
-		{Name: "TagKey", GoName: "TagKey", TypeName: "TagKeyType", Location: shape.Body, Wire: "TagKey", Required: true},
-		{Name: "TagValue", GoName: "TagValue", TypeName: "TagValueType", Location: shape.Body, Wire: "TagValue", Required: true},
-	}}}
 }

@@ -16,11 +16,23 @@ type DeleteAliasOutput struct{}
 // DisableKeyOutput is what DisableKey answers.
 type DisableKeyOutput struct{}
 
+// DisableKeyRotationOutput is what DisableKeyRotation answers.
+type DisableKeyRotationOutput struct{}
+
 // EnableKeyOutput is what EnableKey answers.
 type EnableKeyOutput struct{}
 
+// EnableKeyRotationOutput is what EnableKeyRotation answers.
+type EnableKeyRotationOutput struct{}
+
 // PutKeyPolicyOutput is what PutKeyPolicy answers.
 type PutKeyPolicyOutput struct{}
+
+// RetireGrantOutput is what RetireGrant answers.
+type RetireGrantOutput struct{}
+
+// RevokeGrantOutput is what RevokeGrant answers.
+type RevokeGrantOutput struct{}
 
 // TagResourceOutput is what TagResource answers.
 type TagResourceOutput struct{}
@@ -31,6 +43,9 @@ type UntagResourceOutput struct{}
 // UpdateAliasOutput is what UpdateAlias answers.
 type UpdateAliasOutput struct{}
 
+// UpdateKeyDescriptionOutput is what UpdateKeyDescription answers.
+type UpdateKeyDescriptionOutput struct{}
+
 // AliasListEntry is a structure of the API.
 type AliasListEntry struct {
 	AliasArn        string
@@ -40,10 +55,38 @@ type AliasListEntry struct {
 	TargetKeyId     string
 }
 
+// CancelKeyDeletionInput is what CancelKeyDeletion takes.
+type CancelKeyDeletionInput struct {
+	KeyId string // required
+}
+
+// CancelKeyDeletionOutput is what CancelKeyDeletion answers.
+type CancelKeyDeletionOutput struct {
+	KeyId string
+}
+
 // CreateAliasInput is what CreateAlias takes.
 type CreateAliasInput struct {
 	AliasName   string // required
 	TargetKeyId string // required
+}
+
+// CreateGrantInput is what CreateGrant takes.
+type CreateGrantInput struct {
+	Constraints       *GrantConstraints
+	DryRun            *bool
+	GrantTokens       []string
+	GranteePrincipal  string // required
+	KeyId             string // required
+	Name              string
+	Operations        []GrantOperation // required
+	RetiringPrincipal string
+}
+
+// CreateGrantOutput is what CreateGrant answers.
+type CreateGrantOutput struct {
+	GrantId    string
+	GrantToken string // sensitive
 }
 
 // CreateKeyInput is what CreateKey takes.
@@ -65,9 +108,10 @@ type CreateKeyOutput struct {
 }
 
 // DecryptInput is what Decrypt takes.
-// Refused by name: DryRun, DryRunModifiers, Recipient.
+// Refused by name: DryRunModifiers, Recipient.
 type DecryptInput struct {
 	CiphertextBlob      []byte
+	DryRun              *bool
 	EncryptionAlgorithm EncryptionAlgorithmSpec
 	EncryptionContext   map[string]string
 	GrantTokens         []string
@@ -87,6 +131,36 @@ type DeleteAliasInput struct {
 	AliasName string // required
 }
 
+// DeleteImportedKeyMaterialInput is what DeleteImportedKeyMaterial takes.
+type DeleteImportedKeyMaterialInput struct {
+	KeyId         string // required
+	KeyMaterialId string
+}
+
+// DeleteImportedKeyMaterialOutput is what DeleteImportedKeyMaterial answers.
+type DeleteImportedKeyMaterialOutput struct {
+	KeyId         string
+	KeyMaterialId string
+}
+
+// DeriveSharedSecretInput is what DeriveSharedSecret takes.
+// Refused by name: Recipient.
+type DeriveSharedSecretInput struct {
+	DryRun                *bool
+	GrantTokens           []string
+	KeyAgreementAlgorithm KeyAgreementAlgorithmSpec // required
+	KeyId                 string                    // required
+	PublicKey             []byte                    // required
+}
+
+// DeriveSharedSecretOutput is what DeriveSharedSecret answers.
+type DeriveSharedSecretOutput struct {
+	KeyAgreementAlgorithm KeyAgreementAlgorithmSpec
+	KeyId                 string
+	KeyOrigin             OriginType
+	SharedSecret          []byte // sensitive
+}
+
 // DescribeKeyInput is what DescribeKey takes.
 type DescribeKeyInput struct {
 	GrantTokens []string
@@ -103,14 +177,25 @@ type DisableKeyInput struct {
 	KeyId string // required
 }
 
+// DisableKeyRotationInput is what DisableKeyRotation takes.
+type DisableKeyRotationInput struct {
+	KeyId string // required
+}
+
 // EnableKeyInput is what EnableKey takes.
 type EnableKeyInput struct {
 	KeyId string // required
 }
 
+// EnableKeyRotationInput is what EnableKeyRotation takes.
+type EnableKeyRotationInput struct {
+	KeyId                string // required
+	RotationPeriodInDays *int32
+}
+
 // EncryptInput is what Encrypt takes.
-// Refused by name: DryRun.
 type EncryptInput struct {
+	DryRun              *bool
 	EncryptionAlgorithm EncryptionAlgorithmSpec
 	EncryptionContext   map[string]string
 	GrantTokens         []string
@@ -126,8 +211,9 @@ type EncryptOutput struct {
 }
 
 // GenerateDataKeyInput is what GenerateDataKey takes.
-// Refused by name: DryRun, Recipient.
+// Refused by name: Recipient.
 type GenerateDataKeyInput struct {
+	DryRun            *bool
 	EncryptionContext map[string]string
 	GrantTokens       []string
 	KeyId             string // required
@@ -143,6 +229,88 @@ type GenerateDataKeyOutput struct {
 	Plaintext      []byte // sensitive
 }
 
+// GenerateDataKeyPairInput is what GenerateDataKeyPair takes.
+// Refused by name: Recipient.
+type GenerateDataKeyPairInput struct {
+	DryRun            *bool
+	EncryptionContext map[string]string
+	GrantTokens       []string
+	KeyId             string          // required
+	KeyPairSpec       DataKeyPairSpec // required
+}
+
+// GenerateDataKeyPairOutput is what GenerateDataKeyPair answers.
+type GenerateDataKeyPairOutput struct {
+	KeyId                    string
+	KeyMaterialId            string
+	KeyPairSpec              DataKeyPairSpec
+	PrivateKeyCiphertextBlob []byte
+	PrivateKeyPlaintext      []byte // sensitive
+	PublicKey                []byte
+}
+
+// GenerateDataKeyPairWithoutPlaintextInput is what GenerateDataKeyPairWithoutPlaintext takes.
+type GenerateDataKeyPairWithoutPlaintextInput struct {
+	DryRun            *bool
+	EncryptionContext map[string]string
+	GrantTokens       []string
+	KeyId             string          // required
+	KeyPairSpec       DataKeyPairSpec // required
+}
+
+// GenerateDataKeyPairWithoutPlaintextOutput is what GenerateDataKeyPairWithoutPlaintext answers.
+type GenerateDataKeyPairWithoutPlaintextOutput struct {
+	KeyId                    string
+	KeyMaterialId            string
+	KeyPairSpec              DataKeyPairSpec
+	PrivateKeyCiphertextBlob []byte
+	PublicKey                []byte
+}
+
+// GenerateDataKeyWithoutPlaintextInput is what GenerateDataKeyWithoutPlaintext takes.
+type GenerateDataKeyWithoutPlaintextInput struct {
+	DryRun            *bool
+	EncryptionContext map[string]string
+	GrantTokens       []string
+	KeyId             string // required
+	KeySpec           DataKeySpec
+	NumberOfBytes     *int32
+}
+
+// GenerateDataKeyWithoutPlaintextOutput is what GenerateDataKeyWithoutPlaintext answers.
+type GenerateDataKeyWithoutPlaintextOutput struct {
+	CiphertextBlob []byte
+	KeyId          string
+	KeyMaterialId  string
+}
+
+// GenerateMacInput is what GenerateMac takes.
+type GenerateMacInput struct {
+	DryRun       *bool
+	GrantTokens  []string
+	KeyId        string           // required
+	MacAlgorithm MacAlgorithmSpec // required
+	Message      []byte           // required, sensitive
+}
+
+// GenerateMacOutput is what GenerateMac answers.
+type GenerateMacOutput struct {
+	KeyId        string
+	Mac          []byte
+	MacAlgorithm MacAlgorithmSpec
+}
+
+// GenerateRandomInput is what GenerateRandom takes.
+// Refused by name: CustomKeyStoreId, Recipient.
+type GenerateRandomInput struct {
+	NumberOfBytes *int32
+}
+
+// GenerateRandomOutput is what GenerateRandom answers.
+type GenerateRandomOutput struct {
+	Plaintext []byte // sensitive
+}
+
 // GetKeyPolicyInput is what GetKeyPolicy takes.
 type GetKeyPolicyInput struct {
 	KeyId      string // required
@@ -155,6 +323,90 @@ type GetKeyPolicyOutput struct {
 	PolicyName string
 }
 
+// GetKeyRotationStatusInput is what GetKeyRotationStatus takes.
+type GetKeyRotationStatusInput struct {
+	KeyId string // required
+}
+
+// GetKeyRotationStatusOutput is what GetKeyRotationStatus answers.
+type GetKeyRotationStatusOutput struct {
+	KeyId                     string
+	KeyRotationEnabled        *bool
+	NextRotationDate          time.Time
+	OnDemandRotationStartDate time.Time
+	RotationPeriodInDays      *int32
+}
+
+// GetParametersForImportInput is what GetParametersForImport takes.
+type GetParametersForImportInput struct {
+	KeyId             string          // required
+	WrappingAlgorithm AlgorithmSpec   // required
+	WrappingKeySpec   WrappingKeySpec // required
+}
+
+// GetParametersForImportOutput is what GetParametersForImport answers.
+type GetParametersForImportOutput struct {
+	ImportToken       []byte
+	KeyId             string
+	ParametersValidTo time.Time
+	PublicKey         []byte // sensitive
+}
+
+// GetPublicKeyInput is what GetPublicKey takes.
+type GetPublicKeyInput struct {
+	GrantTokens []string
+	KeyId       string // required
+}
+
+// GetPublicKeyOutput is what GetPublicKey answers.
+type GetPublicKeyOutput struct {
+	CustomerMasterKeySpec  CustomerMasterKeySpec
+	EncryptionAlgorithms   []EncryptionAlgorithmSpec
+	KeyAgreementAlgorithms []KeyAgreementAlgorithmSpec
+	KeyId                  string
+	KeySpec                KeySpec
+	KeyUsage               KeyUsageType
+	PublicKey              []byte
+	SigningAlgorithms      []SigningAlgorithmSpec
+}
+
+// GrantConstraints is a structure of the API.
+type GrantConstraints struct {
+	EncryptionContextEquals map[string]string
+	EncryptionContextSubset map[string]string
+}
+
+// GrantListEntry is a structure of the API.
+type GrantListEntry struct {
+	Constraints       *GrantConstraints
+	CreationDate      time.Time
+	GrantId           string
+	GranteePrincipal  string
+	IssuingAccount    string
+	KeyId             string
+	Name              string
+	Operations        []GrantOperation
+	RetiringPrincipal string
+}
+
+// ImportKeyMaterialInput is what ImportKeyMaterial takes.
+type ImportKeyMaterialInput struct {
+	EncryptedKeyMaterial   []byte // required
+	ExpirationModel        ExpirationModelType
+	ImportToken            []byte // required
+	ImportType             ImportType
+	KeyId                  string // required
+	KeyMaterialDescription string
+	KeyMaterialId          string
+	ValidTo                time.Time
+}
+
+// ImportKeyMaterialOutput is what ImportKeyMaterial answers.
+type ImportKeyMaterialOutput struct {
+	KeyId         string
+	KeyMaterialId string
+}
+
 // KeyListEntry is a structure of the API.
 type KeyListEntry struct {
 	KeyArn string
@@ -163,22 +415,28 @@ type KeyListEntry struct {
 
 // KeyMetadata is a structure of the API.
 type KeyMetadata struct {
-	AWSAccountId          string
-	Arn                   string
-	CreationDate          time.Time
-	CurrentKeyMaterialId  string
-	CustomerMasterKeySpec CustomerMasterKeySpec
-	DeletionDate          time.Time
-	Description           string
-	Enabled               *bool
-	EncryptionAlgorithms  []EncryptionAlgorithmSpec
-	KeyId                 string // required
-	KeyManager            KeyManagerType
-	KeySpec               KeySpec
-	KeyState              KeyState
-	KeyUsage              KeyUsageType
-	MultiRegion           *bool
-	Origin                OriginType
+	AWSAccountId                string
+	Arn                         string
+	CreationDate                time.Time
+	CurrentKeyMaterialId        string
+	CustomerMasterKeySpec       CustomerMasterKeySpec
+	DeletionDate                time.Time
+	Description                 string
+	Enabled                     *bool
+	EncryptionAlgorithms        []EncryptionAlgorithmSpec
+	ExpirationModel             ExpirationModelType
+	KeyAgreementAlgorithms      []KeyAgreementAlgorithmSpec
+	KeyId                       string // required
+	KeyManager                  KeyManagerType
+	KeySpec                     KeySpec
+	KeyState                    KeyState
+	KeyUsage                    KeyUsageType
+	MacAlgorithms               []MacAlgorithmSpec
+	MultiRegion                 *bool
+	Origin                      OriginType
+	PendingDeletionWindowInDays *int32
+	SigningAlgorithms           []SigningAlgorithmSpec
+	ValidTo                     time.Time
 }
 
 // ListAliasesInput is what ListAliases takes.
@@ -195,6 +453,22 @@ type ListAliasesOutput struct {
 	Truncated  *bool
 }
 
+// ListGrantsInput is what ListGrants takes.
+type ListGrantsInput struct {
+	GrantId          string
+	GranteePrincipal string
+	KeyId            string // required
+	Limit            *int32
+	Marker           string
+}
+
+// ListGrantsOutput is what ListGrants answers.
+type ListGrantsOutput struct {
+	Grants     []GrantListEntry
+	NextMarker string
+	Truncated  *bool
+}
+
 // ListKeyPoliciesInput is what ListKeyPolicies takes.
 type ListKeyPoliciesInput struct {
 	KeyId  string // required
@@ -207,6 +481,21 @@ type ListKeyPoliciesOutput struct {
 	NextMarker  string
 	PolicyNames []string
 	Truncated   *bool
+}
+
+// ListKeyRotationsInput is what ListKeyRotations takes.
+type ListKeyRotationsInput struct {
+	IncludeKeyMaterial IncludeKeyMaterial
+	KeyId              string // required
+	Limit              *int32
+	Marker             string
+}
+
+// ListKeyRotationsOutput is what ListKeyRotations answers.
+type ListKeyRotationsOutput struct {
+	NextMarker string
+	Rotations  []RotationsListEntry
+	Truncated  *bool
 }
 
 // ListKeysInput is what ListKeys takes.
@@ -236,12 +525,120 @@ type ListResourceTagsOutput struct {
 	Truncated  *bool
 }
 
+// ListRetirableGrantsInput is what ListRetirableGrants takes.
+type ListRetirableGrantsInput struct {
+	Limit             *int32
+	Marker            string
+	RetiringPrincipal string // required
+}
+
+// ListRetirableGrantsOutput is what ListRetirableGrants answers.
+type ListRetirableGrantsOutput struct {
+	Grants     []GrantListEntry
+	NextMarker string
+	Truncated  *bool
+}
+
 // PutKeyPolicyInput is what PutKeyPolicy takes.
 type PutKeyPolicyInput struct {
 	BypassPolicyLockoutSafetyCheck *bool
 	KeyId                          string // required
 	Policy                         string // required
 	PolicyName                     string
+}
+
+// ReEncryptInput is what ReEncrypt takes.
+// Refused by name: DryRunModifiers.
+type ReEncryptInput struct {
+	CiphertextBlob                 []byte
+	DestinationEncryptionAlgorithm EncryptionAlgorithmSpec
+	DestinationEncryptionContext   map[string]string
+	DestinationKeyId               string // required
+	DryRun                         *bool
+	GrantTokens                    []string
+	SourceEncryptionAlgorithm      EncryptionAlgorithmSpec
+	SourceEncryptionContext        map[string]string
+	SourceKeyId                    string
+}
+
+// ReEncryptOutput is what ReEncrypt answers.
+type ReEncryptOutput struct {
+	CiphertextBlob                 []byte
+	DestinationEncryptionAlgorithm EncryptionAlgorithmSpec
+	DestinationKeyMaterialId       string
+	KeyId                          string
+	SourceEncryptionAlgorithm      EncryptionAlgorithmSpec
+	SourceKeyId                    string
+	SourceKeyMaterialId            string
+}
+
+// RetireGrantInput is what RetireGrant takes.
+type RetireGrantInput struct {
+	DryRun     *bool
+	GrantId    string
+	GrantToken string // sensitive
+	KeyId      string
+}
+
+// RevokeGrantInput is what RevokeGrant takes.
+type RevokeGrantInput struct {
+	DryRun  *bool
+	GrantId string // required
+	KeyId   string // required
+}
+
+// RotateKeyOnDemandInput is what RotateKeyOnDemand takes.
+type RotateKeyOnDemandInput struct {
+	KeyId string // required
+}
+
+// RotateKeyOnDemandOutput is what RotateKeyOnDemand answers.
+type RotateKeyOnDemandOutput struct {
+	KeyId string
+}
+
+// RotationsListEntry is a structure of the API.
+type RotationsListEntry struct {
+	ExpirationModel        ExpirationModelType
+	ImportState            ImportState
+	KeyId                  string
+	KeyMaterialDescription string
+	KeyMaterialId          string
+	KeyMaterialState       KeyMaterialState
+	RotationDate           time.Time
+	RotationType           RotationType
+	ValidTo                time.Time
+}
+
+// ScheduleKeyDeletionInput is what ScheduleKeyDeletion takes.
+type ScheduleKeyDeletionInput struct {
+	KeyId               string // required
+	PendingWindowInDays *int32
+}
+
+// ScheduleKeyDeletionOutput is what ScheduleKeyDeletion answers.
+type ScheduleKeyDeletionOutput struct {
+	DeletionDate        time.Time
+	KeyId               string
+	KeyState            KeyState
+	PendingWindowInDays *int32
+}
+
+// SignInput is what Sign takes.
+type SignInput struct {
+	DryRun           *bool
+	GrantTokens      []string
+	KeyId            string // required
+	Message          []byte // required, sensitive
+	MessageType      MessageType
+	SigningAlgorithm SigningAlgorithmSpec // required
+}
+
+// SignOutput is what Sign answers.
+type SignOutput struct {
+	KeyId            string
+	Signature        []byte
+	SigningAlgorithm SigningAlgorithmSpec
 }
 
 // Tag is a structure of the API.
@@ -268,6 +665,60 @@ type UpdateAliasInput struct {
 	TargetKeyId string // required
 }
 
+// UpdateKeyDescriptionInput is what UpdateKeyDescription takes.
+type UpdateKeyDescriptionInput struct {
+	Description string // required
+	KeyId       string // required
+}
+
+// VerifyInput is what Verify takes.
+type VerifyInput struct {
+	DryRun           *bool
+	GrantTokens      []string
+	KeyId            string // required
+	Message          []byte // required, sensitive
+	MessageType      MessageType
+	Signature        []byte               // required
+	SigningAlgorithm SigningAlgorithmSpec // required
+}
+
+// VerifyOutput is what Verify answers.
+type VerifyOutput struct {
+	KeyId            string
+	SignatureValid   *bool
+	SigningAlgorithm SigningAlgorithmSpec
+}
+
+// VerifyMacInput is what VerifyMac takes.
+type VerifyMacInput struct {
+	DryRun       *bool
+	GrantTokens  []string
+	KeyId        string           // required
+	Mac          []byte           // required
+	MacAlgorithm MacAlgorithmSpec // required
+	Message      []byte           // required, sensitive
+}
+
+// VerifyMacOutput is what VerifyMac answers.
+type VerifyMacOutput struct {
+	KeyId        string
+	MacAlgorithm MacAlgorithmSpec
+	MacValid     *bool
+}
+
+// AlgorithmSpec is an enumeration of the API.
+type AlgorithmSpec string
+
+// The values of AlgorithmSpec.
+const (
+	AlgorithmSpecRsaesPkcs1V15       AlgorithmSpec = "RSAES_PKCS1_V1_5"
+	AlgorithmSpecRsaesOaepSha1       AlgorithmSpec = "RSAES_OAEP_SHA_1"
+	AlgorithmSpecRsaesOaepSha256     AlgorithmSpec = "RSAES_OAEP_SHA_256"
+	AlgorithmSpecRsaAesKeyWrapSha1   AlgorithmSpec = "RSA_AES_KEY_WRAP_SHA_1"
+	AlgorithmSpecRsaAesKeyWrapSha256 AlgorithmSpec = "RSA_AES_KEY_WRAP_SHA_256"
+	AlgorithmSpecSm2pke              AlgorithmSpec = "SM2PKE"
+)
+
 // CustomerMasterKeySpec is an enumeration of the API.
 type CustomerMasterKeySpec string
 
@@ -286,6 +737,22 @@ const (
 	CustomerMasterKeySpecHmac384          CustomerMasterKeySpec = "HMAC_384"
 	CustomerMasterKeySpecHmac512          CustomerMasterKeySpec = "HMAC_512"
 	CustomerMasterKeySpecSm2              CustomerMasterKeySpec = "SM2"
+)
+
+// DataKeyPairSpec is an enumeration of the API.
+type DataKeyPairSpec string
+
+// The values of DataKeyPairSpec.
+const (
+	DataKeyPairSpecRsa2048             DataKeyPairSpec = "RSA_2048"
+	DataKeyPairSpecRsa3072             DataKeyPairSpec = "RSA_3072"
+	DataKeyPairSpecRsa4096             DataKeyPairSpec = "RSA_4096"
+	DataKeyPairSpecEccNistP256         DataKeyPairSpec = "ECC_NIST_P256"
+	DataKeyPairSpecEccNistP384         DataKeyPairSpec = "ECC_NIST_P384"
+	DataKeyPairSpecEccNistP521         DataKeyPairSpec = "ECC_NIST_P521"
+	DataKeyPairSpecEccSecgP256k1       DataKeyPairSpec = "ECC_SECG_P256K1"
+	DataKeyPairSpecSm2                 DataKeyPairSpec = "SM2"
+	DataKeyPairSpecEccNistEdwards25519 DataKeyPairSpec = "ECC_NIST_EDWARDS25519"
 )
 
 // DataKeySpec is an enumeration of the API.
@@ -308,6 +775,74 @@ const (
 	EncryptionAlgorithmSpecSm2pke           EncryptionAlgorithmSpec = "SM2PKE"
 )
 
+// ExpirationModelType is an enumeration of the API.
+type ExpirationModelType string
+
+// The values of ExpirationModelType.
+const (
+	ExpirationModelTypeKeyMaterialExpires       ExpirationModelType = "KEY_MATERIAL_EXPIRES"
+	ExpirationModelTypeKeyMaterialDoesNotExpire ExpirationModelType = "KEY_MATERIAL_DOES_NOT_EXPIRE"
+)
+
+// GrantOperation is an enumeration of the API.
+type GrantOperation string
+
+// The values of GrantOperation.
+const (
+	GrantOperationDecrypt                             GrantOperation = "Decrypt"
+	GrantOperationEncrypt                             GrantOperation = "Encrypt"
+	GrantOperationGenerateDataKey                     GrantOperation = "GenerateDataKey"
+	GrantOperationGenerateDataKeyWithoutPlaintext     GrantOperation = "GenerateDataKeyWithoutPlaintext"
+	GrantOperationReEncryptFrom                       GrantOperation = "ReEncryptFrom"
+	GrantOperationReEncryptTo                         GrantOperation = "ReEncryptTo"
+	GrantOperationSign                                GrantOperation = "Sign"
+	GrantOperationVerify                              GrantOperation = "Verify"
+	GrantOperationGetPublicKey                        GrantOperation = "GetPublicKey"
+	GrantOperationCreateGrant                         GrantOperation = "CreateGrant"
+	GrantOperationRetireGrant                         GrantOperation = "RetireGrant"
+	GrantOperationDescribeKey                         GrantOperation = "DescribeKey"
+	GrantOperationGenerateDataKeyPair                 GrantOperation = "GenerateDataKeyPair"
+	GrantOperationGenerateDataKeyPairWithoutPlaintext GrantOperation = "GenerateDataKeyPairWithoutPlaintext"
+	GrantOperationGenerateMac                         GrantOperation = "GenerateMac"
+	GrantOperationVerifyMac                           GrantOperation = "VerifyMac"
+	GrantOperationDeriveSharedSecret                  GrantOperation = "DeriveSharedSecret"
+)
+
+// ImportState is an enumeration of the API.
+type ImportState string
+
+// The values of ImportState.
+const (
+	ImportStateImported      ImportState = "IMPORTED"
+	ImportStatePendingImport ImportState = "PENDING_IMPORT"
+)
+
+// ImportType is an enumeration of the API.
+type ImportType string
+
+// The values of ImportType.
+const (
+	ImportTypeNewKeyMaterial      ImportType = "NEW_KEY_MATERIAL"
+	ImportTypeExistingKeyMaterial ImportType = "EXISTING_KEY_MATERIAL"
+)
+
+// IncludeKeyMaterial is an enumeration of the API.
+type IncludeKeyMaterial string
+
+// The values of IncludeKeyMaterial.
+const (
+	IncludeKeyMaterialAllKeyMaterial IncludeKeyMaterial = "ALL_KEY_MATERIAL"
+	IncludeKeyMaterialRotationsOnly  IncludeKeyMaterial = "ROTATIONS_ONLY"
+)
+
+// KeyAgreementAlgorithmSpec is an enumeration of the API.
+type KeyAgreementAlgorithmSpec string
+
+// The values of KeyAgreementAlgorithmSpec.
+const (
+	KeyAgreementAlgorithmSpecEcdh KeyAgreementAlgorithmSpec = "ECDH"
+)
+
 // KeyManagerType is an enumeration of the API.
 type KeyManagerType string
 
@@ -315,6 +850,17 @@ type KeyManagerType string
 const (
 	KeyManagerTypeAws      KeyManagerType = "AWS"
 	KeyManagerTypeCustomer KeyManagerType = "CUSTOMER"
+)
+
+// KeyMaterialState is an enumeration of the API.
+type KeyMaterialState string
+
+// The values of KeyMaterialState.
+const (
+	KeyMaterialStateNonCurrent                          KeyMaterialState = "NON_CURRENT"
+	KeyMaterialStateCurrent                             KeyMaterialState = "CURRENT"
+	KeyMaterialStatePendingRotation                     KeyMaterialState = "PENDING_ROTATION"
+	KeyMaterialStatePendingMultiRegionImportAndRotation KeyMaterialState = "PENDING_MULTI_REGION_IMPORT_AND_ROTATION"
 )
 
 // KeySpec is an enumeration of the API.
@@ -354,26 +900,4 @@ const (
 	KeyStatePendingReplicaDeletion KeyState = "PendingReplicaDeletion"
 	KeyStateUnavailable            KeyState = "Unavailable"
 	KeyStateUpdating               KeyState = "Updating"
-)
-
-// KeyUsageType is an enumeration of the API.
-type KeyUsageType string
-
-// The values of KeyUsageType.
-const (
-	KeyUsageTypeSignVerify        KeyUsageType = "SIGN_VERIFY"
-	KeyUsageTypeEncryptDecrypt    KeyUsageType = "ENCRYPT_DECRYPT"
-	KeyUsageTypeGenerateVerifyMac KeyUsageType = "GENERATE_VERIFY_MAC"
-	KeyUsageTypeKeyAgreement      KeyUsageType = "KEY_AGREEMENT"
-)
-
-// OriginType is an enumeration of the API.
-type OriginType string
-
-// The values of OriginType.
-const (
-	OriginTypeAwsKms           OriginType = "AWS_KMS"
-	OriginTypeExternal         OriginType = "EXTERNAL"
-	OriginTypeAwsCloudhsm      OriginType = "AWS_CLOUDHSM"
-	OriginTypeExternalKeyStore OriginType = "EXTERNAL_KEY_STORE"
 )

@@ -1,0 +1,82 @@
+package kms
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"fmt"
+
+	"bawn.dev/internal/shape/kms"
+)
+
+// generate makes material for keys of a spec: raw bytes for symmetric and HMAC keys;
+// for the others a private key as PKCS #8 DER, with its public key as
+// SubjectPublicKeyInfo. The caller overwrites the material when it is done.
+func generate(name kms.KeySpec) (material, public []byte, err error) {
+	if size := keyBytes(name); size > 0 {
+		material = make([]byte, size)
+		rand.Read(material)
+		return material, nil, nil
+	}
+	var private crypto.Signer
+	switch name {
+	case kms.KeySpecRsa2048:
+		private, err = rsa.GenerateKey(rand.Reader, 2048)
+	case kms.KeySpecRsa3072:
+		private, err = rsa.GenerateKey(rand.Reader, 3072)
+	case kms.KeySpecRsa4096:
+		private, err = rsa.GenerateKey(rand.Reader, 4096)
+	case kms.KeySpecEccNistP256:
+		private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case kms.KeySpecEccNistP384:
+		private, err = ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	case kms.KeySpecEccNistP521:
+		private, err = ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
+	default:
+		return nil, nil, fmt.Errorf("kms: no keys of %s are made", name)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if material, err = x509.MarshalPKCS8PrivateKey(private); err != nil {
+		return nil, nil, err
+	}
+	public, err = x509.MarshalPKIXPublicKey(private.Public())
+	return material, public, err
+}
+
+// keyBytes is how long keys are that are nothing but random bytes: as long as the
+// hash for an HMAC (FIPS 198-1). It is 0 for the others.
+func keyBytes(name kms.KeySpec) int {
+	switch name {
+	case kms.KeySpecSymmetricDefault, kms.KeySpecHmac256:
+		return 32
+	case kms.KeySpecHmac224:
+		return 28
+	case kms.KeySpecHmac384:
+		return 48
+	case kms.KeySpecHmac512:
+		return 64
+	}
+	return 0
+}
+
+// furnish gives a new key its first material, and answers it wrapped. A key whose
+// material is imported has none until then.
+func (s *Service) furnish(k *key) ([]byte, error) {
+	if k.origin == kms.OriginTypeExternal {
+		k.version, k.importing = 0, true
+		return nil, nil
+	}
+	k.version = 1
+	material, public, err := generate(k.spec)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(material)
+	k.public = public
+	return s.wrap(k, k.version, material)
+}
