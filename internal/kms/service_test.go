@@ -158,7 +158,7 @@ func TestLimits(t *testing.T) {
 	refused[kms.EncryptOutput](t, admin, "kms:Encrypt", &kms.EncryptInput{
 		KeyId: k.KeyId, Plaintext: one, EncryptionAlgorithm: kms.EncryptionAlgorithmSpecRsaesOaepSha256,
 	}, "InvalidKeyUsageException")
-	for _, in := range []*kms.CreateKeyInput{{KeySpec: kms.KeySpecSm2}, {Origin: kms.OriginTypeExternal}} {
+	for _, in := range []*kms.CreateKeyInput{{KeySpec: kms.KeySpecSm2}, {Origin: kms.OriginTypeAwsCloudhsm}} {
 		refused[kms.CreateKeyOutput](t, admin, "kms:CreateKey", in, "UnsupportedOperationException")
 	}
 	refused[kms.CreateKeyOutput](t, admin, "kms:CreateKey", &kms.CreateKeyInput{KeyUsage: kms.KeyUsageTypeSignVerify}, "ValidationException")
