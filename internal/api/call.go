@@ -52,6 +52,8 @@ type Call struct {
 	body     *sigv4.Body // of a streaming input
 	notes    map[string]any
 	touched  []Resource // as the record lists them
+
+	allowance allowance // of an open operation
 }
 
 func (c *Call) signingName() string {

@@ -37,6 +37,7 @@ type Operation struct {
 	data       bool // a data event, not a management event
 	silent     bool // the record leaves out what it answered
 	asRead     bool // the record calls a write read-only
+	guesses    bool // of strangers, about secrets that can be guessed
 
 	newInput func() any
 	resolve  func(context.Context, *Call, any) (any, []Demand, error)
@@ -156,6 +157,13 @@ func (o Operation) Undeniable(reason string) Operation {
 // Open marks an operation whose caller proves herself in the operation itself.
 func (o Operation) Open(reason string) Operation {
 	o.credential = Credential{open, reason}
+	return o
+}
+
+// Guesses marks an open operation that looks at what people choose or type, such as a
+// password: before it does, the call is counted as a stranger's.
+func (o Operation) Guesses() Operation {
+	o.guesses = true
 	return o
 }
 

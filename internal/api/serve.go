@@ -55,7 +55,7 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, origin *Origin) {
 	e := d.byModel[match.Service.Package+"."+match.Operation.Name]
 	c.service, c.op, c.model, c.match = e.service, e.op, e.model, match
 
-	if e.op.credential.kind == open && !d.opens.from(origin.SourceIP, c.Now) {
+	if !d.admitted(c) {
 		d.answer(w, c, throttled())
 		return
 	}
@@ -179,12 +179,6 @@ func (d *Door) commit(ctx context.Context, c *Call, finish commit) (any, error) 
 
 // errCrowd says that too many strangers ask at once.
 var errCrowd = errors.New("api: too many calls of nobody in particular")
-
-// crowded counts a call of an open operation whose caller has proved nothing, and
-// says whether it is one too many.
-func (d *Door) crowded(c *Call) bool {
-	return c.op.credential.kind == open && c.subject == nil && !d.opens.inAll(c.Now)
-}
 
 // receive begins a call.
 func (d *Door) receive(r *http.Request, origin *Origin) *Call {

@@ -19,7 +19,7 @@ type Visit struct {
 func (d *Door) Visit(r *http.Request) *Visit { return &Visit{d, r} }
 
 // Visited calls an open operation as if the browser had called it by itself: from its
-// address and in its name, counted with that address's other calls, the input held to
+// address and in its name, counted as that would be, the input held to
 // the constraints of the API model, and with a record of its own.
 func Visited[Out any](ctx context.Context, v *Visit, action string, in any) (*Out, error) {
 	out, err := v.door.visited(ctx, v.request, action, in)
@@ -41,7 +41,7 @@ func (d *Door) visited(ctx context.Context, r *http.Request, action string, in a
 	c := d.receive(r, visitOrigin(r))
 	defer c.close()
 	c.service, c.op, c.model, c.match = e.service, e.op, e.model, e.inside
-	if !d.opens.from(c.origin.SourceIP, c.Now) {
+	if !d.admitted(c) {
 		return nil, throttled()
 	}
 	if err := e.inside.Check(in); err != nil {

@@ -26,7 +26,7 @@ const (
 func (s *Service) SignInAPI() *api.Service {
 	list := []api.Operation{
 		api.Read("BeginSignIn", s.begun, s.beginSignIn),
-		api.Write("ContinueSignIn", s.continued, s.continueSignIn),
+		api.Write("ContinueSignIn", s.continued, s.continueSignIn).Guesses(),
 	}
 	list = slices.Concat(list, s.ownOperations(), s.consentOperations(), s.federationOperations())
 	for i, op := range list {
