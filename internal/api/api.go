@@ -89,9 +89,9 @@ type Demand struct {
 	Free bool
 	// MFA says that this very call brought a good one-time code of its caller's.
 	MFA bool
-	// Granted says that something other than a policy allows it: a grant of the
-	// key. An explicit deny still wins.
-	Granted bool
+	// Grant is a grant of the key that allows it, if one does. An explicit deny still
+	// wins.
+	Grant *policy.Grant
 }
 
 // Any is the resource of actions that know none.

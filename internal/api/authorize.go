@@ -15,6 +15,7 @@ import (
 // "there is no such thing" is given only after every demand was allowed.
 func (d *Door) authorize(ctx context.Context, c *Call) (any, error) {
 	c.touched = c.touched[:0]
+	delete(c.notes, noteGrants)
 	resource, demands, err := c.op.resolve(ctx, c, c.in)
 	if err != nil {
 		return nil, err
@@ -65,7 +66,7 @@ func (d *Door) decide(ctx context.Context, c *Call, demand Demand) error {
 			ARN: r.ARN, Account: r.Account, Policy: r.Policy, RootOfTrust: r.RootOfTrust, AWSManaged: r.AWSManaged, Tags: r.Tags,
 		},
 		Keys:      demand.Keys,
-		Granted:   demand.Granted,
+		Grant:     demand.Grant,
 		Free:      demand.Free,
 		MFA:       demand.MFA,
 		Aside:     !strings.HasPrefix(demand.Action, c.service.Prefix+":"),
@@ -91,8 +92,21 @@ func (d *Door) decide(ctx context.Context, c *Call, demand Demand) error {
 		}
 		return refusal
 	}
+	if decision.Grant != "" {
+		c.noteGrant(decision.Grant)
+	}
 	if r.Missing != nil {
 		return r.Missing
 	}
 	return nil
+}
+
+// noteGrants is where the record names the grants of keys that the call rested on.
+const noteGrants = "grantIds"
+
+func (c *Call) noteGrant(id string) {
+	ids, _ := c.notes[noteGrants].([]string)
+	if !slices.Contains(ids, id) {
+		c.Note(noteGrants, append(ids, id))
+	}
 }

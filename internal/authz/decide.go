@@ -50,7 +50,7 @@ type Question struct {
 	Keys    policy.Context // keys that describe the request
 	Origin  *Origin        // nil for a forwarded call: network keys and endpoint policies do not apply again
 	Via     []string       // services that forwarded the call, first caller first
-	Granted bool           // a grant of the resource allows it
+	Grant   *policy.Grant  // of the resource, that allows it
 	Free    bool           // no permission is needed; a Deny still refuses
 	MFA     bool           // the call itself brought a good one-time code of the caller's
 	// Aside marks a demand that is not for an action of the called service, such as
@@ -103,7 +103,7 @@ func (a *Authorizer) Gather(ctx context.Context, sn *store.Snapshot, q *Question
 			// Nothing speaks for what an absent account owns. The refusal is the same
 			// as for a resource that is not there, so that account ids cannot be probed.
 			resourceSide = &Account{ID: owner}
-			q.Target.Policy, q.Granted = a.absent(q.Target.Policy), false
+			q.Target.Policy, q.Grant = a.absent(q.Target.Policy), nil
 		}
 	}
 	in := &policy.Input{
@@ -113,7 +113,7 @@ func (a *Authorizer) Gather(ctx context.Context, sn *store.Snapshot, q *Question
 		ResourceAccount: owner,
 		ResourcePolicy:  q.Target.Policy,
 		RootOfTrust:     q.Target.RootOfTrust,
-		Granted:         q.Granted,
+		Grant:           q.Grant,
 		Session:         s.Claim.SessionPolicies,
 		HasSession:      s.Claim.HasSession,
 		Catalogue:       a.src.Catalogue,

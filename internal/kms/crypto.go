@@ -78,7 +78,7 @@ func (s *Service) wants(c *api.Call, n *named, u use) (api.Demand, error) {
 		return demand, err
 	}
 	var err error
-	demand.Granted, err = s.granted(c, n, u)
+	demand.Grant, err = s.granted(c, n, u)
 	return demand, err
 }
 

@@ -1,6 +1,9 @@
 package kms
 
-import "bawn.dev/internal/api"
+import (
+	"bawn.dev/internal/api"
+	"bawn.dev/internal/policy"
+)
 
-// granted says whether a grant of the key allows a use of it to the caller.
-func (s *Service) granted(*api.Call, *named, use) (bool, error) { return false, nil }
+// granted is a grant of the key that allows a use of it to the caller, or nil.
+func (s *Service) granted(*api.Call, *named, use) (*policy.Grant, error) { return nil, nil }

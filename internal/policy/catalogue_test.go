@@ -86,7 +86,7 @@ func TestUnknownActionsAreDenied(t *testing.T) {
 	for name, in := range map[string]Input{
 		"user":      {Principal: aUser, Identity: everything, ResourcePolicy: full},
 		"root user": {Principal: aRoot, Identity: everything},
-		"grant":     {Principal: aSession, Granted: true},
+		"grant":     {Principal: aSession, Grant: &Grant{ID: "g"}},
 		"service":   {Principal: aService, ResourcePolicy: ptr(doc(t, Resource, allowTo(`{"Service":"sagemaker.amazonaws.com"}`, "*")))},
 		"anonymous": {ResourcePolicy: full},
 		"abroad":    {Principal: aUser, Identity: everything, ResourcePolicy: full, ResourceAccount: other},

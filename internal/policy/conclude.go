@@ -1,5 +1,14 @@
 package policy
 
+// verdict is what is concluded, with the grant that it rests on.
+func (w *weighing) verdict() Decision {
+	d := w.conclude()
+	if d.Allowed && w.resourceFrom.gate == GateGrant {
+		d.Grant = w.in.Grant.ID
+	}
+	return d
+}
+
 // conclude draws the verdict from what was weighed. It alone knows how the
 // policies of different places work together.
 func (w *weighing) conclude() Decision {

@@ -23,10 +23,14 @@ type Decision struct {
 	Gate     Gate `json:"gate"`     // what denied or failed to allow; if Allowed, what allowed
 	Explicit bool `json:"explicit"` // a Deny statement matched
 	// Doc, Sid and Index name the statement that decided, if one did: Doc is
-	// empty where nothing allowed, or the root user or a grant stood for itself.
+	// empty where nothing allowed, or the root user stood for itself, and the id of a
+	// grant.
 	Doc   string `json:"policy,omitzero"`
 	Sid   string `json:"sid,omitzero"`
 	Index int    `json:"index"` // from 0, within its policy
+	// Grant is the id of the KMS grant without which an allowed request would not be,
+	// as far as the key's policy goes; another account's own policies allow it too.
+	Grant string `json:"grant,omitzero"`
 }
 
 // Decide judges a request after AWS's policy evaluation logic (IAM user guide,
@@ -41,7 +45,7 @@ func Decide(in *Input) Decision {
 	}
 	w := weighing{env: &e}
 	w.weigh()
-	return w.conclude()
+	return w.verdict()
 }
 
 // A finding is a statement that matched, and where it stands.
@@ -116,8 +120,11 @@ func (w *weighing) weigh() {
 	if in.Principal.Kind == Root && !w.identity {
 		w.identity, w.identityFrom = true, finding{gate: GateIdentity}
 	}
-	if in.Granted && w.standing < byOrigin {
-		w.standing, w.resourceFrom = byOrigin, finding{gate: GateGrant}
+	if how := in.Grant.standing(&in.Principal); w.standing < how {
+		w.standing, w.resourceFrom = how, finding{gate: GateGrant, doc: &Doc{Name: in.Grant.ID}}
+	}
+	if in.Grant != nil {
+		w.trace.grant(in.Grant)
 	}
 }
 

@@ -39,7 +39,7 @@ func TestDecide(t *testing.T) {
 		{"deny in SCP", Input{Principal: aUser, Identity: yes, SCPs: [][]Doc{scp(full), scp(full, deny(get, "*"))}}, "denied by service control policy"},
 		{"deny in RCP", Input{Principal: aUser, Identity: yes, RCPs: [][]Doc{{fullRCP[0], doc(t, RCP, denyTo(everyone, get))}}}, "denied by resource control policy"},
 		{"deny in endpoint", Input{Principal: aUser, Identity: yes, Endpoint: docs(doc(t, Endpoint, allowTo(everyone, "*"), denyTo(everyone, get)))}, "denied by VPC endpoint policy"},
-		{"deny beats a grant", Input{Principal: aUser, Granted: true, Identity: docs(doc(t, Identity, deny("*", "*")))}, "denied by identity-based policy"},
+		{"deny beats a grant", Input{Principal: aUser, Grant: &Grant{ID: "g"}, Identity: docs(doc(t, Identity, deny("*", "*")))}, "denied by identity-based policy"},
 		{"deny in boundary beats a direct resource allow", Input{Principal: aUser, ResourcePolicy: resource(allowTo(aws(alice), get)), Boundary: ptr(doc(t, Identity, deny(get, "*")))}, "denied by permissions boundary"},
 
 		// 2, 3. Organization policies: every level must allow.
@@ -125,9 +125,13 @@ func TestDecide(t *testing.T) {
 		{"trust abroad, trust alone", Input{Action: "sts:AssumeRole", Principal: aUser, ResourceAccount: other, RootOfTrust: true, ResourcePolicy: trust(aws(alice))}, "not allowed by identity-based policy"},
 
 		// Grants.
-		{"grant", Input{Principal: aSession, RootOfTrust: true, Granted: true}, "allowed by grant"},
-		{"grant within the session policy", Input{Principal: aSession, RootOfTrust: true, Granted: true, HasSession: true}, "not allowed by session policy"},
-		{"grant to nobody", Input{Granted: true}, "not allowed by resource-based policy"},
+		{"grant", Input{Principal: aSession, RootOfTrust: true, Grant: &Grant{ID: "g"}}, "allowed by grant"},
+		{"grant within the session policy", Input{Principal: aSession, RootOfTrust: true, Grant: &Grant{ID: "g"}, HasSession: true}, "not allowed by session policy"},
+		{"grant abroad, both", Input{Principal: aSession, RootOfTrust: true, Grant: &Grant{ID: "g"}, ResourceAccount: other, Identity: docs(doc(t, Identity, allow("*", "*")))}, "allowed by identity-based policy"},
+		{"grant abroad, grant alone", Input{Principal: aSession, RootOfTrust: true, Grant: &Grant{ID: "g"}, ResourceAccount: other}, "not allowed by identity-based policy"},
+		{"grant to the account, identity silent", Input{Principal: aSession, RootOfTrust: true, Grant: &Grant{ID: "g", Account: true}}, "not allowed by identity-based policy"},
+		{"grant to the account, both", Input{Principal: aSession, RootOfTrust: true, Grant: &Grant{ID: "g", Account: true}, Identity: docs(doc(t, Identity, allow("*", "*")))}, "allowed by identity-based policy"},
+		{"grant to nobody", Input{Grant: &Grant{ID: "g"}}, "not allowed by resource-based policy"},
 
 		// Callers without policies of their own.
 		{"service", Input{Principal: aService, ResourcePolicy: resource(allowTo(`{"Service":"sagemaker.amazonaws.com"}`, get))}, "allowed by resource-based policy"},

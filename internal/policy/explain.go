@@ -71,7 +71,7 @@ func Explain(in *Input) Explanation {
 	}
 	w := weighing{env: &e, trace: &x}
 	w.weigh()
-	x.Decision = w.conclude()
+	x.Decision = w.verdict()
 	return x
 }
 
@@ -95,6 +95,18 @@ func (x *Explanation) open(d *Doc, gate Gate, level int) *PolicyTrace {
 	t := &PolicyTrace{Gate: gate, Level: level, Doc: d.Name, Unreadable: d.Policy == nil}
 	x.Policies = append(x.Policies, t)
 	return t
+}
+
+// grant adds a grant that allows; on a nil Explanation it does nothing.
+func (x *Explanation) grant(g *Grant) {
+	if x == nil {
+		return
+	}
+	why := "applies to the caller"
+	if g.Account {
+		why = byAccount.String()
+	}
+	x.Policies = append(x.Policies, &PolicyTrace{Gate: GateGrant, Doc: g.ID, Statements: []StatementTrace{{Effect: "Allow", Matched: true, Why: why}}})
 }
 
 // traceStatement does what read does, and writes it down.

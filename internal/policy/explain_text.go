@@ -57,7 +57,7 @@ func (d Decision) String() string {
 	}
 	if d.Doc != "" {
 		fmt.Fprintf(&b, " %q", d.Doc)
-		if d.Allowed || d.Explicit {
+		if (d.Allowed || d.Explicit) && d.Gate != GateGrant {
 			fmt.Fprintf(&b, ", statement %d", d.Index)
 		}
 	}

@@ -23,10 +23,8 @@ type Input struct {
 	// resource's policy must allow, and identity-based policies count only if it
 	// allows the caller's account for the action.
 	RootOfTrust bool
-	// Granted is set if a KMS grant allows. It counts as a resource policy that
-	// names the role behind the session: boundary and session policies still limit
-	// it, and a caller of another account needs its own account's Allow too.
-	Granted bool
+	// Grant is the KMS grant that allows; nil if none does.
+	Grant *Grant
 
 	Endpoint []Doc   // policies of the VPC endpoint that the call came through: each must allow; nil: not in force
 	SCPs     [][]Doc // of the principal's account, a level each from root to account; nil: not in force
@@ -36,6 +34,26 @@ type Input struct {
 	// action is never allowed; an Allow with an unknown condition key does not
 	// match, and in a Deny such a key counts as met.
 	Catalogue Catalogue
+}
+
+// A Grant of a KMS key stands beside the key's policy. It counts as one that names
+// the role behind the session: boundary and session policies still limit it, and a
+// caller of another account needs its own account's Allow too.
+type Grant struct {
+	ID string
+	// Account says that the grantee is the caller's account: it then counts as a
+	// policy that names the account, and hands the choice to that account's IAM.
+	Account bool
+}
+
+func (g *Grant) standing(who *Principal) standing {
+	switch {
+	case g == nil, g.Account && who.Kind == Service: // a service is not of the account that it acts in
+		return stranger
+	case g.Account:
+		return byAccount
+	}
+	return byOrigin
 }
 
 // A Catalogue knows the actions and condition keys that exist. It must be safe

@@ -218,7 +218,9 @@ func (m *maker) policies() Input {
 	in := Input{
 		Identity:    m.docs(Identity, 3),
 		RootOfTrust: m.chance(20),
-		Granted:     m.chance(10),
+	}
+	if m.chance(10) {
+		in.Grant = &Grant{ID: "g", Account: m.chance(50)}
 	}
 	if m.chance(20) {
 		d := m.doc(Identity)

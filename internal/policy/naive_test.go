@@ -92,8 +92,12 @@ func (n naive) decide() answer {
 	if n.ResourcePolicy != nil {
 		how = n.ask(*n.ResourcePolicy, at, "Allow")
 	}
-	if n.Granted {
+	granted := n.Grant != nil && !n.Grant.Account
+	switch {
+	case granted:
 		how = append(how, "origin")
+	case n.Grant != nil:
+		how = append(how, "account")
 	}
 	who := n.Principal
 	home := who.Account != "" && who.Account == n.ResourceAccount
@@ -106,7 +110,7 @@ func (n naive) decide() answer {
 	case Anonymous, WebIdentity:
 		ok = slices.Contains(how, "self")
 	case Service:
-		ok = slices.Contains(how, "self") || n.Granted || home && own && !n.RootOfTrust
+		ok = slices.Contains(how, "self") || granted || home && own && !n.RootOfTrust
 	default:
 		switch {
 		case !home:

@@ -192,7 +192,7 @@ func TestTwoAccountsNeedBothSides(t *testing.T) {
 		}
 		in.ResourceAccount = other
 		caller, owner := in, in
-		caller.ResourceAccount, caller.ResourcePolicy, caller.RCPs, caller.RootOfTrust, caller.Granted = home, nil, nil, false, false
+		caller.ResourceAccount, caller.ResourcePolicy, caller.RCPs, caller.RootOfTrust, caller.Grant = home, nil, nil, false, nil
 		owner.Identity, owner.SCPs = docs(all), nil
 		if owner.HasSession || owner.Principal.Kind == Federated {
 			owner.HasSession, owner.Session = true, docs(all)
