@@ -19,6 +19,7 @@ import (
 	"bawn.dev/internal/driver/oci"
 	"bawn.dev/internal/fabric"
 	"bawn.dev/internal/host"
+	"bawn.dev/internal/locked"
 	"bawn.dev/internal/volume"
 	"bawn.dev/internal/worker"
 )
@@ -49,6 +50,7 @@ func runShim() (code int, shim bool) {
 
 func (c *hostCmd) Run(ctx context.Context) error {
 	log := logger()
+	locked.All() // or not: what it holds of volumes' keys, it holds for moments
 	uid, err := c.serverUser()
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"bawn.dev/internal/config"
+	"bawn.dev/internal/locked"
 	"bawn.dev/internal/server"
 )
 
@@ -32,6 +33,7 @@ type cli struct {
 	Audit       auditCmd       `cmd:"" help:"Show the record: who did what, in which role, on whose behalf."`
 	Explain     explainCmd     `cmd:"" help:"Say why something would be allowed or denied."`
 	Fsck        fsckCmd        `cmd:"" help:"Check the database, the record and the stored bytes."`
+	Rekey       rekeyCmd       `cmd:"" help:"Put another root key in force: a file, a passphrase or a PKCS#11 token."`
 	Image       imageCmd       `cmd:"" help:"Manage the images that workloads run."`
 	Scim        scimCmd        `cmd:"" help:"Manage the tokens with which an identity provider provisions people and groups."`
 	People      peopleCmd      `cmd:"" help:"Manage how people sign in: passwords, second factors, sessions."`
@@ -46,6 +48,10 @@ type cli struct {
 func main() {
 	if code, shim := runShim(); shim {
 		os.Exit(code)
+	}
+	if err := locked.NoDumps(); err != nil {
+		fmt.Fprintln(os.Stderr, "bawn:", err)
+		os.Exit(1)
 	}
 	var c cli
 	parser, err := kong.New(&c, kong.Name("bawn"), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),

@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"os"
 	"path/filepath"
 
 	"bawn.dev/internal/config"
+	"bawn.dev/internal/locked"
+	"bawn.dev/internal/rootkey"
 	"bawn.dev/internal/server"
 )
 
@@ -18,10 +22,20 @@ type initCmd struct {
 	Listen    string   `default:"${listen}" help:"Address that goes into the AWS profile."`
 	PlainHTTP bool     `name:"plain-http" help:"The profile names a plain HTTP endpoint (loopback only)."`
 	Database  string   `env:"BAWN_DATABASE" help:"postgres:// URL instead of the embedded database."`
+	Root      string   `enum:"file,passphrase,pkcs11" default:"file" help:"What the root key is: file (DIR/keys/root.key), passphrase or pkcs11. bawn rekey changes it."`
+	tokenFlags
+	rootSecret
 }
 
 func (c *initCmd) Run(ctx context.Context) error {
+	if err := c.check(c.Root); err != nil {
+		return err
+	}
+	fresh := func(what string) ([]byte, error) {
+		return secretFrom(c.RootSecretFile, c.RootSecretFD, credential, what, c.Root == rootkey.Passphrase)
+	}
 	cfg := config.Config{
+		Root: config.Root{Kind: c.Root, Module: c.PKCS11Module, Token: c.PKCS11Token, Secret: fresh}, Secret: c.ask,
 		Fixed: config.Fixed{AccountID: c.AccountID, Region: c.Region, Hosts: c.Host},
 		Data:  c.Data, Listen: c.Listen, PlainHTTP: c.PlainHTTP, Database: c.Database,
 	}
@@ -44,6 +58,7 @@ type serveCmd struct {
 	PlainHTTP  bool     `name:"plain-http" help:"Without TLS; on a loopback address only."`
 	Database   string   `env:"BAWN_DATABASE" help:"postgres:// URL instead of the embedded database."`
 	AllowFetch []string `help:"HOST:PORT of an identity provider that the server may ask though its address is private. May be repeated."`
+	rootSecret
 }
 
 func (c *serveCmd) Run(ctx context.Context) error {
@@ -51,19 +66,34 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cfg.Listen, cfg.PlainHTTP, cfg.AllowFetch = c.Listen, c.PlainHTTP, c.AllowFetch
+	cfg.Listen, cfg.PlainHTTP, cfg.AllowFetch, cfg.Secret = c.Listen, c.PlainHTTP, c.AllowFetch, c.ask
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
 	log := logger()
+	all := locked.All()
 	s, err := server.Open(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
+	tellMemory(log, all, s.Memory())
 	return s.Serve(ctx, func(addr string) {
 		log.Info("serving", "address", addr, "account", cfg.AccountID, "region", cfg.Region, "version", version(), "crypto", module())
 	})
+}
+
+// tellMemory says what the host lets us keep out of swap.
+func tellMemory(log *slog.Logger, all bool, keys locked.Status) {
+	switch {
+	case all:
+		log.Info("memory", "core dumps", "off", "locked", "all")
+	case keys.Unlocked == 0:
+		log.Info("memory", "core dumps", "off", "locked", "keys", "bytes", keys.Locked)
+	default:
+		log.Warn("memory", "core dumps", "off", "locked", "not all keys", "bytes", keys.Locked, "unlocked", keys.Unlocked, "because", keys.Err,
+			"help", "raise the limit on locked memory (systemd: LimitMEMLOCK=infinity), or use no swap")
+	}
 }
 
 // load reads what init fixed.
@@ -78,11 +108,18 @@ func load(data, database string) (config.Config, error) {
 // administrate runs an administration command: through the running server, or, if
 // none runs, on the data directory itself.
 func administrate[In, Out any](ctx context.Context, data, database, path string, in In, local func(*server.Server, context.Context, In) (Out, error)) (Out, error) {
+	return administrateWith(ctx, data, database, path, in, local, rootSecret{RootSecretFile: os.Getenv("BAWN_ROOT_SECRET_FILE"), RootSecretFD: -1}.ask)
+}
+
+// administrateWith is administrate, with who tells the root key's secret if none runs.
+func administrateWith[In, Out any](ctx context.Context, data, database, path string, in In, local func(*server.Server, context.Context, In) (Out, error),
+	secret func(string) ([]byte, error)) (Out, error) {
 	var out Out
 	cfg, err := load(data, database)
 	if err != nil {
 		return out, err
 	}
+	cfg.Secret = secret
 	err = server.AskRunning(ctx, cfg, path, in, &out)
 	if !errors.Is(err, server.ErrNotRunning) {
 		return out, err

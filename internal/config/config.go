@@ -47,6 +47,20 @@ type Config struct {
 	// AllowFetch names "host:port" of identity providers that the server may ask
 	// though their addresses are not public.
 	AllowFetch []string
+	// Root is the root key that init makes.
+	Root Root
+	// Secret asks for what the root key needs (a passphrase, a PIN), which it is told;
+	// nil answers nothing. The caller clears what it gets.
+	Secret func(what string) ([]byte, error)
+}
+
+// A Root is the root key that somebody wants: a key in a file, a passphrase, or a key
+// on a PKCS#11 token.
+type Root struct {
+	Kind   string // "file", "passphrase" or "pkcs11"
+	Module string // of pkcs11: absolute path of the library that speaks to the token
+	Token  string // of pkcs11: its label
+	Secret func(what string) ([]byte, error)
 }
 
 // Defaults of `bawn init` and `bawn serve`.

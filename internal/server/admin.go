@@ -70,6 +70,7 @@ func (s *Server) adminHandler() http.Handler {
 	mux.Handle("POST /people", command(s.People))
 	mux.Handle("POST /provider", command(s.Provider))
 	mux.Handle("POST /directory", command(s.Directory))
+	mux.Handle("POST /rekey", command(s.Rekey))
 	return mux
 }
 

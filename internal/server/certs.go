@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"bawn.dev/internal/config"
-	"bawn.dev/internal/seal"
+	"bawn.dev/internal/rootkey"
 )
 
 // The server's CA is what people's machines trust, so it is constrained to the
@@ -45,6 +45,11 @@ type caSpec struct {
 	permitted func(*x509.Certificate)
 }
 
+func (spec caSpec) keyPath(cfg config.Config) string { return cfg.Path("keys", spec.name+".key") }
+
+// bound is what the sealed key is bound to.
+func (spec caSpec) bound() []byte { return []byte(spec.name + " key") }
+
 func serverCASpec(cfg config.Config) caSpec {
 	return caSpec{"ca", "Bawn server CA " + cfg.AccountID, caFile, func(c *x509.Certificate) {
 		c.PermittedDNSDomains = append([]string{"localhost"}, cfg.Hosts...)
@@ -62,11 +67,11 @@ func workloadCASpec(cfg config.Config) caSpec {
 }
 
 // openCA opens a CA, or makes it when create is set and it is not there.
-func openCA(cfg config.Config, spec caSpec, root seal.Key, create bool, now time.Time) (*authority, error) {
-	keyPath := cfg.Path("keys", spec.name+".key")
+func openCA(cfg config.Config, spec caSpec, ring *rootkey.Ring, create bool, now time.Time) (*authority, error) {
+	keyPath := spec.keyPath(cfg)
 	if create {
 		if _, err := os.Stat(keyPath); errors.Is(err, os.ErrNotExist) {
-			if err := makeCA(cfg, spec, root, keyPath, now); err != nil {
+			if err := makeCA(cfg, spec, ring, keyPath, now); err != nil {
 				return nil, err
 			}
 		}
@@ -75,9 +80,9 @@ func openCA(cfg config.Config, spec caSpec, root seal.Key, create bool, now time
 	if err != nil {
 		return nil, err
 	}
-	der, err := seal.Open(root[:], sealed, []byte(spec.name+" key"))
+	der, _, err := ring.Open(sealed, spec.bound())
 	if err != nil {
-		return nil, fmt.Errorf("the root key does not open %s", keyPath)
+		return nil, fmt.Errorf("%s does not open: it is not of one time with keys/root.json. Put back a whole copy of DIR/keys: %w", keyPath, err)
 	}
 	defer clear(der)
 	key, err := x509.ParseECPrivateKey(der)
@@ -102,7 +107,7 @@ func openCA(cfg config.Config, spec caSpec, root seal.Key, create bool, now time
 	return &authority{cert, key, text}, nil
 }
 
-func makeCA(cfg config.Config, spec caSpec, root seal.Key, keyPath string, now time.Time) error {
+func makeCA(cfg config.Config, spec caSpec, ring *rootkey.Ring, keyPath string, now time.Time) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err
@@ -129,7 +134,7 @@ func makeCA(cfg config.Config, spec caSpec, root seal.Key, keyPath string, now t
 		return err
 	}
 	defer clear(private)
-	sealed, err := seal.Seal(root[:], private, []byte(spec.name+" key"))
+	sealed, err := ring.Seal(private, spec.bound())
 	if err != nil {
 		return err
 	}

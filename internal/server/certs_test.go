@@ -7,25 +7,35 @@ import (
 	"time"
 
 	"bawn.dev/internal/config"
-	"bawn.dev/internal/seal"
+	"bawn.dev/internal/locked"
+	"bawn.dev/internal/rootkey"
 )
 
-func authorities(t *testing.T) (front, workload *authority, cfg config.Config, root seal.Key) {
+func authorities(t *testing.T) (front, workload *authority, cfg config.Config, ring *rootkey.Ring) {
 	t.Helper()
 	cfg = config.Config{Fixed: config.Fixed{AccountID: "123456789012", Region: "us-east-1", Hosts: []string{"bawn.hospital.example"}}, Data: t.TempDir(), Listen: "127.0.0.1:0"}
 	if err := makeDataDirs(cfg); err != nil {
 		t.Fatal(err)
 	}
-	root = seal.NewKey()
-	front, err := openCA(cfg, serverCASpec(cfg), root, true, time.Now())
+	ring = newRing(t, cfg)
+	front, err := openCA(cfg, serverCASpec(cfg), ring, true, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	workload, err = openCA(cfg, workloadCASpec(cfg), root, true, time.Now())
+	workload, err = openCA(cfg, workloadCASpec(cfg), ring, true, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return front, workload, cfg, root
+	return front, workload, cfg, ring
+}
+
+func newRing(t *testing.T, cfg config.Config) *rootkey.Ring {
+	t.Helper()
+	ring, err := rootkey.Create(cfg, locked.New(), func([]byte) bool { return false })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring
 }
 
 func verifies(a *authority, cert tls.Certificate, name string) error {
@@ -42,7 +52,7 @@ func verifies(a *authority, cert tls.Certificate, name string) error {
 // What people's machines trust can speak for this server's names and no others,
 // even in the hands of whoever steals its key.
 func TestServerCAIsConstrained(t *testing.T) {
-	front, workload, cfg, root := authorities(t)
+	front, workload, cfg, ring := authorities(t)
 	cert, err := serverCertificate(cfg, front, time.Now())
 	if err != nil {
 		t.Fatal(err)
@@ -68,10 +78,11 @@ func TestServerCAIsConstrained(t *testing.T) {
 	if verifies(workload, stolen, "bank.example") == nil {
 		t.Error("the workload CA can speak for bank.example")
 	}
-	if _, err := openCA(cfg, serverCASpec(cfg), seal.NewKey(), false, time.Now()); err == nil {
-		t.Error("another root key opens the CA")
+	_, _, _, other := authorities(t)
+	if _, err := openCA(cfg, serverCASpec(cfg), other, false, time.Now()); err == nil {
+		t.Error("another directory's keys open the CA")
 	}
-	if _, err := openCA(cfg, serverCASpec(cfg), root, false, time.Now()); err != nil {
+	if _, err := openCA(cfg, serverCASpec(cfg), ring, false, time.Now()); err != nil {
 		t.Errorf("the CA does not open again: %v", err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,10 +32,12 @@ import (
 	"bawn.dev/internal/identity"
 	"bawn.dev/internal/kms"
 	"bawn.dev/internal/ledger"
+	"bawn.dev/internal/locked"
 	"bawn.dev/internal/logs"
 	"bawn.dev/internal/oidc"
 	"bawn.dev/internal/organizations"
 	"bawn.dev/internal/policy"
+	"bawn.dev/internal/rootkey"
 	"bawn.dev/internal/s3"
 	"bawn.dev/internal/sagemaker"
 	"bawn.dev/internal/scim"
@@ -51,8 +54,11 @@ type Server struct {
 	log  *slog.Logger
 	now  func() time.Time
 	lock *os.File
-	root seal.Key
-	ca   *authority
+	// memory holds key material, ring the store's keys in it.
+	memory   *locked.Arena
+	ring     *rootkey.Ring
+	rekeying sync.Mutex
+	ca       *authority
 	// workloadCA certifies AWS's own names inside VPCs.
 	workloadCA *authority
 	store      *store.Store
@@ -84,7 +90,7 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*Server, er
 }
 
 func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool) (_ *Server, err error) {
-	s := &Server{cfg: cfg, log: log, now: time.Now}
+	s := &Server{cfg: cfg, log: log, now: time.Now, memory: locked.New()}
 	defer func() {
 		if err != nil {
 			s.Close()
@@ -93,13 +99,13 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 	if s.lock, err = lockDirectory(cfg); err != nil {
 		return nil, err
 	}
-	if s.root, err = rootKey(cfg, create); err != nil {
+	if s.ring, err = s.openRing(create); err != nil {
 		return nil, err
 	}
-	if s.ca, err = openCA(cfg, serverCASpec(cfg), s.root, create, s.now()); err != nil {
+	if s.ca, err = openCA(cfg, serverCASpec(cfg), s.ring, create, s.now()); err != nil {
 		return nil, err
 	}
-	if s.workloadCA, err = openCA(cfg, workloadCASpec(cfg), s.root, create, s.now()); err != nil {
+	if s.workloadCA, err = openCA(cfg, workloadCASpec(cfg), s.ring, create, s.now()); err != nil {
 		return nil, err
 	}
 
@@ -120,9 +126,14 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 			return nil, err
 		}
 	}
-	keys, err := roomKeys(ctx, s.store, s.root, "trail", "iam", "identity", "sts", "signin", "kms", "sagemaker")
+	keys, err := roomKeys(ctx, s.store, s.ring, "trail", "iam", "identity", "sts", "signin", "kms", "sagemaker")
 	if err != nil {
 		return nil, err
+	}
+	if !s.ring.Settled() { // a rekey was interrupted, or the directory is of an older form
+		if err = s.settle(ctx); err != nil {
+			return nil, err
+		}
 	}
 	if s.blobs, err = blob.OpenDir(cfg.Path("blobs")); err != nil {
 		return nil, err
@@ -272,6 +283,9 @@ func (s *Server) services() []*api.Service {
 	return append(list, s.identity.APIs()...)
 }
 
+// Memory says how much of the memory for keys is locked.
+func (s *Server) Memory() locked.Status { return s.memory.Status() }
+
 // Door is the way in for what runs beside the listeners.
 func (s *Server) Door() *api.Door { return s.door }
 
@@ -293,7 +307,9 @@ func (s *Server) Close() error {
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close())
 	}
-	s.root.Zero()
+	if s.ring != nil {
+		errs = append(errs, s.ring.Close())
+	}
 	return errors.Join(errs...)
 }
 
