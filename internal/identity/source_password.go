@@ -25,9 +25,30 @@ func (s *Service) Authenticate(ctx context.Context, sn *store.Snapshot, userID, 
 	if err != nil || name == "" {
 		return false, err
 	}
+	var ok bool
+	err = s.askSource(ctx, sn, name, func(ctx context.Context, d *ldap.Directory, secret string) (err error) {
+		ok, err = d.Authenticate(ctx, secret, external, password)
+		return err
+	})
+	return ok && err == nil, err
+}
+
+// Pretend implements signin.Source.
+func (s *Service) Pretend(ctx context.Context, sn *store.Snapshot, pick uint64) error {
+	all, err := s.ListSources(sn)
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	return s.askSource(ctx, sn, all[pick%uint64(len(all))].Name, func(ctx context.Context, d *ldap.Directory, secret string) error {
+		return d.Pretend(ctx, secret)
+	})
+}
+
+// askSource waits for its turn to ask a directory something about a password.
+func (s *Service) askSource(ctx context.Context, sn *store.Snapshot, name string, ask func(context.Context, *ldap.Directory, string) error) error {
 	src, secret, err := s.source(sn, name)
 	if err != nil {
-		return false, err
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, ldap.PasswordTime)
 	defer cancel()
@@ -35,13 +56,12 @@ func (s *Service) Authenticate(ctx context.Context, sn *store.Snapshot, userID, 
 	case s.asking <- struct{}{}:
 		defer func() { <-s.asking }()
 	case <-ctx.Done():
-		return false, errors.New("identity: too many passwords are asked about")
+		return errors.New("identity: too many passwords are asked about")
 	}
-	ok, err := src.Directory.Authenticate(ctx, secret, external, password)
-	if err != nil {
-		return false, fmt.Errorf("identity: the directory %s: %w", name, err)
+	if err := ask(ctx, &src.Directory, secret); err != nil {
+		return fmt.Errorf("identity: the directory %s: %w", name, err)
 	}
-	return ok, nil
+	return nil
 }
 
 // TestSource reads a directory and changes nothing: how many people and groups it has,

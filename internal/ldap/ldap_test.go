@@ -105,6 +105,48 @@ func TestAuthenticate(t *testing.T) {
 	try(false, ada, "of ada", "deleted")
 }
 
+// For nobody a directory is asked as much as for somebody with a wrong password, and is
+// told nothing that was typed.
+func TestPretend(t *testing.T) {
+	s := ldaptest.Start(t, true)
+	s.Person("ada")
+	d := directory(t, s)
+	ada := named(t, read(t, d), "ada").ID
+	asks := func(what func() error) [2]int {
+		t.Helper()
+		binds, searches := s.Asked()
+		if err := what(); err != nil {
+			t.Fatal(err)
+		}
+		after, later := s.Asked()
+		return [2]int{after - binds, later - searches}
+	}
+	wrong := func(id string) func() error {
+		return func() error {
+			ok, err := d.Authenticate(t.Context(), ldaptest.Password, id, "a guess")
+			if ok {
+				t.Error("a guess lets in")
+			}
+			return err
+		}
+	}
+	want := asks(wrong(ada))
+	for why, what := range map[string]func() error{
+		"nobody": func() error { return d.Pretend(t.Context(), ldaptest.Password) }, "who is gone": wrong("00000000-0000-1000-8000-000000000000"),
+	} {
+		if got := asks(what); got != want {
+			t.Errorf("%s: %v binds and searches, and for somebody %v", why, got, want)
+		}
+	}
+	s.Set(ldaptest.DN("ada"), "pwdAccountLockedTime", "000001010000Z")
+	if got := asks(wrong(ada)); got != want {
+		t.Errorf("who is locked: %v binds and searches, and for somebody %v", got, want)
+	}
+	if d.Pretend(t.Context(), "wrong") == nil {
+		t.Error("a directory that cannot be read answers")
+	}
+}
+
 // Without a verified certificate nothing is said, least of all a password.
 func TestDowngrade(t *testing.T) {
 	s, other, plain := ldaptest.Start(t, true), ldaptest.Start(t, true), ldaptest.Start(t, false)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"slices"
 	"strings"
@@ -55,9 +56,19 @@ func (s *Service) begun(ctx context.Context, c *api.Call, in *shape.BeginSignInI
 
 // nobody is the id of a name that nobody has.
 func (s *Service) nobody(name string) string {
+	return uuid.Format([16]byte(s.keyed("bawn signin nobody v1", name)[:16]))
+}
+
+// pick chooses what a name is asked about if its password is kept nowhere else: always
+// the same, and nobody can tell that it was not a real one.
+func (s *Service) pick(name string) uint64 {
+	return binary.BigEndian.Uint64(s.keyed("bawn signin pick v1", name))
+}
+
+func (s *Service) keyed(use, name string) []byte {
 	mac := hmac.New(sha256.New, s.Key[:])
-	mac.Write([]byte("bawn signin nobody v1\x00" + fold(name)))
-	return uuid.Format([16]byte(mac.Sum(nil)[:16]))
+	mac.Write([]byte(use + "\x00" + fold(name)))
+	return mac.Sum(nil)
 }
 
 // fold is the directory's way to compare names (identity.Fold). By another, two ways to

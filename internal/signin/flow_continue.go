@@ -23,6 +23,7 @@ type attempt struct {
 	all     []*factor
 	stored  *password // nil: none here
 	owned   bool      // another directory keeps it
+	trouble error     // of that directory, or of the one that might
 	out     *shape.ContinueSignInOutput
 	changes []func(*store.Tx) error
 	session *Session // once she is in
@@ -154,6 +155,10 @@ func (s *Service) wrong(ctx context.Context, c *api.Call, a *attempt, why shape.
 		shape.FailureCode:        "The code is not right, or was used already.",
 		shape.FailurePasskey:     "The passkey was not accepted.",
 	}[why]
+	if a.trouble != nil {
+		s.Trouble(a.trouble)
+		a.out.Message = "The user name or the password is not right, or the directory that keeps it does not answer. Please try again in a while."
+	}
 	if why != shape.FailurePasskey { // which nobody guesses
 		a.then(func(tx *store.Tx) error { return failed(tx, a.guards, c.Now) })
 	}

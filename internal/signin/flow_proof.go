@@ -24,6 +24,9 @@ func (s *Service) byPassword(ctx context.Context, c *api.Call, in *shape.Continu
 		return err
 	}
 	if !ok || a.who == nil {
+		if !a.owned && s.Source != nil { // or its silence tells whose password is kept elsewhere
+			a.trouble = s.Source.Pretend(ctx, c.Snapshot, s.pick(a.f.Name))
+		}
 		return s.wrong(ctx, c, a, shape.FailureCredentials)
 	}
 	s.crowd.give(sourceOf(c), c.Now)
@@ -39,7 +42,8 @@ func (s *Service) passes(ctx context.Context, c *api.Call, a *attempt, text stri
 		return false, err
 	}
 	if a.owned {
-		return s.Source.Authenticate(ctx, c.Snapshot, a.f.UserID, text)
+		ok, a.trouble = s.Source.Authenticate(ctx, c.Snapshot, a.f.UserID, text)
+		return ok && a.trouble == nil, nil
 	}
 	p := a.stored
 	if !ok || !p.expires.IsZero() && c.Now.After(p.expires) {

@@ -28,6 +28,9 @@ type Source interface {
 	// Authenticate says whether a password is hers. An error is the source's own
 	// trouble, not a wrong password. It is bounded in time by the source.
 	Authenticate(ctx context.Context, sn *store.Snapshot, userID, password string) (bool, error)
+	// Pretend is the work of Authenticate for somebody whose password no source keeps,
+	// at the source that pick says; nothing where there is none.
+	Pretend(ctx context.Context, sn *store.Snapshot, pick uint64) error
 }
 
 const (

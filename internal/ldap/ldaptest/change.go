@@ -2,6 +2,7 @@ package ldaptest
 
 import (
 	"fmt"
+	"strconv"
 
 	wire "github.com/go-ldap/ldap/v3"
 )
@@ -78,4 +79,21 @@ func (s *Slapd) Delete(dn string) {
 func (s *Slapd) Move(dn, rdn, place string) {
 	s.t.Helper()
 	s.must(s.root.ModifyDN(wire.NewModifyDNRequest(dn, rdn, true, place)))
+}
+
+// Asked is how often the server was asked to bind and to search. To ask that is two
+// searches more.
+func (s *Slapd) Asked() (binds, searches int) {
+	s.t.Helper()
+	for _, of := range []struct {
+		name string
+		into *int
+	}{{"Bind", &binds}, {"Search", &searches}} {
+		res, err := s.root.Search(wire.NewSearchRequest("cn="+of.name+",cn=Operations,cn=Monitor", wire.ScopeBaseObject, wire.NeverDerefAliases, 1, 0, false,
+			"(objectClass=*)", []string{"monitorOpInitiated"}, nil))
+		s.must(err)
+		*of.into, err = strconv.Atoi(res.Entries[0].GetAttributeValue("monitorOpInitiated"))
+		s.must(err)
+	}
+	return binds, searches
 }

@@ -70,6 +70,8 @@ limits dn.exact="cn=bawn,dc=example,dc=test" size.soft=600 size.hard=600 size.pr
 access to attrs=userPassword by anonymous auth by * none
 access to * by dn.exact="cn=bawn,dc=example,dc=test" read by anonymous auth by * none
 overlay ppolicy
+database monitor
+access to * by dn.exact="cn=root,dc=example,dc=test" read by * none
 `
 
 // Start starts a server with a certificate for localhost, or without TLS.
