@@ -1,6 +1,7 @@
 package kms
 
 import (
+	"crypto"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -23,9 +24,10 @@ type materialID struct {
 // A material is key material in clear. It leaves the process never, and the
 // cache's hand zeroed.
 type material struct {
-	mu    sync.RWMutex
-	clear []byte
-	gone  bool
+	mu      sync.RWMutex
+	clear   []byte
+	private crypto.PrivateKey // that clear encodes, once it was needed
+	gone    bool
 }
 
 var errEvicted = errors.New("kms: material was evicted while it was fetched")
@@ -45,7 +47,8 @@ func (m *material) forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	clear(m.clear)
-	m.gone = true
+	wipe(m.private)
+	m.private, m.gone = nil, true
 }
 
 // bound is what wrapped material is bound to: wrapped material that is moved to
@@ -83,6 +86,12 @@ func (s *Service) unwrap(k *key, version int64, wrapped []byte) ([]byte, error) 
 // withMaterial runs f with the material of a key's version. A version that the
 // key never had is errCiphertext: only a ciphertext can name one.
 func (s *Service) withMaterial(sn *store.Snapshot, k *key, version int64, f func([]byte) error) error {
+	return s.held(sn, k, version, func(m *material) error { return m.use(f) })
+}
+
+// held runs f with a version's material while it is in the cache: again, when it left
+// the cache before f could take it.
+func (s *Service) held(sn *store.Snapshot, k *key, version int64, f func(*material) error) error {
 	id := materialID{k.id, version}
 	for range 3 {
 		m, ok := s.materials.Get(id, version)
@@ -100,7 +109,7 @@ func (s *Service) withMaterial(sn *store.Snapshot, k *key, version int64, f func
 			}
 			m = s.materials.Put(id, version, &material{clear: opened})
 		}
-		if err := m.use(f); err != errEvicted {
+		if err := f(m); err != errEvicted {
 			return err
 		}
 	}

@@ -81,7 +81,18 @@ func (s *Service) operations() []api.Operation {
 	return []api.Operation{
 		api.Read("Encrypt", s.encrypting, s.encrypt),
 		api.Read("Decrypt", s.decrypting, s.decrypt),
+		api.Read("ReEncrypt", s.reencrypting, s.reEncrypt).Demands("kms:ReEncryptFrom", "kms:ReEncryptTo"),
 		api.Read("GenerateDataKey", s.generating, s.generateDataKey),
+		api.Read("GenerateDataKeyWithoutPlaintext", s.generatingSealed, s.generateDataKeyWithoutPlaintext),
+		api.Read("GenerateDataKeyPair", s.pairing, s.generateDataKeyPair),
+		api.Read("GenerateDataKeyPairWithoutPlaintext", s.pairingSealed, s.generateDataKeyPairWithoutPlaintext),
+		api.Read("GenerateRandom", s.drawing, s.generateRandom),
+		api.Read("Sign", s.signing, s.sign),
+		api.Read("Verify", s.verifying, s.verify),
+		api.Read("GetPublicKey", s.publishing, s.getPublicKey),
+		api.Read("GenerateMac", s.generatingMac, s.generateMac),
+		api.Read("VerifyMac", s.verifyingMac, s.verifyMac),
+		api.Read("DeriveSharedSecret", s.deriving, s.deriveSharedSecret),
 
 		api.Write("CreateKey", s.newKey, s.createKey).Demands("kms:CreateKey", "kms:TagResource", "kms:PutKeyPolicy"),
 		api.Read("DescribeKey", s.describedKey, s.describeKey),

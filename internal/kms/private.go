@@ -1,0 +1,73 @@
+package kms
+
+import (
+	"crypto"
+	"crypto/rsa"
+	"crypto/x509"
+	"errors"
+	"math/big"
+
+	"bawn.dev/internal/store"
+)
+
+// withPrivate runs f with the private key of an asymmetric key. To read one out of
+// its encoding, and to check it, costs as much as to sign: it is kept beside the
+// material, and goes when that goes.
+func (s *Service) withPrivate(sn *store.Snapshot, k *key, f func(crypto.PrivateKey) error) error {
+	return s.held(sn, k, k.version, func(m *material) error { return m.usePrivate(f) })
+}
+
+func (m *material) usePrivate(f func(crypto.PrivateKey) error) error {
+	if err := m.parse(); err != nil {
+		return err
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.gone {
+		return errEvicted
+	}
+	return f(m.private)
+}
+
+// parse reads the private key, unless that was done.
+func (m *material) parse() error {
+	m.mu.RLock()
+	known := m.private != nil || m.gone
+	m.mu.RUnlock()
+	if known {
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.private != nil || m.gone {
+		return nil
+	}
+	var err error
+	if m.private, err = x509.ParsePKCS8PrivateKey(m.clear); err != nil {
+		return errors.New("kms: stored material is no private key") // err could tell of it
+	}
+	return nil
+}
+
+// wipe overwrites what can be reached of a private key. What the FIPS module made of
+// it lies in structures of its own, which are left to the garbage collector.
+func wipe(private crypto.PrivateKey) {
+	k, ok := private.(*rsa.PrivateKey)
+	if !ok {
+		return
+	}
+	for _, n := range append([]*big.Int{k.D, k.Precomputed.Dp, k.Precomputed.Dq, k.Precomputed.Qinv}, k.Primes...) {
+		if n != nil {
+			clear(n.Bits())
+		}
+	}
+}
+
+// publicKey reads the key's public half.
+func (k *key) publicKey() (crypto.PublicKey, error) {
+	public, err := x509.ParsePKIXPublicKey(k.public)
+	if err != nil {
+		return nil, errors.New("kms: the stored public key of " + k.arn + " does not parse")
+	}
+	return public, nil
+}
