@@ -7,7 +7,11 @@
 // them.
 package cache
 
-import "sync"
+import (
+	"maps"
+	"slices"
+	"sync"
+)
 
 // A Cache keeps the newest known value of each key with the version that it was
 // read at. A caller asks for a version that her snapshot told her: an older or
@@ -64,6 +68,22 @@ func (c *Cache[K, V]) Put(key K, version int64, value V) V {
 	}
 	c.items[key] = versioned[V]{version, value}
 	return value
+}
+
+// Keys lists the keys of the values that are kept.
+func (c *Cache[K, V]) Keys() []K {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Keys(c.items))
+}
+
+// Drop removes the value of a key, of whatever version.
+func (c *Cache[K, V]) Drop(key K) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i, ok := c.items[key]; ok {
+		c.drop(key, i.value)
+	}
 }
 
 func (c *Cache[K, V]) drop(key K, value V) {

@@ -160,6 +160,7 @@ func (s *Service) disableKey(_ context.Context, c *api.Call, _ *kms.DisableKeyIn
 		return nil, err
 	}
 	return func(tx *store.Tx) (*kms.DisableKeyOutput, error) {
+		tx.AfterCommit(func() { s.forget(n.id) })
 		return &kms.DisableKeyOutput{}, n.set(tx, "enabled", false)
 	}, nil
 }
@@ -181,8 +182,8 @@ func (s *Service) describedAnew(ctx context.Context, c *api.Call, in *kms.Update
 }
 
 func (s *Service) updateKeyDescription(_ context.Context, _ *api.Call, in *kms.UpdateKeyDescriptionInput, n *named) (api.Commit[kms.UpdateKeyDescriptionOutput], error) {
-	if !n.deletion.IsZero() {
-		return nil, fail("KMSInvalidStateException", "%s is pending deletion.", n.arn)
+	if err := n.undeleted(); err != nil {
+		return nil, err
 	}
 	return func(tx *store.Tx) (*kms.UpdateKeyDescriptionOutput, error) {
 		return &kms.UpdateKeyDescriptionOutput{}, n.set(tx, "description", in.Description)

@@ -100,7 +100,7 @@ func (s *Service) held(sn *store.Snapshot, k *key, version int64, f func(*materi
 			if err != nil {
 				return err
 			}
-			if wrapped == nil {
+			if len(wrapped) == 0 {
 				return errCiphertext()
 			}
 			opened, err := s.unwrap(k, version, wrapped)

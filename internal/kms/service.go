@@ -18,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/cache"
@@ -39,6 +40,8 @@ type Config struct {
 	// nobody asked for and nobody can refuse. A function, since the door is made
 	// after its services.
 	Happened func(context.Context, api.Event, func(*store.Tx) error) error
+	// Now is the clock; nil: the machine's.
+	Now func() time.Time
 }
 
 // Service is the Key Management Service.
@@ -63,6 +66,9 @@ func New(cfg Config) (*Service, error) {
 	}
 	if len(cfg.Key) != seal.KeySize {
 		return nil, fmt.Errorf("kms: the wrapping key has %d bytes, not %d", len(cfg.Key), seal.KeySize)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
 	}
 	return &Service{
 		Config:    cfg,
@@ -100,6 +106,18 @@ func (s *Service) operations() []api.Operation {
 		api.Write("EnableKey", s.enabledKey, s.enableKey),
 		api.Write("DisableKey", s.disabledKey, s.disableKey),
 		api.Write("UpdateKeyDescription", s.describedAnew, s.updateKeyDescription),
+		api.Write("ScheduleKeyDeletion", s.doomedKey, s.scheduleKeyDeletion),
+		api.Write("CancelKeyDeletion", s.savedKey, s.cancelKeyDeletion),
+
+		api.Write("EnableKeyRotation", s.rotatedKey, s.enableKeyRotation),
+		api.Write("DisableKeyRotation", s.unrotatedKey, s.disableKeyRotation),
+		api.Read("GetKeyRotationStatus", s.rotationKey, s.getKeyRotationStatus),
+		api.Write("RotateKeyOnDemand", s.turnedKey, s.rotateKeyOnDemand),
+		api.Read("ListKeyRotations", s.listingRotations, s.listKeyRotations),
+
+		api.Read("GetParametersForImport", s.preparedKey, s.getParametersForImport),
+		api.Write("ImportKeyMaterial", s.importedKey, s.importKeyMaterial),
+		api.Write("DeleteImportedKeyMaterial", s.emptiedKey, s.deleteImportedKeyMaterial),
 
 		api.Write("PutKeyPolicy", s.replacedPolicy, s.putKeyPolicy),
 		api.Read("GetKeyPolicy", s.readPolicy, s.getKeyPolicy),

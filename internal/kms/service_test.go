@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/api/apitest"
@@ -36,7 +37,7 @@ func newRigOver(t testing.TB, st *store.Store, dir string) *apitest.Rig {
 	var rig *apitest.Rig
 	root := make([]byte, 32)
 	rand.Read(root)
-	s, err := New(Config{Region: apitest.Region, Key: root, Catalogue: catalogue.New(),
+	s, err := New(Config{Region: apitest.Region, Key: root, Catalogue: catalogue.New(), Now: func() time.Time { return rig.Now() },
 		Happened: func(ctx context.Context, e api.Event, change func(*store.Tx) error) error {
 			return rig.Door.Happened(ctx, e, change)
 		}})

@@ -39,7 +39,9 @@ func Migrations() []store.Migration {
 		`ALTER TABLE kms_keys ADD COLUMN rotation INTEGER NOT NULL DEFAULT 0`,
 		`ALTER TABLE kms_keys ADD COLUMN rotates INTEGER NOT NULL DEFAULT 0`,
 		`ALTER TABLE kms_keys ADD COLUMN public BLOB`,
-	}}}
+	}}, {Room: "kms", Version: 4, SQL: []string{
+		// Of grants.
+	}}, {Room: "kms", Version: 5, SQL: materialColumns}}
 }
 
 // A querier is a snapshot or a transaction.
