@@ -89,6 +89,9 @@ func (s *Server) background(ctx context.Context, group *errgroup.Group) {
 		return s.identity.RunSources(ctx, s.door, func(source string, err error) { s.log.Warn("a directory", "name", source, "err", err) })
 	})
 	group.Go(func() error { return s.iam.Run(ctx, s.store) })
+	group.Go(func() error {
+		return s.kms.Run(ctx, s.store, func(err error) { s.log.Warn("what is due for keys is tried again", "err", err) })
+	})
 	told := &trouble{server: s}
 	group.Go(func() error { return s.ec2.Run(ctx, s.store, s.places, told.tell) })
 	group.Go(func() error { return s.sagemaker.Run(ctx) })

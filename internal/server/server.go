@@ -180,7 +180,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 		return nil, err
 	}
 	keyKMS := keys["kms"]
-	s.kms, err = kms.New(kms.Config{Key: keyKMS[:], Region: cfg.Region, Catalogue: known, Happened: func(ctx context.Context, e api.Event, change func(*store.Tx) error) error {
+	s.kms, err = kms.New(kms.Config{Key: keyKMS[:], Region: cfg.Region, Catalogue: known, Now: s.now, Happened: func(ctx context.Context, e api.Event, change func(*store.Tx) error) error {
 		return s.door.Happened(ctx, e, change)
 	}})
 	if err != nil {
