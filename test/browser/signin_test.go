@@ -2,6 +2,7 @@ package browser
 
 import (
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -127,4 +128,29 @@ func TestSigningInAgain(t *testing.T) {
 		t.Errorf("the new recovery codes are %q", again)
 	}
 	one.obeyed()
+}
+
+// A browser that was left open for a quarter of an hour is no way to stay: its owner
+// shows again who she is before she changes by what she does, and then she can.
+func TestSignedInAWhileAgo(t *testing.T) {
+	once := person(t, "hedy", "Hedy Lamarr")
+	b := newTab(t).authenticator()
+	b.join("hedy", once)
+	codes := b.recovery()
+	b.open("/start/security").sees("Security").press("Add a passkey").sees("Add a passkey") // begun in time
+	ago := exec.Command("python3", "-c", `
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], timeout=30)
+with db:
+    changed = db.execute("UPDATE signin_sessions SET created = created - 16 * 60 * 1000000 WHERE created = (SELECT max(created) FROM signin_sessions)").rowcount
+assert changed == 1, changed`, filepath.Join(data, "bawn.db"))
+	if out, err := ago.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	b.press("Add the passkey").sees("Please sign in again")
+	b.open("/start/security").says("You signed in a while ago.").says("10 are left.")
+	b.press("Make new recovery codes").sees("Please sign in again").press("Sign in again").signsIn("hedy", codes[0])
+	b.sees("Security").press("Add a passkey").press("Add the passkey").sees("Security").says("Passkey")
+	b.press("Sign out").sees("You are signed out").open("/start/signin").press("Use a passkey").passkey().sees("Accounts")
+	b.obeyed()
 }
