@@ -44,9 +44,13 @@ func (s *Service) decryptionOf(ctx context.Context, c *api.Call, name string, bl
 	default:
 		var k *key
 		k, err = s.get(c.Snapshot, d.ciphertext.key)
-		// A key whose policy has nothing to do with the caller's account is not
-		// even asked: the record of the refusal would name it to that account.
-		if err == nil && (k == nil || k.account != c.Account && !k.concerns(c.Account)) {
+		// A key whose policy and grants have nothing to do with the caller's account is
+		// not even asked: the record of the refusal would name it to that account.
+		known := k != nil && (k.account == c.Account || k.concerns(c.Account))
+		if err == nil && k != nil && !known {
+			known, err = k.knows(c.Snapshot, c.Caller())
+		}
+		if err == nil && !known {
 			err = errUnnamed()
 		}
 		if err == nil {

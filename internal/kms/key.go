@@ -36,6 +36,7 @@ type key struct {
 	created          time.Time
 	tags             map[string]string
 	aliases          []string // names, sorted
+	grants           int      // how many there are, or were: 0 is true
 }
 
 func versionKey(id string) string { return "kms:key/" + id }

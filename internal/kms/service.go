@@ -127,6 +127,12 @@ func (s *Service) operations() []api.Operation {
 		api.Write("UntagResource", s.untaggedKey, s.untagResource),
 		api.Read("ListResourceTags", s.listedTags, s.listResourceTags),
 
+		api.Write("CreateGrant", s.granting, s.createGrant),
+		api.Read("ListGrants", s.listingGrants, s.listGrants),
+		api.Read("ListRetirableGrants", s.listingRetirable, s.listRetirableGrants),
+		api.Write("RetireGrant", s.retired, s.retireGrant),
+		api.Write("RevokeGrant", s.revoked, s.revokeGrant),
+
 		api.Write("CreateAlias", s.newAlias, s.createAlias),
 		api.Write("UpdateAlias", s.movedAlias, s.updateAlias),
 		api.Write("DeleteAlias", s.deletedAlias, s.deleteAlias),

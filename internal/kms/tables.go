@@ -39,9 +39,7 @@ func Migrations() []store.Migration {
 		`ALTER TABLE kms_keys ADD COLUMN rotation INTEGER NOT NULL DEFAULT 0`,
 		`ALTER TABLE kms_keys ADD COLUMN rotates INTEGER NOT NULL DEFAULT 0`,
 		`ALTER TABLE kms_keys ADD COLUMN public BLOB`,
-	}}, {Room: "kms", Version: 4, SQL: []string{
-		// Of grants.
-	}}, {Room: "kms", Version: 5, SQL: materialColumns}}
+	}}, {Room: "kms", Version: 4, SQL: grantTables}, {Room: "kms", Version: 5, SQL: materialColumns}}
 }
 
 // A querier is a snapshot or a transaction.
@@ -56,9 +54,9 @@ func row(q querier, id string) (*key, error) {
 	var created, deletion, expires, rotates int64
 	var bindings string
 	err := q.QueryRow(`SELECT account, description, managed, enabled, policy, bindings, material, created,
-		spec, usage, origin, deletion, importing, expires, rotation, rotates, public FROM kms_keys WHERE id = ?`, id).
+		spec, usage, origin, deletion, importing, expires, rotation, rotates, public, grants FROM kms_keys WHERE id = ?`, id).
 		Scan(&k.account, &k.description, &k.managed, &k.enabled, &k.text, &bindings, &k.version, &created,
-			&k.spec, &k.usage, &k.origin, &deletion, &k.importing, &expires, &k.rotation, &rotates, &k.public)
+			&k.spec, &k.usage, &k.origin, &deletion, &k.importing, &expires, &k.rotation, &rotates, &k.public, &k.grants)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
