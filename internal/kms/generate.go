@@ -3,6 +3,7 @@ package kms
 import (
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
@@ -35,6 +36,8 @@ func generate(name kms.KeySpec) (material, public []byte, err error) {
 		private, err = ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	case kms.KeySpecEccNistP521:
 		private, err = ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
+	case kms.KeySpecEccNistEdwards25519:
+		_, private, err = ed25519.GenerateKey(rand.Reader)
 	default:
 		return nil, nil, fmt.Errorf("kms: no keys of %s are made", name)
 	}

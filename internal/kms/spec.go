@@ -18,6 +18,7 @@ type spec struct {
 
 var (
 	forEncryption = []kms.KeyUsageType{kms.KeyUsageTypeEncryptDecrypt}
+	forSignatures = []kms.KeyUsageType{kms.KeyUsageTypeSignVerify}
 	forMACs       = []kms.KeyUsageType{kms.KeyUsageTypeGenerateVerifyMac}
 
 	rsaKeys = spec{
@@ -42,8 +43,8 @@ func hmacKeys(algorithm kms.MacAlgorithmSpec) spec {
 	return spec{usages: forMACs, mac: []kms.MacAlgorithmSpec{algorithm}}
 }
 
-// specs are those that are served. The others that AWS names are refused: the FIPS
-// module has neither secp256k1 nor SM2.
+// specs are those that are served. The others that AWS names are refused: the certified
+// FIPS module has neither secp256k1 nor SM2 nor ML-DSA.
 var specs = map[kms.KeySpec]spec{
 	kms.KeySpecSymmetricDefault: {usages: forEncryption, encryption: []kms.EncryptionAlgorithmSpec{symmetric}},
 	kms.KeySpecRsa2048:          rsaKeys,
@@ -52,10 +53,13 @@ var specs = map[kms.KeySpec]spec{
 	kms.KeySpecEccNistP256:      curve(kms.SigningAlgorithmSpecEcdsaSha256),
 	kms.KeySpecEccNistP384:      curve(kms.SigningAlgorithmSpecEcdsaSha384),
 	kms.KeySpecEccNistP521:      curve(kms.SigningAlgorithmSpecEcdsaSha512),
-	kms.KeySpecHmac224:          hmacKeys(kms.MacAlgorithmSpecHmacSha224),
-	kms.KeySpecHmac256:          hmacKeys(kms.MacAlgorithmSpecHmacSha256),
-	kms.KeySpecHmac384:          hmacKeys(kms.MacAlgorithmSpecHmacSha384),
-	kms.KeySpecHmac512:          hmacKeys(kms.MacAlgorithmSpecHmacSha512),
+	kms.KeySpecEccNistEdwards25519: {usages: forSignatures, signing: []kms.SigningAlgorithmSpec{
+		kms.SigningAlgorithmSpecEd25519Sha512, kms.SigningAlgorithmSpecEd25519PhSha512,
+	}},
+	kms.KeySpecHmac224: hmacKeys(kms.MacAlgorithmSpecHmacSha224),
+	kms.KeySpecHmac256: hmacKeys(kms.MacAlgorithmSpecHmacSha256),
+	kms.KeySpecHmac384: hmacKeys(kms.MacAlgorithmSpecHmacSha384),
+	kms.KeySpecHmac512: hmacKeys(kms.MacAlgorithmSpecHmacSha512),
 }
 
 // of cuts a spec to one usage: a key has one, and shows and takes the algorithms of
