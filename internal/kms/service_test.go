@@ -34,6 +34,13 @@ func onBoth(t *testing.T, test func(*testing.T, *apitest.Rig)) {
 
 func newRigOver(t testing.TB, st *store.Store, dir string) *apitest.Rig {
 	t.Helper()
+	rig, _ := newRigWith(t, st, dir)
+	return rig
+}
+
+// newRigWith answers the service too, for what no call does.
+func newRigWith(t testing.TB, st *store.Store, dir string) (*apitest.Rig, *Service) {
+	t.Helper()
 	var rig *apitest.Rig
 	root := make([]byte, 32)
 	rand.Read(root)
@@ -45,7 +52,7 @@ func newRigOver(t testing.TB, st *store.Store, dir string) *apitest.Rig {
 		t.Fatal(err)
 	}
 	rig = apitest.Over(t, st, dir, apitest.Options{Contribute: func(src *authz.Sources) { src.Catalogue = catalogue.New() }, Migrations: [][]store.Migration{Migrations()}}, s.API())
-	return rig
+	return rig, s
 }
 
 func newTestKey(t testing.TB, c *apitest.Caller, in *kms.CreateKeyInput) *kms.KeyMetadata {
