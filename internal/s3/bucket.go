@@ -30,6 +30,14 @@ type bucket struct {
 	kmsKey  string      // default key as it was put; empty: the managed one
 	block   block
 
+	versioning s3.BucketVersioningStatus // empty: never
+	sse        s3.ServerSideEncryption   // empty: SSE-KMS
+	bucketKey  bool
+	lock       lockDefaults
+	tags       tagSet
+	cors       string // JSON, as its handlers read it; empty: none
+	lifecycle  string // likewise
+
 	bindings policy.Bindings // of the policy
 }
 

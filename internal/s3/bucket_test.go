@@ -55,16 +55,15 @@ func TestDefaultEncryption(t *testing.T) {
 	by := func(a s3.ServerSideEncryption, key string) *s3.ServerSideEncryptionByDefault {
 		return &s3.ServerSideEncryptionByDefault{SSEAlgorithm: a, KMSMasterKeyID: key}
 	}
-	yes := true
 	for name, test := range map[string]struct {
 		in   *s3.PutBucketEncryptionInput
 		code string
 	}{
-		"a key nobody controls": {rules(s3.ServerSideEncryptionRule{ApplyServerSideEncryptionByDefault: by(s3.ServerSideEncryptionAes256, "")}), "NotImplemented"},
-		"bucket keys":           {rules(s3.ServerSideEncryptionRule{ApplyServerSideEncryptionByDefault: by("aws:kms", ""), BucketKeyEnabled: &yes}), "NotImplemented"},
-		"no rule":               {rules(), "MalformedXML"},
-		"an empty rule":         {rules(s3.ServerSideEncryptionRule{}), "MalformedXML"},
-		"a hostile key name":    {rules(s3.ServerSideEncryptionRule{ApplyServerSideEncryptionByDefault: by("aws:kms", "a\r\nb")}), "InvalidArgument"},
+		"two layers":         {rules(s3.ServerSideEncryptionRule{ApplyServerSideEncryptionByDefault: by("aws:kms:dsse", "")}), "NotImplemented"},
+		"a key for SSE-S3":   {rules(s3.ServerSideEncryptionRule{ApplyServerSideEncryptionByDefault: by(s3.ServerSideEncryptionAes256, "alias/a")}), "InvalidArgument"},
+		"no rule":            {rules(), "MalformedXML"},
+		"an empty rule":      {rules(s3.ServerSideEncryptionRule{}), "MalformedXML"},
+		"a hostile key name": {rules(s3.ServerSideEncryptionRule{ApplyServerSideEncryptionByDefault: by("aws:kms", "a\r\nb")}), "InvalidArgument"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			refused[s3.PutBucketEncryptionOutput](t, b.admin, "s3:PutBucketEncryption", test.in, test.code)

@@ -33,6 +33,9 @@ func (s *Service) newBucket(_ context.Context, c *api.Call, in *s3.CreateBucketI
 	if o := in.ObjectOwnership; o != "" && o != s3.ObjectOwnershipBucketOwnerEnforced {
 		return none, nil, notServed("ObjectOwnership " + string(o))
 	}
+	if in.ACL != "" && in.ACL != s3.BucketCannedACLPrivate {
+		return none, nil, fail(400, "InvalidBucketAclWithObjectOwnership", "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting")
+	}
 	f, err := s.find(c, in.Bucket, "") // the commit depends on the name being free
 	if err != nil {
 		return none, nil, err
@@ -47,7 +50,18 @@ func (s *Service) newBucket(_ context.Context, c *api.Call, in *s3.CreateBucketI
 		d.Keys.Set("s3:locationconstraint", string(location))
 	}
 	d.Keys.Set("s3:ResourceAccount", c.Account)
-	return none, []api.Demand{d}, nil
+	demands := []api.Demand{d}
+	if locks(in) {
+		for _, action := range []string{"s3:PutBucketObjectLockConfiguration", "s3:PutBucketVersioning"} {
+			demands = append(demands, api.Demand{Action: action, Resource: d.Resource, Keys: d.Keys})
+		}
+	}
+	return none, demands, nil
+}
+
+// locks says whether a bucket's versions shall be lockable, for which it keeps them.
+func locks(in *s3.CreateBucketInput) bool {
+	return in.ObjectLockEnabledForBucket != nil && *in.ObjectLockEnabledForBucket
 }
 
 // location is the constraint that stands for our region.
@@ -77,6 +91,14 @@ func (s *Service) createBucket(_ context.Context, c *api.Call, in *s3.CreateBuck
 			VALUES (?, ?, ?, ?, '', '', ?)`, in.Bucket, id, c.Account, c.Now.UnixMicro(), int64(blockAll)); err != nil {
 			return nil, err
 		}
+		if locks(in) {
+			if err := errors.Join(
+				setBucket(tx, in.Bucket, "versioning", string(s3.BucketVersioningStatusEnabled)),
+				setBucket(tx, in.Bucket, "lock", lockDefaults{Enabled: true}.text()),
+			); err != nil {
+				return nil, err
+			}
+		}
 		return &s3.CreateBucketOutput{Location: "/" + in.Bucket, BucketArn: bucketARN(in.Bucket)}, tx.Touch(versionKey(in.Bucket))
 	}, nil
 }
@@ -95,6 +117,13 @@ func (s *Service) deleteBucket(_ context.Context, _ *api.Call, in *s3.DeleteBuck
 			return nil, e
 		}
 		if !errors.Is(err, sql.ErrNoRows) {
+			return nil, err
+		}
+		if err := tx.QueryRow("SELECT version FROM s3_versions WHERE bucket = ? LIMIT 1", in.Bucket).Scan(&etag); err == nil {
+			e := fail(409, "BucketNotEmpty", "The bucket you tried to delete is not empty. You must delete all versions in the bucket.")
+			e.Fields = map[string]string{"BucketName": in.Bucket}
+			return nil, e
+		} else if !errors.Is(err, sql.ErrNoRows) {
 			return nil, err
 		}
 		if _, err := tx.Exec("DELETE FROM s3_buckets WHERE name = ?", in.Bucket); err != nil {
@@ -124,9 +153,8 @@ func (s *Service) versionedBucket(_ context.Context, c *api.Call, in *s3.GetBuck
 	return s.on(c, "GetBucketVersioning", in.Bucket, in.ExpectedBucketOwner)
 }
 
-// getBucketVersioning answers what a bucket says that never had versions.
-func (s *Service) getBucketVersioning(context.Context, *api.Call, *s3.GetBucketVersioningInput, *found) (*s3.GetBucketVersioningOutput, error) {
-	return &s3.GetBucketVersioningOutput{}, nil
+func (s *Service) getBucketVersioning(_ context.Context, _ *api.Call, _ *s3.GetBucketVersioningInput, f *found) (*s3.GetBucketVersioningOutput, error) {
+	return &s3.GetBucketVersioningOutput{Status: f.versioning}, nil
 }
 
 func (s *Service) listingBuckets(context.Context, *api.Call, *s3.ListBucketsInput) (struct{}, []api.Demand, error) {

@@ -48,9 +48,9 @@ type check struct {
 
 // newCheck reads which checksums an upload states, or announces as a trailing
 // header. Not every SDK names the algorithm beside the announcement.
-func newCheck(in *s3.PutObjectInput, announced func(header string) bool) (*check, error) {
+func newCheck(in *sums, announced func(header string) bool) (*check, error) {
 	c := &check{algorithm: algorithms[0]}
-	stated := statedSums(in)
+	stated := in.stated
 	found := 0
 	for i, a := range algorithms {
 		if found == 0 && announced(strings.ToLower(a.header)) {
@@ -65,11 +65,11 @@ func newCheck(in *s3.PutObjectInput, announced func(header string) bool) (*check
 	if found > 1 {
 		return nil, badRequest("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
 	}
-	if in.ChecksumAlgorithm != "" {
-		a, ok := byName(in.ChecksumAlgorithm)
+	if in.algorithm != "" {
+		a, ok := byName(in.algorithm)
 		switch {
 		case !ok:
-			return nil, notServed("The checksum algorithm " + string(in.ChecksumAlgorithm))
+			return nil, notServed("The checksum algorithm " + string(in.algorithm))
 		case found == 1 && a.name != c.algorithm.name:
 			return nil, badRequest("Value for x-amz-sdk-checksum-algorithm header is invalid.")
 		}
@@ -81,8 +81,8 @@ func newCheck(in *s3.PutObjectInput, announced func(header string) bool) (*check
 			return nil, badRequest("Value for " + c.algorithm.header + " header is invalid.")
 		}
 	}
-	if in.ContentMD5 != "" {
-		sum, err := base64.StdEncoding.DecodeString(in.ContentMD5)
+	if in.md5 != "" {
+		sum, err := base64.StdEncoding.DecodeString(in.md5)
 		if err != nil || len(sum) != md5.Size {
 			return nil, fail(400, "InvalidDigest", "The Content-MD5 you specified is not valid.")
 		}
@@ -91,8 +91,19 @@ func newCheck(in *s3.PutObjectInput, announced func(header string) bool) (*check
 	return c, nil
 }
 
-func statedSums(in *s3.PutObjectInput) [len(algorithms)]string {
-	return [...]string{in.ChecksumCRC64NVME, in.ChecksumCRC32, in.ChecksumCRC32C, in.ChecksumSHA1, in.ChecksumSHA256}
+// sums are the checksums that a request states.
+type sums struct {
+	algorithm s3.ChecksumAlgorithm
+	stated    [len(algorithms)]string // in the order of algorithms
+	md5       string
+}
+
+func sumsOf(in *s3.PutObjectInput) *sums {
+	return &sums{
+		in.ChecksumAlgorithm,
+		[...]string{in.ChecksumCRC64NVME, in.ChecksumCRC32, in.ChecksumCRC32C, in.ChecksumSHA1, in.ChecksumSHA256},
+		in.ContentMD5,
+	}
 }
 
 func byName(name s3.ChecksumAlgorithm) (algorithm, bool) {

@@ -71,7 +71,8 @@ refused(s3.put_object, "InvalidDigest", Bucket="data", Key="bad", Body=b"1234567
 refused(s3.get_object, "NoSuchKey", Bucket="data", Key="bad")
 assert s3.put_object(Bucket="data", Key="crc64", Body=b"123456789", ChecksumCRC64NVME="rosUhgp5mIg=")["ChecksumCRC64NVME"]
 
-for member in [{"ServerSideEncryption": "AES256"}, {"ACL": "public-read"}, {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}, {"Tagging": "a=b"}, {"StorageClass": "GLACIER"}, {"BucketKeyEnabled": True, "ServerSideEncryption": "aws:kms"}]:
+refused(s3.put_object, "AccessControlListNotSupported", Bucket="data", Key="bad", Body=b"x", ACL="public-read")
+for member in [{"ServerSideEncryption": "aws:kms:dsse"}, {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}, {"StorageClass": "GLACIER"}, {"GrantRead": "id=x"}]:
     refused(s3.put_object, "NotImplemented", Bucket="data", Key="bad", Body=b"x", **member)
 refused(s3.put_object, "MetadataTooLarge", Bucket="data", Key="bad", Body=b"x", Metadata={"a": "b" * 2100})
 refused(s3.put_object, "KeyTooLongError", Bucket="data", Key="k" * 1025, Body=b"x")

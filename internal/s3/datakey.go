@@ -13,35 +13,57 @@ import (
 
 // dataKey has the key service make the object's own key, as the caller: who may
 // not use the KMS key cannot write under it.
-func (s *Service) dataKey(ctx context.Context, c *api.Call, in *s3.PutObjectInput, p *place, o *object) ([]byte, error) {
-	if err := checkAlgorithm(in.ServerSideEncryption); err != nil {
+func (s *Service) dataKey(ctx context.Context, c *api.Call, p *place, o *object) ([]byte, error) {
+	kmsKey, err := s.chosenKey(c, p, o)
+	if err != nil {
 		return nil, err
-	}
-	if err := noBucketKey(in.BucketKeyEnabled); err != nil {
-		return nil, err
-	}
-	if in.SSEKMSKeyId != "" && in.ServerSideEncryption == "" {
-		return nil, badArgument("x-amz-server-side-encryption", "", "Server Side Encryption with KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms")
-	}
-	var err error
-	if o.details.Context, err = furtherContext(in.SSEKMSEncryptionContext, p.arn); err != nil {
-		return nil, err
-	}
-	kmsKey := s.keyARN(p.account, p.kmsKey)
-	if in.SSEKMSKeyId != "" {
-		if !keyName(in.SSEKMSKeyId) {
-			return nil, badArgument("x-amz-server-side-encryption-aws-kms-key-id", in.SSEKMSKeyId, "Invalid KMS key identifier")
-		}
-		kmsKey = s.keyARN(c.Account, in.SSEKMSKeyId)
 	}
 	made, err := api.Invoke[kms.GenerateDataKeyOutput](ctx, c, "kms:GenerateDataKey", &kms.GenerateDataKeyInput{
-		KeyId: kmsKey, KeySpec: kms.DataKeySpecAes256, EncryptionContext: binding(p.arn, o.details.Context),
+		KeyId: kmsKey, KeySpec: kms.DataKeySpecAes256, EncryptionContext: o.binding(p),
 	})
 	if err != nil {
 		return nil, fromKMS(err)
 	}
 	o.kmsKey, o.dataKey = made.KeyId, made.CiphertextBlob
 	return made.Plaintext, nil
+}
+
+// chosenKey is the KMS key that the upload or else the bucket names. It notes in the
+// object's details how that was asked for.
+func (s *Service) chosenKey(c *api.Call, p *place, o *object) (string, error) {
+	want := p.upload.sse
+	if want.key != "" && want.algorithm != s3.ServerSideEncryptionAwsKms {
+		return "", badArgument("x-amz-server-side-encryption", "", "Server Side Encryption with KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms")
+	}
+	var err error
+	if o.details.Context, err = furtherContext(want.context, p.arn); err != nil {
+		return "", err
+	}
+	kmsKey := s.keyARN(p.account, p.kmsKey)
+	algorithm, bucketKey := p.bucket.sse, p.bucketKey
+	if want.algorithm != "" {
+		algorithm = want.algorithm
+	}
+	if want.bucketKey != nil {
+		bucketKey = *want.bucketKey
+	}
+	switch {
+	case algorithm == s3.ServerSideEncryptionAes256:
+		if want.context != "" {
+			return "", badArgument("x-amz-server-side-encryption-context", "", "An encryption context requires x-amz-server-side-encryption : aws:kms")
+		}
+		o.details.Managed = true
+		return s.keyARN(p.account, managedKey), nil
+	case algorithm != "" && algorithm != s3.ServerSideEncryptionAwsKms:
+		return "", notServed("Server-side encryption " + string(algorithm) + " (use aws:kms)")
+	case want.key != "":
+		if !keyName(want.key) {
+			return "", badArgument("x-amz-server-side-encryption-aws-kms-key-id", want.key, "Invalid KMS key identifier")
+		}
+		kmsKey = s.keyARN(c.Account, want.key)
+	}
+	o.details.BucketKey = bucketKey
+	return kmsKey, nil
 }
 
 // furtherContext reads x-amz-server-side-encryption-context: base64 of a JSON
@@ -70,7 +92,7 @@ func furtherContext(header, arn string) (map[string]string, error) {
 // this object's name: the key of another object does not open.
 func (s *Service) unsealKey(ctx context.Context, c *api.Call, p *place) ([]byte, error) {
 	out, err := api.Invoke[kms.DecryptOutput](ctx, c, "kms:Decrypt", &kms.DecryptInput{
-		KeyId: p.object.kmsKey, CiphertextBlob: p.object.dataKey, EncryptionContext: binding(p.arn, p.object.details.Context),
+		KeyId: p.object.kmsKey, CiphertextBlob: p.object.dataKey, EncryptionContext: p.object.binding(p),
 	})
 	if err != nil {
 		return nil, fromKMS(err)

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"bawn.dev/internal/api"
@@ -27,13 +28,21 @@ func (s *Service) keyARN(account, key string) string {
 	return "arn:aws:kms:" + s.Region + ":" + account + ":" + key
 }
 
-// checkAlgorithm takes SSE-KMS only: what is sealed under a key that no customer's
-// policy controls would not be turned off with it.
-func checkAlgorithm(a s3.ServerSideEncryption) error {
-	if a != "" && a != s3.ServerSideEncryptionAwsKms {
-		return notServed("Server-side encryption " + string(a) + " (use aws:kms)")
+// sse is how the object's upload asked to have it sealed. SSE-S3 seals as SSE-KMS
+// does, under the account's AWS-managed key, so that turning that key off turns off
+// these objects too; it only shows no key.
+func (o *object) sse() s3.ServerSideEncryption {
+	if o.details.Managed {
+		return s3.ServerSideEncryptionAes256
 	}
-	return nil
+	return s3.ServerSideEncryptionAwsKms
+}
+
+func (o *object) shownKey() string {
+	if o.details.Managed {
+		return ""
+	}
+	return o.kmsKey
 }
 
 func (s *Service) readEncryption(_ context.Context, c *api.Call, in *s3.GetBucketEncryptionInput) (*found, []api.Demand, error) {
@@ -41,14 +50,12 @@ func (s *Service) readEncryption(_ context.Context, c *api.Call, in *s3.GetBucke
 }
 
 func (s *Service) getBucketEncryption(_ context.Context, _ *api.Call, _ *s3.GetBucketEncryptionInput, f *found) (*s3.GetBucketEncryptionOutput, error) {
-	no := false
+	rule := &s3.ServerSideEncryptionByDefault{SSEAlgorithm: f.sse, KMSMasterKeyID: f.kmsKey}
+	if rule.SSEAlgorithm == "" {
+		rule.SSEAlgorithm = s3.ServerSideEncryptionAwsKms
+	}
 	return &s3.GetBucketEncryptionOutput{ServerSideEncryptionConfiguration: &s3.ServerSideEncryptionConfiguration{
-		Rules: []s3.ServerSideEncryptionRule{{
-			ApplyServerSideEncryptionByDefault: &s3.ServerSideEncryptionByDefault{
-				SSEAlgorithm: s3.ServerSideEncryptionAwsKms, KMSMasterKeyID: f.kmsKey,
-			},
-			BucketKeyEnabled: &no,
-		}},
+		Rules: []s3.ServerSideEncryptionRule{{ApplyServerSideEncryptionByDefault: rule, BucketKeyEnabled: &f.bucketKey}},
 	}}, nil
 }
 
@@ -61,19 +68,29 @@ func (s *Service) putBucketEncryption(_ context.Context, _ *api.Call, in *s3.Put
 	if cfg == nil || len(cfg.Rules) != 1 || cfg.Rules[0].ApplyServerSideEncryptionByDefault == nil {
 		return nil, fail(400, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema")
 	}
-	if err := noBucketKey(cfg.Rules[0].BucketKeyEnabled); err != nil {
-		return nil, err
-	}
 	rule := cfg.Rules[0].ApplyServerSideEncryptionByDefault
-	if err := checkAlgorithm(rule.SSEAlgorithm); err != nil {
-		return nil, err
+	switch {
+	case rule.SSEAlgorithm != s3.ServerSideEncryptionAwsKms && rule.SSEAlgorithm != s3.ServerSideEncryptionAes256:
+		return nil, notServed("Server-side encryption " + string(rule.SSEAlgorithm) + " (use aws:kms)")
+	case rule.SSEAlgorithm == s3.ServerSideEncryptionAes256 && rule.KMSMasterKeyID != "":
+		return nil, badArgument("KMSMasterKeyID", rule.KMSMasterKeyID, "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse")
 	}
 	if !keyName(rule.KMSMasterKeyID) {
 		return nil, badArgument("KMSMasterKeyID", rule.KMSMasterKeyID, "Invalid KMS key identifier")
 	}
+	bucketKey := cfg.Rules[0].BucketKeyEnabled != nil && *cfg.Rules[0].BucketKeyEnabled
 	return func(tx *store.Tx) (*s3.PutBucketEncryptionOutput, error) {
-		return &s3.PutBucketEncryptionOutput{}, setBucket(tx, in.Bucket, "kms_key", rule.KMSMasterKeyID)
+		return &s3.PutBucketEncryptionOutput{}, setEncryption(tx, in.Bucket, rule.SSEAlgorithm, rule.KMSMasterKeyID, bucketKey)
 	}, nil
+}
+
+// setEncryption changes what new objects of a bucket are sealed under.
+func setEncryption(tx *store.Tx, bucket string, algorithm s3.ServerSideEncryption, key string, bucketKey bool) error {
+	return errors.Join(
+		setBucket(tx, bucket, "sse", string(algorithm)),
+		setBucket(tx, bucket, "kms_key", key),
+		setBucket(tx, bucket, "bucket_key", bucketKey),
+	)
 }
 
 // keyName bounds what is stored as the name of a key; whether it names one the
@@ -85,13 +102,4 @@ func keyName(s string) bool {
 		}
 	}
 	return len(s) <= 2048
-}
-
-// noBucketKey refuses S3 Bucket Keys: here each object has a data key of its own,
-// bound to its name.
-func noBucketKey(enabled *bool) error {
-	if enabled != nil && *enabled {
-		return notServed("BucketKeyEnabled")
-	}
-	return nil
 }

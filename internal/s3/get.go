@@ -14,7 +14,7 @@ import (
 )
 
 func (s *Service) readObject(ctx context.Context, c *api.Call, in *s3.GetObjectInput) (*place, []api.Demand, error) {
-	return s.reading(ctx, c, in.Bucket, in.Key, in.ExpectedBucketOwner)
+	return s.reading(ctx, c, "GetObject", in.Bucket, in.Key, in.VersionId, in.ExpectedBucketOwner)
 }
 
 // getObject streams the object, or the part of it that was asked for, holding one
@@ -23,6 +23,9 @@ func (s *Service) getObject(ctx context.Context, c *api.Call, in *s3.GetObjectIn
 	o := p.object
 	if err := (&conditions{in.IfMatch, in.IfNoneMatch, in.IfModifiedSince, in.IfUnmodifiedSince}).check(o); err != nil {
 		return nil, err
+	}
+	if in.PartNumber != nil {
+		return nil, notServed("PartNumber")
 	}
 	part, err := parseRange(in.Range, o.size)
 	if err != nil {
@@ -47,7 +50,7 @@ func (s *Service) getObject(ctx context.Context, c *api.Call, in *s3.GetObjectIn
 		ChecksumCRC32:      head.ChecksumCRC32, ChecksumCRC32C: head.ChecksumCRC32C, ChecksumCRC64NVME: head.ChecksumCRC64NVME,
 		ChecksumSHA1: head.ChecksumSHA1, ChecksumSHA256: head.ChecksumSHA256, ChecksumType: head.ChecksumType,
 		ContentLength: head.ContentLength, ContentRange: head.ContentRange, ETag: head.ETag, LastModified: head.LastModified,
-		Metadata: head.Metadata, SSEKMSKeyId: head.SSEKMSKeyId, ServerSideEncryption: head.ServerSideEncryption,
+		Metadata: head.Metadata, SSEKMSKeyId: head.SSEKMSKeyId, ServerSideEncryption: head.ServerSideEncryption, VersionId: head.VersionId,
 	}
 	return &out, nil
 }
@@ -67,13 +70,16 @@ func httpDate(t time.Time) string {
 }
 
 func (s *Service) headedObject(ctx context.Context, c *api.Call, in *s3.HeadObjectInput) (*place, []api.Demand, error) {
-	return s.reading(ctx, c, in.Bucket, in.Key, in.ExpectedBucketOwner)
+	return s.reading(ctx, c, "GetObject", in.Bucket, in.Key, in.VersionId, in.ExpectedBucketOwner)
 }
 
 func (s *Service) headObject(ctx context.Context, c *api.Call, in *s3.HeadObjectInput, p *place) (*s3.HeadObjectOutput, error) {
 	o := p.object
 	if err := (&conditions{in.IfMatch, in.IfNoneMatch, in.IfModifiedSince, in.IfUnmodifiedSince}).check(o); err != nil {
 		return nil, err
+	}
+	if in.PartNumber != nil {
+		return nil, notServed("PartNumber")
 	}
 	part, err := parseRange(in.Range, o.size)
 	if err != nil {
@@ -102,13 +108,12 @@ func (s *Service) headObject(ctx context.Context, c *api.Call, in *s3.HeadObject
 
 // head is what is said of the object beside its bytes.
 func (o *object) head(checksum string, part *part) *s3.HeadObjectOutput {
-	no := false
 	d := &o.details
 	out := &s3.HeadObjectOutput{
-		AcceptRanges: "bytes", BucketKeyEnabled: &no, CacheControl: d.CacheControl, ContentDisposition: d.ContentDisposition,
+		AcceptRanges: "bytes", BucketKeyEnabled: &d.BucketKey, CacheControl: d.CacheControl, ContentDisposition: d.ContentDisposition,
 		ContentEncoding: d.ContentEncoding, ContentLanguage: d.ContentLanguage, ContentType: d.ContentType, Expires: d.Expires,
 		ContentLength: &o.size, ETag: `"` + o.etag + `"`, LastModified: o.modified, Metadata: d.Metadata,
-		SSEKMSKeyId: o.kmsKey, ServerSideEncryption: s3.ServerSideEncryptionAwsKms,
+		SSEKMSKeyId: o.shownKey(), ServerSideEncryption: o.sse(), VersionId: o.shownVersion(),
 	}
 	if part != nil {
 		length := part.length
@@ -134,7 +139,11 @@ func (s *Service) open(ctx context.Context, c *api.Call, p *place, part *part) (
 	if checksum, err = p.object.checksum(key, p.arn); err != nil {
 		return nil, "", err
 	}
-	source, err := s.Blobs.Open(ctx, p.object.ref)
+	start, length := int64(0), p.object.size
+	if part != nil {
+		start, length = part.start, part.length
+	}
+	body, err = s.content(ctx, c, p, key, start, length)
 	if errors.Is(err, fs.ErrNotExist) {
 		// Most likely the object was overwritten since the snapshot was taken.
 		return nil, "", fmt.Errorf("s3: the bytes of %s are gone: %w", p.arn, api.ErrAgain)
@@ -142,19 +151,32 @@ func (s *Service) open(ctx context.Context, c *api.Call, p *place, part *part) (
 	if err != nil {
 		return nil, "", fmt.Errorf("s3: the bytes of %s: %w", p.arn, err)
 	}
-	r, err := seal.OpenAt(source, source.Size(), key, associated(p.arn, p.object.etag))
-	if err == nil && r.Size() != p.object.size {
-		err = errors.New("the size is not that of the upload")
+	return body, checksum, nil
+}
+
+// content opens a range of an object's bytes, wherever they lie.
+func (s *Service) content(ctx context.Context, c *api.Call, p *place, key []byte, start, length int64) (io.ReadCloser, error) {
+	o := p.object
+	if o.upload == "" {
+		opened, err := s.openSealed(ctx, o.ref, key, associated(p.arn, o.etag), o.size)
+		if err != nil {
+			return nil, err
+		}
+		return opened.cut(start, length), nil
+	}
+	parts, err := partsOf(c.Snapshot, o)
+	if err != nil {
+		return nil, err
+	}
+	r := &partsReader{s: s, ctx: ctx, key: seal.Key(key), arn: p.arn, o: o, parts: parts, skip: start, left: length}
+	// The first part is opened at once: what is gone must be known before the answer begins.
+	if length > 0 {
+		err = r.next()
 	}
 	if err != nil {
-		source.Close()
-		return nil, "", fmt.Errorf("s3: the bytes of %s: %w", p.arn, err)
+		return nil, errors.Join(err, r.Close())
 	}
-	start, length := int64(0), r.Size()
-	if part != nil {
-		start, length = part.start, part.length
-	}
-	return &stream{r.Range(start, length), source}, checksum, nil
+	return r, nil
 }
 
 type stream struct {

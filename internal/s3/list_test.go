@@ -17,7 +17,7 @@ func (b *bench) fill(t testing.TB, bucket string, keys []string) {
 	t.Helper()
 	err := b.Store.Update(t.Context(), func(tx *store.Tx) error {
 		for _, key := range keys {
-			if err := upsertObject(tx, bucket, key, &object{etag: "e", dataKey: []byte{1}, text: "{}", proof: []byte{1}, modified: b.Now()}); err != nil {
+			if err := insertObject(tx, bucket, key, &object{version: nullVersion, etag: "e", dataKey: []byte{1}, text: "{}", proof: []byte{1}, modified: b.Now()}); err != nil {
 				return err
 			}
 		}

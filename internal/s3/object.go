@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -14,8 +15,6 @@ import (
 	"bawn.dev/internal/blob"
 	"bawn.dev/internal/policy"
 	"bawn.dev/internal/seal"
-	"bawn.dev/internal/shape/s3"
-	"bawn.dev/internal/store"
 )
 
 const (
@@ -24,19 +23,28 @@ const (
 	maxObject   = 5 << 30 // bytes of an object in one part
 )
 
-// An object is an object as its row says.
+// An object is one version of an object as its row says.
 type object struct {
+	version   string // its id; nullVersion if the bucket kept no versions when it came
+	seq       int64  // orders the versions of a key: the newest has the greatest
+	marker    bool   // it says that the key was deleted, and has no content
 	etag      string // without quotes; new with each upload
 	size      int64
 	modified  time.Time
-	ref       blob.Ref // of its bytes
+	ref       blob.Ref // of its bytes; empty if they lie in parts
+	upload    string   // whose parts they are; empty: none
 	kmsKey    string   // ARN
 	dataKey   []byte   // as KMS sealed it
 	algorithm string   // of the checksum that the proof holds
 	text      string   // of details, as they are stored
 	proof     []byte
 	details   details
+	tags      tagSet
+	lock      lock
 }
+
+// nullVersion is the id of a version that came while the bucket kept none.
+const nullVersion = "null"
 
 // details are what an upload said of an object and a download repeats.
 type details struct {
@@ -47,7 +55,11 @@ type details struct {
 	ContentType        string            `json:"contentType,omitempty"`
 	Expires            string            `json:"expires,omitempty"`
 	Metadata           map[string]string `json:"metadata,omitempty"`
-	Context            map[string]string `json:"context,omitempty"` // further encryption context
+	Context            map[string]string `json:"context,omitempty"`   // further encryption context
+	Managed            bool              `json:"managed,omitempty"`   // sealed for SSE-S3: see encryption.go
+	BucketKey          bool              `json:"bucketKey,omitempty"` // the encryption context names the bucket, not the object
+	Parts              int               `json:"parts,omitempty"`
+	Manifest           string            `json:"manifest,omitempty"` // what those parts are: see parts.go
 }
 
 func (d *details) parse(s string) error { return json.Unmarshal([]byte(s), d) }
@@ -72,13 +84,16 @@ func checkKey(key string) error {
 	return nil
 }
 
-// binding is the encryption context of an object's data key.
-func binding(arn string, further map[string]string) map[string]string {
-	bound := make(map[string]string, len(further)+1)
-	for name, value := range further {
-		bound[name] = value
+// binding is the encryption context of an object's data key. With a bucket key it
+// names the bucket, as AWS's does, so that policies on the key see that; what binds
+// the bytes to the object is the seal.
+func (o *object) binding(p *place) map[string]string {
+	bound := make(map[string]string, len(o.details.Context)+1)
+	maps.Copy(bound, o.details.Context)
+	bound["aws:s3:arn"] = p.arn
+	if o.details.BucketKey {
+		bound["aws:s3:arn"] = bucketARN(p.name)
 	}
-	bound["aws:s3:arn"] = arn
 	return bound
 }
 
@@ -118,6 +133,17 @@ type place struct {
 	key    string
 	arn    string
 	object *object // nil: none, or not looked for
+	marker *object // a delete marker that stands in its place
+	upload *upload // what is said of the object that comes; nil: none comes
+}
+
+// shownVersion is the version's id where one is shown: buckets that never kept
+// versions show none.
+func (o *object) shownVersion() string {
+	if o.version == nullVersion {
+		return ""
+	}
+	return o.version
 }
 
 // at resolves bucket and key, and states the demand on the object.
@@ -135,19 +161,29 @@ func (s *Service) at(c *api.Call, action, bucket, key, owner string) (*place, []
 	return p, []api.Demand{{Action: "s3:" + action, Resource: r, Keys: f.keys()}}, nil
 }
 
-// reading is at for an object that must exist. That it does not is told to those
-// who may list the bucket; to others it looks like a refusal.
-func (s *Service) reading(ctx context.Context, c *api.Call, bucket, key, owner string) (*place, []api.Demand, error) {
-	p, demands, err := s.at(c, "GetObject", bucket, key, owner)
+// reading is at for an object that must exist, or for one of its versions. That it
+// does not is told to those who may list the bucket; to others it looks like a
+// refusal.
+func (s *Service) reading(ctx context.Context, c *api.Call, action, bucket, key, version, owner string) (*place, []api.Demand, error) {
+	list := "ListBucket"
+	if version != "" {
+		// GetObject and GetObjectVersion, GetObjectTagging and GetObjectVersionTagging.
+		action, list = strings.Replace(action, "Object", "ObjectVersion", 1), "ListBucketVersions"
+	}
+	p, demands, err := s.at(c, action, bucket, key, owner)
 	if err != nil || p.bucket == nil {
 		return p, demands, err
 	}
-	if p.object, err = objectRow(c.Snapshot, bucket, key); err != nil {
+	setVersion(demands[0].Keys, version)
+	if err := s.fetch(c, p, version); err != nil {
 		return nil, nil, err
 	}
+	if p.object != nil {
+		setObjectTags(demands[0].Keys, p.object.tags)
+	}
 	if p.object == nil && demands[0].Resource.Missing == nil {
-		demands[0].Resource.Missing = noSuchKey(key)
-		list := p.demand("ListBucket")
+		demands[0].Resource.Missing = p.absent(version)
+		list := p.demand(list)
 		list.Keys.Set("s3:prefix", key)
 		err := c.Allowed(ctx, list)
 		if _, refused := errors.AsType[*api.Error](err); refused {
@@ -159,12 +195,59 @@ func (s *Service) reading(ctx context.Context, c *api.Call, bucket, key, owner s
 	return p, demands, nil
 }
 
-func (s *Service) deletedObject(_ context.Context, c *api.Call, in *s3.DeleteObjectInput) (*place, []api.Demand, error) {
-	p, demands, err := s.at(c, "DeleteObject", in.Bucket, in.Key, in.ExpectedBucketOwner)
-	if err == nil {
-		setConditions(demands[0].Keys, in.IfMatch, "")
+// fetch looks for the object, or for the delete marker in its place.
+func (s *Service) fetch(c *api.Call, p *place, version string) error {
+	var o *object
+	var err error
+	switch {
+	case version != "":
+		o, err = versionRow(c.Snapshot, p.name, p.key, version)
+	default:
+		if o, err = objectRow(c.Snapshot, p.name, p.key); o == nil && err == nil && p.versioning != "" {
+			o, err = hiddenRow(c.Snapshot, p.name, p.key)
+		}
 	}
-	return p, demands, err
+	if o != nil && o.marker {
+		p.marker, o = o, nil
+	}
+	p.object = o
+	return err
+}
+
+// absent says in which way the object is not there.
+func (p *place) absent(version string) *api.Error {
+	var e *api.Error
+	switch {
+	case p.marker != nil && version != "":
+		e = fail(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
+		e.Fields = map[string]string{"Method": "GET", "ResourceType": "DeleteMarker"}
+		e.Header = map[string]string{"Allow": "DELETE"}
+	case version != "":
+		e = fail(404, "NoSuchVersion", "The specified version does not exist.")
+		e.Fields = map[string]string{"Key": p.key, "VersionId": version}
+	default:
+		e = noSuchKey(p.key)
+	}
+	if p.marker != nil {
+		if e.Header == nil {
+			e.Header = map[string]string{}
+		}
+		e.Header["x-amz-delete-marker"], e.Header["x-amz-version-id"] = "true", p.marker.version
+	}
+	return e
+}
+
+func setVersion(keys policy.Context, version string) {
+	if version != "" {
+		keys.Set("s3:VersionId", version)
+	}
+}
+
+// setObjectTags are the condition keys of the tags that an object has.
+func setObjectTags(keys policy.Context, tags tagSet) {
+	for name, value := range tags {
+		keys.Set("s3:ExistingObjectTag/"+name, value)
+	}
 }
 
 func setConditions(keys policy.Context, ifMatch, ifNoneMatch string) {
@@ -174,26 +257,6 @@ func setConditions(keys policy.Context, ifMatch, ifNoneMatch string) {
 	if ifNoneMatch != "" {
 		keys.Set("s3:if-none-match", ifNoneMatch)
 	}
-}
-
-func (s *Service) deleteObject(ctx context.Context, _ *api.Call, in *s3.DeleteObjectInput, _ *place) (api.Commit[s3.DeleteObjectOutput], error) {
-	return func(tx *store.Tx) (*s3.DeleteObjectOutput, error) {
-		old, err := presentObject(tx, in.Bucket, in.Key)
-		if err != nil {
-			return nil, err
-		}
-		if in.IfMatch != "" && (old == nil || !matches(in.IfMatch, old.etag)) {
-			return nil, preconditionFailed("If-Match")
-		}
-		if old == nil {
-			return &s3.DeleteObjectOutput{}, nil
-		}
-		if _, err := tx.Exec("DELETE FROM s3_objects WHERE bucket = ? AND key = ?", in.Bucket, []byte(in.Key)); err != nil {
-			return nil, err
-		}
-		tx.AfterCommit(func() { s.drop(ctx, old.ref) })
-		return &s3.DeleteObjectOutput{}, nil
-	}, nil
 }
 
 // drop deletes bytes that no row refers to any more.

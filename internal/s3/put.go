@@ -20,27 +20,19 @@ func (s *Service) newObject(_ context.Context, c *api.Call, in *s3.PutObjectInpu
 	if err != nil {
 		return nil, nil, err
 	}
-	if in.StorageClass != "" && in.StorageClass != s3.StorageClassStandard {
-		return nil, nil, notServed("StorageClass " + string(in.StorageClass))
+	u := uploadOf(in)
+	demands, err = s.admitted(c, p, demands, u)
+	p.upload = u
+	return p, demands, err
+}
+
+func uploadOf(in *s3.PutObjectInput) *upload {
+	return &upload{
+		acl: in.ACL, storageClass: in.StorageClass, details: detailsOf(in), tagging: in.Tagging,
+		lockMode: in.ObjectLockMode, lockUntil: in.ObjectLockRetainUntilDate, hold: in.ObjectLockLegalHoldStatus,
+		sse:     sealing{in.ServerSideEncryption, in.SSEKMSKeyId, in.SSEKMSEncryptionContext, in.BucketKeyEnabled},
+		ifMatch: in.IfMatch, ifNoneMatch: in.IfNoneMatch,
 	}
-	if in.IfNoneMatch != "" && in.IfNoneMatch != "*" {
-		return nil, nil, notServed("If-None-Match with an ETag")
-	}
-	if err := checkMetadata(in.Metadata); err != nil {
-		return nil, nil, err
-	}
-	keys := demands[0].Keys
-	if in.ServerSideEncryption != "" {
-		keys.Set("s3:x-amz-server-side-encryption", string(in.ServerSideEncryption))
-	}
-	if in.SSEKMSKeyId != "" {
-		keys.Set("s3:x-amz-server-side-encryption-aws-kms-key-id", s.keyARN(c.Account, in.SSEKMSKeyId))
-	}
-	if in.StorageClass != "" {
-		keys.Set("s3:x-amz-storage-class", string(in.StorageClass))
-	}
-	setConditions(keys, in.IfMatch, in.IfNoneMatch)
-	return p, demands, nil
 }
 
 func checkMetadata(metadata map[string]string) error {
@@ -60,15 +52,15 @@ func (s *Service) putObject(ctx context.Context, c *api.Call, in *s3.PutObjectIn
 	if size := c.Size(); size > maxObject {
 		return nil, tooLarge()
 	}
-	check, err := newCheck(in, c.DeclaresTrailer)
+	check, err := newCheck(sumsOf(in), c.DeclaresTrailer)
 	if err != nil {
 		return nil, err
 	}
-	o := &object{etag: newETag(), modified: c.Now.UTC().Truncate(time.Second), details: detailsOf(in)}
-	if err := s.early(c, in); err != nil {
+	o := newObject(c, p.upload)
+	if err := s.early(c, p); err != nil {
 		return nil, err
 	}
-	key, err := s.dataKey(ctx, c, in, p, o)
+	key, err := s.dataKey(ctx, c, p, o)
 	if err != nil {
 		return nil, err
 	}
@@ -78,40 +70,41 @@ func (s *Service) putObject(ctx context.Context, c *api.Call, in *s3.PutObjectIn
 	if err != nil {
 		return nil, err
 	}
-	id := p.id
 	return func(tx *store.Tx) (*s3.PutObjectOutput, error) {
-		if err := s.store(ctx, tx, in, id, o); err != nil {
+		kept := *o
+		if err := s.store(ctx, tx, c.Now, p, &kept); err != nil {
 			return nil, err
 		}
-		return o.uploaded(in, checksum), nil
+		return kept.uploaded(in, checksum), nil
 	}, nil
+}
+
+// newObject is what an upload makes, before its bytes are read.
+func newObject(c *api.Call, u *upload) *object {
+	return &object{etag: newETag(), modified: c.Now.UTC().Truncate(time.Second), details: u.details, tags: u.tags}
 }
 
 // early refuses a conditional upload before its bytes are read. It is a courtesy:
 // the commit decides.
-func (s *Service) early(c *api.Call, in *s3.PutObjectInput) error {
-	if in.IfMatch == "" && in.IfNoneMatch == "" {
+func (s *Service) early(c *api.Call, p *place) error {
+	if p.upload.ifMatch == "" && p.upload.ifNoneMatch == "" {
 		return nil
 	}
-	now, err := objectRow(c.Snapshot, in.Bucket, in.Key)
+	old, err := objectRow(c.Snapshot, p.name, p.key)
 	if err != nil {
 		return err
 	}
-	var old *replaced
-	if now != nil {
-		old = &replaced{etag: now.etag}
-	}
-	return admits(in, old)
+	return p.upload.admits(p.key, old)
 }
 
 // admits decides the conditions of an upload.
-func admits(in *s3.PutObjectInput, old *replaced) error {
+func (u *upload) admits(key string, old *object) error {
 	switch {
-	case in.IfNoneMatch != "" && old != nil:
+	case u.ifNoneMatch != "" && old != nil:
 		return preconditionFailed("If-None-Match")
-	case in.IfMatch != "" && old == nil:
-		return noSuchKey(in.Key)
-	case in.IfMatch != "" && !matches(in.IfMatch, old.etag):
+	case u.ifMatch != "" && old == nil:
+		return noSuchKey(key)
+	case u.ifMatch != "" && !matches(u.ifMatch, old.etag):
 		return preconditionFailed("If-Match")
 	}
 	return nil
@@ -196,37 +189,29 @@ func tooLarge() *api.Error {
 	return fail(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size")
 }
 
-// store puts the object's row in place of the one that was there.
-func (s *Service) store(ctx context.Context, tx *store.Tx, in *s3.PutObjectInput, bucketID string, o *object) error {
-	b, err := bucketRow(tx, in.Bucket)
+// store makes the object the newest version of its key, if the conditions of the
+// upload hold.
+func (s *Service) store(ctx context.Context, tx *store.Tx, now time.Time, p *place, o *object) error {
+	l, err := s.slot(ctx, tx, p.name, p.id, p.key)
 	if err != nil {
 		return err
 	}
-	if b == nil || b.id != bucketID {
-		return fail(409, "OperationAborted", "A conflicting conditional operation is currently in progress against this resource. Please try again.")
-	}
-	old, err := presentObject(tx, in.Bucket, in.Key)
+	old, err := l.now()
 	if err != nil {
 		return err
 	}
-	if err := admits(in, old); err != nil {
+	if err := p.upload.admits(p.key, old); err != nil {
 		return err
 	}
-	if err := upsertObject(tx, in.Bucket, in.Key, o); err != nil {
-		return err
-	}
-	if old != nil {
-		tx.AfterCommit(func() { s.drop(ctx, old.ref) })
-	}
-	return nil
+	o.lock = p.upload.lock(l.bucket, now)
+	return l.put(o, now)
 }
 
 // uploaded is the answer to an upload.
 func (o *object) uploaded(in *s3.PutObjectInput, checksum string) *s3.PutObjectOutput {
-	no := false
 	out := &s3.PutObjectOutput{
-		ETag: `"` + o.etag + `"`, ServerSideEncryption: s3.ServerSideEncryptionAwsKms, SSEKMSKeyId: o.kmsKey,
-		SSEKMSEncryptionContext: in.SSEKMSEncryptionContext, BucketKeyEnabled: &no, ChecksumType: s3.ChecksumTypeFullObject,
+		ETag: `"` + o.etag + `"`, ServerSideEncryption: o.sse(), SSEKMSKeyId: o.shownKey(), VersionId: o.shownVersion(),
+		SSEKMSEncryptionContext: in.SSEKMSEncryptionContext, BucketKeyEnabled: &o.details.BucketKey, ChecksumType: s3.ChecksumTypeFullObject,
 	}
 	*o.sum(&out.ChecksumCRC64NVME, &out.ChecksumCRC32, &out.ChecksumCRC32C, &out.ChecksumSHA1, &out.ChecksumSHA256) = checksum
 	return out

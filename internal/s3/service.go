@@ -61,7 +61,7 @@ func (s *Service) API() *api.Service {
 
 func (s *Service) operations() []api.Operation {
 	return []api.Operation{
-		api.Write("CreateBucket", s.newBucket, s.createBucket),
+		api.Write("CreateBucket", s.newBucket, s.createBucket).Demands("s3:CreateBucket", "s3:PutBucketObjectLockConfiguration", "s3:PutBucketVersioning"),
 		api.Write("DeleteBucket", s.deletedBucket, s.deleteBucket),
 		api.Read("HeadBucket", s.headedBucket, s.headBucket).Demands("s3:ListBucket"),
 		api.Read("ListBuckets", s.listingBuckets, s.listBuckets).Demands("s3:ListAllMyBuckets"),
@@ -79,20 +79,24 @@ func (s *Service) operations() []api.Operation {
 		api.Read("GetBucketEncryption", s.readEncryption, s.getBucketEncryption).Demands("s3:GetEncryptionConfiguration"),
 		api.Write("PutBucketEncryption", s.replacedEncryption, s.putBucketEncryption).Demands("s3:PutEncryptionConfiguration"),
 
-		api.Write("PutObject", s.newObject, s.putObject).Data().Streams(),
-		api.Read("GetObject", s.readObject, s.getObject).Data().Demands("s3:GetObject", "s3:ListBucket"),
-		api.Read("HeadObject", s.headedObject, s.headObject).Data().Demands("s3:GetObject", "s3:ListBucket"),
-		api.Write("DeleteObject", s.deletedObject, s.deleteObject).Data(),
+		api.Write("PutObject", s.newObject, s.putObject).Data().Streams().
+			Demands("s3:PutObject", "s3:PutObjectTagging", "s3:PutObjectRetention", "s3:PutObjectLegalHold"),
+		api.Read("GetObject", s.readObject, s.getObject).Data().Demands("s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"),
+		api.Read("HeadObject", s.headedObject, s.headObject).Data().Demands("s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"),
+		api.Write("DeleteObject", s.deletedObject, s.deleteObject).Data().
+			Demands("s3:DeleteObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"),
 		api.Read("ListObjectsV2", s.listingObjects, s.listObjects).Data().Demands("s3:ListBucket"),
 	}
 }
 
-// References are the blobs that live objects refer to, for fsck: what blob holds
+// References are the blobs that objects, their versions and unfinished uploads refer
+// to, for fsck: what blob holds
 // beyond them, and is older than the longest upload, is an orphan. While it runs no
 // other query may run on sn.
 func (s *Service) References(_ context.Context, sn *store.Snapshot) iter.Seq2[blob.Ref, error] {
 	return func(yield func(blob.Ref, error) bool) {
-		rows, err := sn.Query("SELECT ref FROM s3_objects")
+		rows, err := sn.Query(`SELECT ref FROM s3_objects WHERE ref <> '' UNION ALL
+			SELECT ref FROM s3_versions WHERE ref <> '' UNION ALL SELECT ref FROM s3_parts`)
 		if err != nil {
 			yield("", err)
 			return

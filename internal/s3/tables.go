@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"bawn.dev/internal/blob"
 	"bawn.dev/internal/policy"
 	"bawn.dev/internal/store"
 )
@@ -26,6 +25,39 @@ func Migrations() []store.Migration {
 	}}, {Room: "s3", Version: 2, SQL: []string{
 		// Whom a bucket's policy means: see policy.Bindings.
 		`ALTER TABLE s3_buckets ADD COLUMN bindings TEXT NOT NULL DEFAULT ''`,
+	}}, {Room: "s3", Version: 3, SQL: []string{
+		// Settings are JSON, empty where nothing was put.
+		`ALTER TABLE s3_buckets ADD COLUMN versioning TEXT NOT NULL DEFAULT ''`,
+		`ALTER TABLE s3_buckets ADD COLUMN sse TEXT NOT NULL DEFAULT ''`,
+		`ALTER TABLE s3_buckets ADD COLUMN bucket_key BOOLEAN NOT NULL DEFAULT FALSE`,
+		`ALTER TABLE s3_buckets ADD COLUMN lock TEXT NOT NULL DEFAULT ''`,
+		`ALTER TABLE s3_buckets ADD COLUMN tags TEXT NOT NULL DEFAULT ''`,
+		`ALTER TABLE s3_buckets ADD COLUMN cors TEXT NOT NULL DEFAULT ''`,
+		`ALTER TABLE s3_buckets ADD COLUMN lifecycle TEXT NOT NULL DEFAULT ''`,
+
+		`ALTER TABLE s3_objects ADD COLUMN version TEXT NOT NULL DEFAULT 'null'`,
+		`ALTER TABLE s3_objects ADD COLUMN seq INTEGER NOT NULL DEFAULT 0`,
+		`ALTER TABLE s3_objects ADD COLUMN upload TEXT NOT NULL DEFAULT ''`,
+		`ALTER TABLE s3_objects ADD COLUMN tags TEXT NOT NULL DEFAULT ''`,
+		`ALTER TABLE s3_objects ADD COLUMN lock TEXT NOT NULL DEFAULT ''`,
+		// Versions that a newer one or a delete marker hides, and the markers. The newest
+		// version of a key is in s3_objects unless it is a marker, so that a listing of
+		// what is there never reads what is not.
+		`CREATE TABLE s3_versions (
+			bucket TEXT NOT NULL, key BLOB NOT NULL, seq INTEGER NOT NULL, version TEXT NOT NULL, marker BOOLEAN NOT NULL,
+			etag TEXT NOT NULL, size INTEGER NOT NULL, modified INTEGER NOT NULL,
+			ref TEXT NOT NULL, kms_key TEXT NOT NULL, data_key BLOB NOT NULL, algorithm TEXT NOT NULL,
+			details TEXT NOT NULL, proof BLOB NOT NULL, upload TEXT NOT NULL, tags TEXT NOT NULL, lock TEXT NOT NULL,
+			PRIMARY KEY (bucket, key, seq)) WITHOUT ROWID`,
+		`CREATE UNIQUE INDEX s3_versions_id ON s3_versions (bucket, key, version)`,
+		`CREATE TABLE s3_uploads (
+			bucket TEXT NOT NULL, key BLOB NOT NULL, id TEXT NOT NULL, bucket_id TEXT NOT NULL, started INTEGER NOT NULL,
+			initiator TEXT NOT NULL, kms_key TEXT NOT NULL, data_key BLOB NOT NULL, algorithm TEXT NOT NULL,
+			details TEXT NOT NULL, tags TEXT NOT NULL, lock TEXT NOT NULL,
+			PRIMARY KEY (bucket, key, id)) WITHOUT ROWID`,
+		`CREATE TABLE s3_parts (
+			upload TEXT NOT NULL, number INTEGER NOT NULL, etag TEXT NOT NULL, size INTEGER NOT NULL, modified INTEGER NOT NULL,
+			ref TEXT NOT NULL, proof BLOB NOT NULL, PRIMARY KEY (upload, number)) WITHOUT ROWID`,
 	}}}
 }
 
@@ -40,8 +72,10 @@ func bucketRow(q querier, name string) (*bucket, error) {
 	b := &bucket{name: name}
 	var created int64
 	var bindings string
-	err := q.QueryRow("SELECT id, account, created, policy, bindings, kms_key, block FROM s3_buckets WHERE name = ?", name).
-		Scan(&b.id, &b.account, &created, &b.text, &bindings, &b.kmsKey, &b.block)
+	var lock, tags string
+	err := q.QueryRow(`SELECT id, account, created, policy, bindings, kms_key, block, versioning, sse, bucket_key, lock, tags, cors, lifecycle
+		FROM s3_buckets WHERE name = ?`, name).
+		Scan(&b.id, &b.account, &created, &b.text, &bindings, &b.kmsKey, &b.block, &b.versioning, &b.sse, &b.bucketKey, &lock, &tags, &b.cors, &b.lifecycle)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -49,8 +83,10 @@ func bucketRow(q querier, name string) (*bucket, error) {
 		return nil, err
 	}
 	b.created = time.UnixMicro(created)
-	b.bindings, err = policy.ReadBindings(bindings)
-	return b, err
+	if b.bindings, err = policy.ReadBindings(bindings); err != nil {
+		return nil, err
+	}
+	return b, errors.Join(b.lock.parse(lock), b.tags.parse(tags))
 }
 
 // setBucket changes one column of a bucket's row.
@@ -69,45 +105,102 @@ func setPolicy(tx *store.Tx, name, text string, bindings policy.Bindings) error 
 	return setBucket(tx, name, "policy", text)
 }
 
-// objectRow reads an object's row, or answers nil.
-func objectRow(q querier, bucket, key string) (*object, error) {
-	o := &object{}
+// The columns of an object's row, in the order of columns and scan.
+const objectColumns = "version, seq, etag, size, modified, ref, upload, kms_key, data_key, algorithm, details, proof, tags, lock"
+
+func (o *object) columns() []any {
+	return []any{o.version, o.seq, o.etag, o.size, o.modified.UnixMicro(), string(o.ref), o.upload, o.kmsKey, o.dataKey, o.algorithm, o.text, o.proof,
+		o.tags.text(), o.lock.text()}
+}
+
+// scan reads an object whose columns follow those that first takes.
+func (o *object) scan(row interface{ Scan(...any) error }, first ...any) error {
 	var modified int64
-	err := q.QueryRow(`SELECT etag, size, modified, ref, kms_key, data_key, algorithm, details, proof FROM s3_objects
-		WHERE bucket = ? AND key = ?`, bucket, []byte(key)).
-		Scan(&o.etag, &o.size, &modified, &o.ref, &o.kmsKey, &o.dataKey, &o.algorithm, &o.text, &o.proof)
+	var tags, lock string
+	err := row.Scan(append(first, &o.version, &o.seq, &o.etag, &o.size, &modified, &o.ref, &o.upload, &o.kmsKey, &o.dataKey, &o.algorithm, &o.text, &o.proof,
+		&tags, &lock)...)
+	if err != nil {
+		return err
+	}
+	o.modified = time.UnixMicro(modified).UTC()
+	if o.text != "" {
+		err = o.details.parse(o.text)
+	}
+	return errors.Join(err, o.tags.parse(tags), o.lock.parse(lock))
+}
+
+// one answers nil for a row that is not there.
+func one(o *object, err error) (*object, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	o.modified = time.UnixMicro(modified).UTC()
-	return o, o.details.parse(o.text)
+	return o, nil
 }
 
-// replaced is what an upload or a deletion finds in place.
-type replaced struct {
-	etag string
-	ref  blob.Ref
+// objectRow reads the newest version of an object. None, and one that is deleted,
+// is nil.
+func objectRow(q querier, bucket, key string) (*object, error) {
+	o := &object{}
+	return one(o, o.scan(q.QueryRow("SELECT "+objectColumns+" FROM s3_objects WHERE bucket = ? AND key = ?", bucket, []byte(key))))
 }
 
-func presentObject(tx *store.Tx, bucket, key string) (*replaced, error) {
-	r := &replaced{}
-	err := tx.QueryRow("SELECT etag, ref FROM s3_objects WHERE bucket = ? AND key = ?", bucket, []byte(key)).Scan(&r.etag, &r.ref)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
+// hiddenRow reads the newest of the versions that are not in s3_objects.
+func hiddenRow(q querier, bucket, key string) (*object, error) {
+	o := &object{}
+	return one(o, o.scan(q.QueryRow("SELECT marker, "+objectColumns+" FROM s3_versions WHERE bucket = ? AND key = ? ORDER BY seq DESC LIMIT 1",
+		bucket, []byte(key)), &o.marker))
+}
+
+// versionRow reads a version of an object, which may be a delete marker, or
+// answers nil.
+func versionRow(q querier, bucket, key, version string) (*object, error) {
+	if o, err := objectRow(q, bucket, key); err != nil || o != nil && o.version == version {
+		return o, err
 	}
-	return r, err
+	o := &object{}
+	return one(o, o.scan(q.QueryRow("SELECT marker, "+objectColumns+" FROM s3_versions WHERE bucket = ? AND key = ? AND version = ?",
+		bucket, []byte(key), version), &o.marker))
 }
 
-func upsertObject(tx *store.Tx, bucket, key string, o *object) error {
-	_, err := tx.Exec(`INSERT INTO s3_objects (bucket, key, etag, size, modified, ref, kms_key, data_key, algorithm, details, proof)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (bucket, key) DO UPDATE SET etag = excluded.etag, size = excluded.size, modified = excluded.modified,
-			ref = excluded.ref, kms_key = excluded.kms_key, data_key = excluded.data_key,
-			algorithm = excluded.algorithm, details = excluded.details,
-			proof = excluded.proof`,
-		bucket, []byte(key), o.etag, o.size, o.modified.UnixMicro(), string(o.ref), o.kmsKey, o.dataKey, o.algorithm, o.text, o.proof)
+// insertObject makes o the newest version; there is no other in s3_objects.
+func insertObject(tx *store.Tx, bucket, key string, o *object) error {
+	_, err := tx.Exec("INSERT INTO s3_objects (bucket, key, "+objectColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		append([]any{bucket, []byte(key)}, o.columns()...)...)
+	return err
+}
+
+func insertMarker(tx *store.Tx, bucket, key string, o *object) error {
+	_, err := tx.Exec("INSERT INTO s3_versions (bucket, key, marker, "+objectColumns+") VALUES (?, ?, TRUE, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		append([]any{bucket, []byte(key)}, o.columns()...)...)
+	return err
+}
+
+// hide moves the newest version to the others; show moves one back.
+func hide(tx *store.Tx, bucket, key string) error {
+	if _, err := tx.Exec("INSERT INTO s3_versions (bucket, key, marker, "+objectColumns+") SELECT bucket, key, FALSE, "+objectColumns+
+		" FROM s3_objects WHERE bucket = ? AND key = ?", bucket, []byte(key)); err != nil {
+		return err
+	}
+	return deleteObjectRow(tx, bucket, key)
+}
+
+func show(tx *store.Tx, bucket, key string, seq int64) error {
+	if _, err := tx.Exec("INSERT INTO s3_objects (bucket, key, "+objectColumns+") SELECT bucket, key, "+objectColumns+
+		" FROM s3_versions WHERE bucket = ? AND key = ? AND seq = ?", bucket, []byte(key), seq); err != nil {
+		return err
+	}
+	return deleteVersionRow(tx, bucket, key, seq)
+}
+
+func deleteObjectRow(tx *store.Tx, bucket, key string) error {
+	_, err := tx.Exec("DELETE FROM s3_objects WHERE bucket = ? AND key = ?", bucket, []byte(key))
+	return err
+}
+
+func deleteVersionRow(tx *store.Tx, bucket, key string, seq int64) error {
+	_, err := tx.Exec("DELETE FROM s3_versions WHERE bucket = ? AND key = ? AND seq = ?", bucket, []byte(key), seq)
 	return err
 }

@@ -28,6 +28,7 @@ type structure struct {
 	fields   []field
 	union    bool
 	payload  *field
+	typed    *field         // of an XML document: that of its type attribute
 	body     map[string]int // by JSON member or XML element
 	query    map[string]int // by form name
 	headers  map[string]int // by canonical header
@@ -142,8 +143,11 @@ func (p *planner) structure(s *shape.Struct, g reflect.Type) (*structure, error)
 		if g.Field(i).Name != f.GoName {
 			return nil, fmt.Errorf("%s: Go field %d is %s, the descriptor says %s", s.Name, i, g.Field(i).Name, f.GoName)
 		}
-		if f.Attribute || f.JSONInValue {
-			return nil, fmt.Errorf("%s.%s: attributes and JSON in headers are not supported", s.Name, f.Name)
+		if f.JSONInValue {
+			return nil, fmt.Errorf("%s.%s: JSON in headers is not supported", s.Name, f.Name)
+		}
+		if f.Attribute && f.Wire != typeAttribute {
+			return nil, fmt.Errorf("%s.%s: of attributes only %s is supported", s.Name, f.Name, typeAttribute)
 		}
 		v, err := p.value(f.Type, g.Field(i).Type)
 		if err != nil {
@@ -169,6 +173,10 @@ func (p *planner) structure(s *shape.Struct, g reflect.Type) (*structure, error)
 // place enters a field into the map of its location.
 func (st *structure) place(i int, protocol shape.Protocol) {
 	f := &st.fields[i]
+	if f.Attribute {
+		st.typed = f
+		return
+	}
 	switch f.Location {
 	case shape.Body:
 		st.body[f.Wire] = i

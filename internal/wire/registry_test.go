@@ -35,7 +35,15 @@ func saying(op *operation, at shape.Location, name string) *http.Request {
 			body = "<" + root + "><" + name + ">x</" + name + "></" + root + ">"
 		}
 	}
+	for needed, required := range op.route.args {
+		if required && s.Name == "s3" && needed != name {
+			args = append(args, needed+"=1")
+		}
+	}
 	r := request(op.Method, path+"?"+strings.Join(args, "&"), body)
+	if op.route.headers[copySource] {
+		r.Header.Set(copySource, "b/k")
+	}
 	if s.Name == s3Control {
 		r.Header.Set("X-Amz-Account-Id", "123456789012")
 	}

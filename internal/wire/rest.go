@@ -12,11 +12,21 @@ import (
 type route struct {
 	segments []string // "{Name}" takes one segment, "{Name+}" all that follow
 	fixed    map[string]string
+	args     map[string]bool // members that travel in the query string: whether they are required
+	headers  map[string]bool // headers of required members
 }
 
 func parseRoute(op *shape.Operation) route {
 	text, query, _ := strings.Cut(op.URI, "?")
-	rt := route{fixed: map[string]string{}}
+	rt := route{fixed: map[string]string{}, args: map[string]bool{}, headers: map[string]bool{}}
+	for i := range op.Input.Fields {
+		switch f := &op.Input.Fields[i]; {
+		case f.Location == shape.QueryString:
+			rt.args[f.Wire] = f.Required
+		case f.Location == shape.Header && f.Required:
+			rt.headers[f.Wire] = true
+		}
+	}
 	for part := range strings.SplitSeq(query, "&") {
 		if name, value, _ := strings.Cut(part, "="); name != "" {
 			rt.fixed[name] = value

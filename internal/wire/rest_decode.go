@@ -159,10 +159,19 @@ func (r *restReader) headers() error {
 			}
 			continue
 		}
+		if st.fields[i].value.Kind == shape.List {
+			if err := r.listed(i, values); err != nil {
+				return err
+			}
+			continue
+		}
 		if len(values) != 1 {
 			return fmt.Errorf("the header %s is given twice", name)
 		}
 		text := strings.TrimSpace(values[0])
+		if text == "" && strings.HasPrefix(name, "X-Amz-") {
+			continue // asks for nothing
+		}
 		switch name {
 		case "Content-Encoding":
 			if text = withoutChunked(text); text == "" {
@@ -176,6 +185,23 @@ func (r *restReader) headers() error {
 		}
 	}
 	return r.contentLength()
+}
+
+// listed reads a list that travels in a header, in one line or several.
+func (r *restReader) listed(i int, values []string) error {
+	for text := range strings.SplitSeq(strings.Join(values, ","), ",") {
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		if r.items[i] >= 100 {
+			return fmt.Errorf("%s has too many items", r.op.in.fields[i].Wire)
+		}
+		if err := r.item(i, text); err != nil {
+			return err
+		}
+	}
+	r.collection(r.op.in.fields[i].value, r.items[i], &path{name: r.op.in.fields[i].path})
+	return nil
 }
 
 // contentLength is the length of the content proper, not of its chunked form.
@@ -227,7 +253,7 @@ func (r *restReader) otherHeader(name string, values []string) error {
 		return nil
 	case "X-Amz-Checksum-Crc32", "X-Amz-Checksum-Crc32c", "X-Amz-Checksum-Crc64nvme", "X-Amz-Checksum-Sha1", "X-Amz-Checksum-Sha256",
 		"X-Amz-Sdk-Checksum-Algorithm":
-		if (r.op.Method == http.MethodPut || r.service.Name == s3Control) && !r.op.StreamingIn {
+		if (r.op.Method == http.MethodPut || r.op.Method == http.MethodPost || r.service.Name == s3Control) && !r.op.StreamingIn {
 			return nil // of a document: checked against its bytes in body
 		}
 	}
@@ -278,7 +304,7 @@ func (r *restReader) body(body io.Reader) error {
 	if err != nil {
 		return err
 	}
-	if err := checkSums(r.req.Header, text); err != nil {
+	if err := checkSums(r.op.in.headers, r.req.Header, text); err != nil {
 		return err
 	}
 	switch {

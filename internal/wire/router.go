@@ -115,7 +115,11 @@ func (op *operation) claim() string {
 	case shape.JSON:
 		return shortTarget(s) + "." + op.Name
 	}
-	return s.SigningName + " " + op.Method + " " + op.URI
+	claim := s.SigningName + " " + op.Method + " " + op.URI
+	if s.SigningName == "s3" {
+		claim += op.route.distinction()
+	}
+	return claim
 }
 
 // Match is a request's operation.

@@ -4,31 +4,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
-
-// s3Absent is what AWS answers for a Get of a bucket's configuration that was never made. Clients such as Terraform ask for all of
-// them and take these answers for "none".
-func s3Absent(subresource string) (code, message string) {
-	switch subresource {
-	case "website":
-		return "NoSuchWebsiteConfiguration", "The specified bucket does not have a website configuration"
-	case "lifecycle":
-		return "NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist"
-	case "replication":
-		return "ReplicationConfigurationNotFoundError", "The replication configuration was not found"
-	case "cors":
-		return "NoSuchCORSConfiguration", "The CORS configuration does not exist"
-	case "tagging":
-		return "NoSuchTagSet", "The TagSet does not exist"
-	case "object-lock":
-		return "ObjectLockConfigurationNotFoundError", "Object Lock configuration does not exist for this bucket"
-	case "ownershipControls":
-		return "OwnershipControlsNotFoundError", "The bucket ownership controls were not found"
-	}
-	return "", ""
-}
 
 // s3Subresources are S3's query keys that change what a request means. One that no served operation has is refused by name.
 func s3Subresources() []string {
@@ -115,36 +94,74 @@ func (r *Router) findS3(m *Match, req *http.Request, s *service, query url.Value
 	if key != "" {
 		level, m.labels["Key"] = 2, key
 	}
-	asked := ""
+	var subresources []string
 	for _, name := range s3Subresources() {
-		if !query.Has(name) {
-			continue
+		if query.Has(name) {
+			subresources = append(subresources, name)
 		}
-		if asked != "" {
-			return nil, s.notImplemented(asked + " together with " + name)
-		}
-		asked = name
 	}
-	if asked == "" && query.Has("list-type") {
-		asked = "list-type"
+	if query.Has("list-type") {
+		subresources = append(subresources, "list-type")
 	}
+	asked := strings.Join(subresources, " together with ")
 	for _, op := range s.ordered {
-		_, fixed := op.route.fixed[asked]
-		if op.Method == req.Method && len(op.route.segments) == level && fixed == (asked != "") && op.route.fixedIn(query) {
+		if op.Method == req.Method && len(op.route.segments) == level && op.route.fixedIn(query) &&
+			op.route.meant(subresources, query) && op.route.headers[copySource] == (req.Header.Get(copySource) != "") {
 			return op, nil
 		}
 	}
-	if code, message := s3Absent(asked); code != "" && req.Method == http.MethodGet && level == 1 {
-		return nil, Errorf(code, "%s", message).WithStatus(http.StatusNotFound).With("BucketName", bucket)
+	if _, one := query["id"]; one && req.Method == http.MethodGet && level == 1 && slices.Contains(s3Collections(), asked) {
+		return nil, Errorf("NoSuchConfiguration", "The specified configuration does not exist.").WithStatus(http.StatusNotFound).With("BucketName", bucket)
 	}
 	if asked != "" {
 		return nil, s.notImplemented(asked)
 	}
-	if req.Method == http.MethodGet && level == 1 {
-		return nil, s.notImplemented("ListObjects version 1 (use list-type=2)")
-	}
 	return nil, Errorf("MethodNotAllowed", "The specified method is not allowed against this resource.").
 		WithStatus(http.StatusMethodNotAllowed).With("Method", req.Method)
+}
+
+// copySource is the header that makes a PUT a copy.
+const copySource = "x-amz-copy-source"
+
+// s3Collections are subresources with configurations that have ids. There are none of
+// them here.
+func s3Collections() []string {
+	return []string{"analytics", "intelligent-tiering", "inventory", "metrics"}
+}
+
+// meant says whether an operation is for the subresources that a request has: it
+// takes each of them, and all that it needs are there.
+func (rt route) meant(subresources []string, query url.Values) bool {
+	for _, name := range subresources {
+		_, fixed := rt.fixed[name]
+		if _, arg := rt.args[name]; !fixed && !arg {
+			return false
+		}
+		if _, id := query["id"]; id && slices.Contains(s3Collections(), name) {
+			return false
+		}
+	}
+	for name, required := range rt.args {
+		if required && !query.Has(name) {
+			return false
+		}
+	}
+	return true
+}
+
+// distinction tells operations of one method and path apart.
+func (rt route) distinction() string {
+	var parts []string
+	for name, required := range rt.args {
+		if required {
+			parts = append(parts, name)
+		}
+	}
+	if rt.headers[copySource] {
+		parts = append(parts, copySource)
+	}
+	slices.Sort(parts)
+	return " " + strings.Join(parts, " ")
 }
 
 func (s *service) notImplemented(what string) *Error {

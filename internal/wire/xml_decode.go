@@ -124,6 +124,16 @@ func (e *element) asks() bool {
 
 func (r *xmlReader) structure(st *structure, dst reflect.Value, e *element, at *path) error {
 	seen := make([]bool, len(st.fields))
+	if f := st.typed; f != nil {
+		for _, a := range e.attrs {
+			if a.Name.Local == "type" && a.Name.Space != "" {
+				seen[f.index] = true
+				if err := r.setText(f.value, dst.Field(f.index), a.Value, f.TimeFormat, at.at(f.path)); err != nil {
+					return err
+				}
+			}
+		}
+	}
 	if err := r.elements(st, dst, e, at, seen); err != nil {
 		return err
 	}

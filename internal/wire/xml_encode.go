@@ -135,15 +135,45 @@ func (x *xmlWriter) rest(op *operation, src reflect.Value) error {
 	return nil
 }
 
+// typeAttribute is the one attribute that S3's documents have.
+const typeAttribute = "xsi:type"
+
+// typed adds it to the element that was opened last.
+func (x *xmlWriter) typed(name string) {
+	x.buf = append(x.buf[:len(x.buf)-1], ` xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="`...)
+	x.text(name)
+	x.buf = append(x.buf, `">`...)
+}
+
 // s3Root names the root element of an answer whose model does not.
 func s3Root(op *operation) string {
 	switch op.Name {
 	case "ListBuckets":
 		return "ListAllMyBucketsResult"
-	case "ListObjectsV2":
+	case "ListObjects", "ListObjectsV2":
 		return "ListBucketResult"
+	case "ListObjectVersions":
+		return "ListVersionsResult"
 	case "GetBucketVersioning":
 		return "VersioningConfiguration"
+	case "GetBucketAcl", "GetObjectAcl":
+		return "AccessControlPolicy"
+	case "GetBucketTagging", "GetObjectTagging":
+		return "Tagging"
+	case "GetBucketCors":
+		return "CORSConfiguration"
+	case "GetBucketLifecycleConfiguration":
+		return "LifecycleConfiguration"
+	case "GetBucketRequestPayment":
+		return "RequestPaymentConfiguration"
+	case "GetBucketAccelerateConfiguration":
+		return "AccelerateConfiguration"
+	case "GetObjectAttributes":
+		return "GetObjectAttributesResponse"
+	case "DeleteObjects":
+		return "DeleteResult"
+	case "CreateMultipartUpload":
+		return "InitiateMultipartUploadResult"
 	}
 	return orElse(op.out.XMLName, op.Name+"Result")
 }
@@ -152,7 +182,7 @@ func (x *xmlWriter) members(st *structure, src reflect.Value, op *operation) err
 	for i := range st.fields {
 		f := &st.fields[i]
 		v := src.Field(i)
-		if f.Location != shape.Body || absent(f, v) && !(op != nil && op.pageList(f)) {
+		if f.Location != shape.Body || f.Attribute || absent(f, v) && !(op != nil && op.pageList(f)) {
 			continue
 		}
 		if f.value.Kind == shape.List && (f.Flattened || f.value.Flattened) {
@@ -172,6 +202,9 @@ func (x *xmlWriter) members(st *structure, src reflect.Value, op *operation) err
 
 func (x *xmlWriter) element(name string, v *value, src reflect.Value, format shape.TimeFormat) error {
 	x.open(name, "")
+	if v.Kind == shape.Structure && v.fields.typed != nil {
+		x.typed(reflect.Indirect(src).Field(v.fields.typed.index).String())
+	}
 	if err := x.value(v, src, format); err != nil {
 		return err
 	}

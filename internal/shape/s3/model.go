@@ -7,15 +7,54 @@ import "bawn.dev/internal/shape"
 // Model makes the descriptor of the API.
 func Model() *shape.Service {
 	types := append(scalars(), []*shape.Type{
+		typeAbortIncompleteMultipartUpload(),
+		typeAccessControlPolicy(),
 		typeBucket(),
+		typeBucketLifecycleConfiguration(),
+		typeCORSConfiguration(),
+		typeCORSRule(),
+		typeChecksum(),
 		typeCommonPrefix(),
+		typeCompletedMultipartUpload(),
+		typeCompletedPart(),
+		typeCopyObjectResult(),
+		typeCopyPartResult(),
 		typeCreateBucketConfiguration(),
+		typeDefaultRetention(),
+		typeDelete(),
+		typeDeleteMarkerEntry(),
+		typeDeletedObject(),
+		typeError(),
+		typeGetObjectAttributesParts(),
+		typeGrant(),
+		typeGrantee(),
+		typeInitiator(),
+		typeLifecycleExpiration(),
+		typeLifecycleRule(),
+		typeLifecycleRuleAndOperator(),
+		typeLifecycleRuleFilter(),
+		typeMultipartUpload(),
+		typeNoncurrentVersionExpiration(),
 		typeObject(),
+		typeObjectIdentifier(),
+		typeObjectLockConfiguration(),
+		typeObjectLockLegalHold(),
+		typeObjectLockRetention(),
+		typeObjectLockRule(),
+		typeObjectPart(),
+		typeObjectVersion(),
 		typeOwner(),
+		typeOwnershipControls(),
+		typeOwnershipControlsRule(),
+		typePart(),
+		typePolicyStatus(),
 		typePublicAccessBlockConfiguration(),
 		typeServerSideEncryptionByDefault(),
 		typeServerSideEncryptionConfiguration(),
 		typeServerSideEncryptionRule(),
+		typeTag(),
+		typeTagging(),
+		typeVersioningConfiguration(),
 	}...)
 	return shape.Link(&shape.Service{
 		Name: "s3", ID: "S3", Package: "s3",
@@ -23,25 +62,75 @@ func Model() *shape.Service {
 		Protocol: "rest-xml", JSONVersion: "", TargetPrefix: "",
 		APIVersion: "2006-03-01", XMLNamespace: "",
 		Operations: []*shape.Operation{
+			opAbortMultipartUpload(),
+			opCompleteMultipartUpload(),
+			opCopyObject(),
 			opCreateBucket(),
+			opCreateMultipartUpload(),
 			opDeleteBucket(),
+			opDeleteBucketCors(),
+			opDeleteBucketEncryption(),
+			opDeleteBucketLifecycle(),
+			opDeleteBucketOwnershipControls(),
 			opDeleteBucketPolicy(),
+			opDeleteBucketTagging(),
 			opDeleteObject(),
+			opDeleteObjectTagging(),
+			opDeleteObjects(),
 			opDeletePublicAccessBlock(),
+			opGetBucketAccelerateConfiguration(),
+			opGetBucketAcl(),
+			opGetBucketCors(),
 			opGetBucketEncryption(),
+			opGetBucketLifecycleConfiguration(),
 			opGetBucketLocation(),
+			opGetBucketLogging(),
+			opGetBucketNotificationConfiguration(),
+			opGetBucketOwnershipControls(),
 			opGetBucketPolicy(),
+			opGetBucketPolicyStatus(),
+			opGetBucketReplication(),
+			opGetBucketRequestPayment(),
+			opGetBucketTagging(),
 			opGetBucketVersioning(),
+			opGetBucketWebsite(),
 			opGetObject(),
+			opGetObjectAcl(),
+			opGetObjectAttributes(),
+			opGetObjectLegalHold(),
+			opGetObjectLockConfiguration(),
+			opGetObjectRetention(),
+			opGetObjectTagging(),
 			opGetPublicAccessBlock(),
 			opHeadBucket(),
 			opHeadObject(),
+			opListBucketAnalyticsConfigurations(),
+			opListBucketIntelligentTieringConfigurations(),
+			opListBucketInventoryConfigurations(),
+			opListBucketMetricsConfigurations(),
 			opListBuckets(),
+			opListMultipartUploads(),
+			opListObjectVersions(),
+			opListObjects(),
 			opListObjectsV2(),
+			opListParts(),
+			opPutBucketAcl(),
+			opPutBucketCors(),
 			opPutBucketEncryption(),
+			opPutBucketLifecycleConfiguration(),
+			opPutBucketOwnershipControls(),
 			opPutBucketPolicy(),
+			opPutBucketTagging(),
+			opPutBucketVersioning(),
 			opPutObject(),
+			opPutObjectAcl(),
+			opPutObjectLegalHold(),
+			opPutObjectLockConfiguration(),
+			opPutObjectRetention(),
+			opPutObjectTagging(),
 			opPutPublicAccessBlock(),
+			opUploadPart(),
+			opUploadPartCopy(),
 		},
 		Errors: errors(),
 	}, types...)
@@ -49,29 +138,43 @@ func Model() *shape.Service {
 
 func errors() map[string]*shape.Error {
 	return map[string]*shape.Error{
-		"BucketAlreadyExists":     {Name: "BucketAlreadyExists", Code: "BucketAlreadyExists", Status: 409, Server: false},
-		"BucketAlreadyOwnedByYou": {Name: "BucketAlreadyOwnedByYou", Code: "BucketAlreadyOwnedByYou", Status: 409, Server: false},
-		"EncryptionTypeMismatch":  {Name: "EncryptionTypeMismatch", Code: "EncryptionTypeMismatch", Status: 400, Server: false},
-		"InvalidObjectState":      {Name: "InvalidObjectState", Code: "InvalidObjectState", Status: 403, Server: false, Members: []string{"AccessTier", "StorageClass"}},
-		"InvalidRequest":          {Name: "InvalidRequest", Code: "InvalidRequest", Status: 400, Server: false},
-		"InvalidWriteOffset":      {Name: "InvalidWriteOffset", Code: "InvalidWriteOffset", Status: 400, Server: false},
-		"NoSuchBucket":            {Name: "NoSuchBucket", Code: "NoSuchBucket", Status: 404, Server: false},
-		"NoSuchKey":               {Name: "NoSuchKey", Code: "NoSuchKey", Status: 404, Server: false},
-		"TooManyParts":            {Name: "TooManyParts", Code: "TooManyParts", Status: 400, Server: false},
+		"BucketAlreadyExists":        {Name: "BucketAlreadyExists", Code: "BucketAlreadyExists", Status: 409, Server: false},
+		"BucketAlreadyOwnedByYou":    {Name: "BucketAlreadyOwnedByYou", Code: "BucketAlreadyOwnedByYou", Status: 409, Server: false},
+		"EncryptionTypeMismatch":     {Name: "EncryptionTypeMismatch", Code: "EncryptionTypeMismatch", Status: 400, Server: false},
+		"InvalidObjectState":         {Name: "InvalidObjectState", Code: "InvalidObjectState", Status: 403, Server: false, Members: []string{"AccessTier", "StorageClass"}},
+		"InvalidRequest":             {Name: "InvalidRequest", Code: "InvalidRequest", Status: 400, Server: false},
+		"InvalidWriteOffset":         {Name: "InvalidWriteOffset", Code: "InvalidWriteOffset", Status: 400, Server: false},
+		"NoSuchBucket":               {Name: "NoSuchBucket", Code: "NoSuchBucket", Status: 404, Server: false},
+		"NoSuchKey":                  {Name: "NoSuchKey", Code: "NoSuchKey", Status: 404, Server: false},
+		"NoSuchUpload":               {Name: "NoSuchUpload", Code: "NoSuchUpload", Status: 404, Server: false},
+		"ObjectNotInActiveTierError": {Name: "ObjectNotInActiveTierError", Code: "ObjectNotInActiveTierError", Status: 403, Server: false},
+		"TooManyParts":               {Name: "TooManyParts", Code: "TooManyParts", Status: 400, Server: false},
 	}
 }
 
 func scalars() []*shape.Type {
 	return []*shape.Type{
+		{Name: "AbortDate", Kind: shape.Timestamp},
+		{Name: "AbortRuleId", Kind: shape.String},
 		{Name: "AcceptRanges", Kind: shape.String},
 		{Name: "AccountId", Kind: shape.String},
+		{Name: "AllowedHeader", Kind: shape.String},
+		{Name: "AllowedHeaders", Kind: shape.List, Flattened: true, ElemName: "AllowedHeader"},
+		{Name: "AllowedMethod", Kind: shape.String},
+		{Name: "AllowedMethods", Kind: shape.List, Flattened: true, ElemName: "AllowedMethod"},
+		{Name: "AllowedOrigin", Kind: shape.String},
+		{Name: "AllowedOrigins", Kind: shape.List, Flattened: true, ElemName: "AllowedOrigin"},
 		{Name: "Body", Kind: shape.Blob},
+		{Name: "BucketAccelerateStatus", Kind: shape.String, Enum: []string{"Enabled", "Suspended"}},
+		{Name: "BucketCannedACL", Kind: shape.String, Enum: []string{"private", "public-read", "public-read-write", "authenticated-read"}},
 		{Name: "BucketKeyEnabled", Kind: shape.Boolean},
 		{Name: "BucketLocationConstraint", Kind: shape.String, Enum: []string{"af-south-1", "ap-east-1", "ap-east-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-south-2", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5", "ap-southeast-6", "ap-southeast-7", "ca-central-1", "ca-west-1", "cn-north-1", "cn-northwest-1", "EU", "eu-central-1", "eu-central-2", "eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-2", "eu-west-3", "il-central-1", "me-central-1", "me-south-1", "mx-central-1", "sa-east-1", "us-east-2", "us-gov-east-1", "us-gov-west-1", "us-west-1", "us-west-2"}},
 		{Name: "BucketName", Kind: shape.String},
 		{Name: "BucketRegion", Kind: shape.String},
 		{Name: "BucketVersioningStatus", Kind: shape.String, Enum: []string{"Enabled", "Suspended"}},
 		{Name: "Buckets", Kind: shape.List, ElemName: "Bucket", ElemWire: "Bucket"},
+		{Name: "BypassGovernanceRetention", Kind: shape.Boolean},
+		{Name: "CORSRules", Kind: shape.List, Flattened: true, ElemName: "CORSRule"},
 		{Name: "CacheControl", Kind: shape.String},
 		{Name: "ChecksumAlgorithm", Kind: shape.String, Enum: []string{"CRC32", "CRC32C", "SHA1", "SHA256", "CRC64NVME", "SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128"}},
 		{Name: "ChecksumAlgorithmList", Kind: shape.List, Flattened: true, ElemName: "ChecksumAlgorithm"},
@@ -82,7 +185,9 @@ func scalars() []*shape.Type {
 		{Name: "ChecksumSHA1", Kind: shape.String},
 		{Name: "ChecksumSHA256", Kind: shape.String},
 		{Name: "ChecksumType", Kind: shape.String, Enum: []string{"COMPOSITE", "FULL_OBJECT"}},
+		{Name: "Code", Kind: shape.String},
 		{Name: "CommonPrefixList", Kind: shape.List, Flattened: true, ElemName: "CommonPrefix"},
+		{Name: "CompletedPartList", Kind: shape.List, Flattened: true, ElemName: "CompletedPart"},
 		{Name: "ConfirmRemoveSelfBucketAccess", Kind: shape.Boolean},
 		{Name: "ContentDisposition", Kind: shape.String},
 		{Name: "ContentEncoding", Kind: shape.String},
@@ -91,37 +196,103 @@ func scalars() []*shape.Type {
 		{Name: "ContentMD5", Kind: shape.String},
 		{Name: "ContentRange", Kind: shape.String},
 		{Name: "ContentType", Kind: shape.String},
+		{Name: "CopySource", Kind: shape.String, Pattern: "\\/?.+\\/.+"},
+		{Name: "CopySourceIfMatch", Kind: shape.String},
+		{Name: "CopySourceIfModifiedSince", Kind: shape.Timestamp},
+		{Name: "CopySourceIfNoneMatch", Kind: shape.String},
+		{Name: "CopySourceIfUnmodifiedSince", Kind: shape.Timestamp},
+		{Name: "CopySourceRange", Kind: shape.String},
+		{Name: "CopySourceVersionId", Kind: shape.String},
 		{Name: "CreationDate", Kind: shape.Timestamp},
+		{Name: "Date", Kind: shape.Timestamp, Time: shape.ISO8601},
+		{Name: "Days", Kind: shape.Integer},
+		{Name: "DaysAfterInitiation", Kind: shape.Integer},
+		{Name: "DeleteMarker", Kind: shape.Boolean},
+		{Name: "DeleteMarkerVersionId", Kind: shape.String},
+		{Name: "DeleteMarkers", Kind: shape.List, Flattened: true, ElemName: "DeleteMarkerEntry"},
+		{Name: "DeletedObjects", Kind: shape.List, Flattened: true, ElemName: "DeletedObject"},
 		{Name: "Delimiter", Kind: shape.String},
 		{Name: "DisplayName", Kind: shape.String},
 		{Name: "ETag", Kind: shape.String},
+		{Name: "EmailAddress", Kind: shape.String},
 		{Name: "EncodingType", Kind: shape.String, Enum: []string{"url"}},
+		{Name: "Errors", Kind: shape.List, Flattened: true, ElemName: "Error"},
+		{Name: "ExpirationStatus", Kind: shape.String, Enum: []string{"Enabled", "Disabled"}},
+		{Name: "ExpiredObjectDeleteMarker", Kind: shape.Boolean},
 		{Name: "Expires", Kind: shape.String},
+		{Name: "ExposeHeader", Kind: shape.String},
+		{Name: "ExposeHeaders", Kind: shape.List, Flattened: true, ElemName: "ExposeHeader"},
 		{Name: "FetchOwner", Kind: shape.Boolean},
+		{Name: "Grants", Kind: shape.List, ElemName: "Grant", ElemWire: "Grant"},
 		{Name: "ID", Kind: shape.String},
 		{Name: "IfMatch", Kind: shape.String},
 		{Name: "IfModifiedSince", Kind: shape.Timestamp},
 		{Name: "IfNoneMatch", Kind: shape.String},
 		{Name: "IfUnmodifiedSince", Kind: shape.Timestamp},
+		{Name: "Initiated", Kind: shape.Timestamp},
+		{Name: "IsLatest", Kind: shape.Boolean},
+		{Name: "IsPublic", Kind: shape.Boolean},
 		{Name: "IsTruncated", Kind: shape.Boolean},
 		{Name: "KeyCount", Kind: shape.Integer},
+		{Name: "KeyMarker", Kind: shape.String},
 		{Name: "LastModified", Kind: shape.Timestamp},
+		{Name: "LifecycleRules", Kind: shape.List, Flattened: true, ElemName: "LifecycleRule"},
 		{Name: "Location", Kind: shape.String},
 		{Name: "MFADeleteStatus", Kind: shape.String, Enum: []string{"Enabled", "Disabled"}},
+		{Name: "Marker", Kind: shape.String},
+		{Name: "MaxAgeSeconds", Kind: shape.Integer},
 		{Name: "MaxBuckets", Kind: shape.Integer, Min: shape.Int(1), Max: shape.Int(10000)},
 		{Name: "MaxKeys", Kind: shape.Integer},
+		{Name: "MaxParts", Kind: shape.Integer},
+		{Name: "MaxUploads", Kind: shape.Integer},
+		{Name: "Message", Kind: shape.String},
 		{Name: "Metadata", Kind: shape.Map, ElemName: "MetadataValue", KeyName: "MetadataKey"},
+		{Name: "MetadataDirective", Kind: shape.String, Enum: []string{"COPY", "REPLACE"}},
 		{Name: "MetadataKey", Kind: shape.String},
 		{Name: "MetadataValue", Kind: shape.String},
+		{Name: "MpuObjectSize", Kind: shape.Long},
+		{Name: "MultipartUploadId", Kind: shape.String},
+		{Name: "MultipartUploadList", Kind: shape.List, Flattened: true, ElemName: "MultipartUpload"},
+		{Name: "NextKeyMarker", Kind: shape.String},
+		{Name: "NextMarker", Kind: shape.String},
+		{Name: "NextPartNumberMarker", Kind: shape.Integer},
 		{Name: "NextToken", Kind: shape.String},
+		{Name: "NextUploadIdMarker", Kind: shape.String},
+		{Name: "NextVersionIdMarker", Kind: shape.String},
+		{Name: "ObjectAttributes", Kind: shape.String, Enum: []string{"ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"}},
+		{Name: "ObjectAttributesList", Kind: shape.List, ElemName: "ObjectAttributes"},
+		{Name: "ObjectCannedACL", Kind: shape.String, Enum: []string{"private", "public-read", "public-read-write", "authenticated-read", "aws-exec-read", "bucket-owner-read", "bucket-owner-full-control"}},
+		{Name: "ObjectIdentifierList", Kind: shape.List, Flattened: true, ElemName: "ObjectIdentifier"},
 		{Name: "ObjectKey", Kind: shape.String, Min: shape.Int(1)},
 		{Name: "ObjectList", Kind: shape.List, Flattened: true, ElemName: "Object"},
+		{Name: "ObjectLockEnabled", Kind: shape.String, Enum: []string{"Enabled"}},
+		{Name: "ObjectLockEnabledForBucket", Kind: shape.Boolean},
+		{Name: "ObjectLockLegalHoldStatus", Kind: shape.String, Enum: []string{"ON", "OFF"}},
+		{Name: "ObjectLockMode", Kind: shape.String, Enum: []string{"GOVERNANCE", "COMPLIANCE"}},
+		{Name: "ObjectLockRetainUntilDate", Kind: shape.Timestamp, Time: shape.ISO8601},
+		{Name: "ObjectLockRetentionMode", Kind: shape.String, Enum: []string{"GOVERNANCE", "COMPLIANCE"}},
 		{Name: "ObjectOwnership", Kind: shape.String, Enum: []string{"BucketOwnerPreferred", "ObjectWriter", "BucketOwnerEnforced"}},
+		{Name: "ObjectSize", Kind: shape.Long},
+		{Name: "ObjectSizeGreaterThanBytes", Kind: shape.Long},
+		{Name: "ObjectSizeLessThanBytes", Kind: shape.Long},
 		{Name: "ObjectStorageClass", Kind: shape.String, Enum: []string{"STANDARD", "REDUCED_REDUNDANCY", "GLACIER", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "DEEP_ARCHIVE", "OUTPOSTS", "GLACIER_IR", "SNOW", "EXPRESS_ONEZONE", "FSX_OPENZFS", "FSX_ONTAP"}},
+		{Name: "ObjectVersionId", Kind: shape.String},
+		{Name: "ObjectVersionList", Kind: shape.List, Flattened: true, ElemName: "ObjectVersion"},
+		{Name: "ObjectVersionStorageClass", Kind: shape.String, Enum: []string{"STANDARD"}},
+		{Name: "OwnershipControlsRules", Kind: shape.List, Flattened: true, ElemName: "OwnershipControlsRule"},
+		{Name: "PartNumber", Kind: shape.Integer},
+		{Name: "PartNumberMarker", Kind: shape.Integer},
+		{Name: "Parts", Kind: shape.List, Flattened: true, ElemName: "Part"},
+		{Name: "PartsCount", Kind: shape.Integer},
+		{Name: "PartsList", Kind: shape.List, Flattened: true, ElemName: "ObjectPart"},
+		{Name: "Payer", Kind: shape.String, Enum: []string{"Requester", "BucketOwner"}},
+		{Name: "Permission", Kind: shape.String, Enum: []string{"FULL_CONTROL", "WRITE", "WRITE_ACP", "READ", "READ_ACP"}},
 		{Name: "Policy", Kind: shape.String},
 		{Name: "Prefix", Kind: shape.String},
+		{Name: "Quiet", Kind: shape.Boolean},
 		{Name: "Range", Kind: shape.String},
 		{Name: "Region", Kind: shape.String, Min: shape.Int(0), Max: shape.Int(20)},
+		{Name: "RequestCharged", Kind: shape.String, Enum: []string{"requester"}},
 		{Name: "ResponseCacheControl", Kind: shape.String},
 		{Name: "ResponseContentDisposition", Kind: shape.String},
 		{Name: "ResponseContentEncoding", Kind: shape.String},
@@ -137,7 +308,151 @@ func scalars() []*shape.Type {
 		{Name: "Size", Kind: shape.Long},
 		{Name: "StartAfter", Kind: shape.String},
 		{Name: "StorageClass", Kind: shape.String, Enum: []string{"STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER", "DEEP_ARCHIVE", "OUTPOSTS", "GLACIER_IR", "SNOW", "EXPRESS_ONEZONE", "FSX_OPENZFS", "FSX_ONTAP"}},
+		{Name: "TagCount", Kind: shape.Integer},
+		{Name: "TagSet", Kind: shape.List, ElemName: "Tag", ElemWire: "Tag"},
+		{Name: "TaggingDirective", Kind: shape.String, Enum: []string{"COPY", "REPLACE"}},
+		{Name: "TaggingHeader", Kind: shape.String},
 		{Name: "Token", Kind: shape.String},
+		{Name: "Type", Kind: shape.String, Enum: []string{"CanonicalUser", "AmazonCustomerByEmail", "Group"}},
+		{Name: "URI", Kind: shape.String},
+		{Name: "UploadIdMarker", Kind: shape.String},
+		{Name: "Value", Kind: shape.String},
+		{Name: "VersionCount", Kind: shape.Integer},
+		{Name: "VersionIdMarker", Kind: shape.String},
+		{Name: "Years", Kind: shape.Integer},
+	}
+}
+
+func opAbortMultipartUpload() *shape.Operation {
+	return &shape.Operation{
+		Name: "AbortMultipartUpload", Method: "DELETE", URI: "/{Bucket}/{Key+}", Status: 204,
+		Input: &shape.Struct{Name: "AbortMultipartUploadInput", Fields: []shape.Field{
+			{Name: "Bucket", GoName: "Bucket", TypeName: "BucketName", Location: shape.Label, Wire: "Bucket", Required: true},
+			{Name: "ExpectedBucketOwner", GoName: "ExpectedBucketOwner", TypeName: "AccountId", Location: shape.Header, Wire: "x-amz-expected-bucket-owner"},
+			{Name: "Key", GoName: "Key", TypeName: "ObjectKey", Location: shape.Label, Wire: "Key", Required: true},
+			{Name: "UploadId", GoName: "UploadId", TypeName: "MultipartUploadId", Location: shape.QueryString, Wire: "uploadId", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "IfMatchInitiatedTime", Location: shape.Header, Wire: "x-amz-if-match-initiated-time"},
+			{Name: "RequestPayer", Location: shape.Header, Wire: "x-amz-request-payer"},
+		}},
+		Output:    &shape.Struct{Name: "AbortMultipartUploadOutput", Fields: []shape.Field{}},
+		Errors:    []string{"NoSuchUpload"},
+		NewInput:  func() any { return new(AbortMultipartUploadInput) },
+		NewOutput: func() any { return new(AbortMultipartUploadOutput) },
+	}
+}
+
+func opCompleteMultipartUpload() *shape.Operation {
+	return &shape.Operation{
+		Name: "CompleteMultipartUpload", Method: "POST", URI: "/{Bucket}/{Key+}",
+		Input: &shape.Struct{Name: "CompleteMultipartUploadInput", Payload: "MultipartUpload", Fields: []shape.Field{
+			{Name: "Bucket", GoName: "Bucket", TypeName: "BucketName", Location: shape.Label, Wire: "Bucket", Required: true},
+			{Name: "ChecksumCRC32", GoName: "ChecksumCRC32", TypeName: "ChecksumCRC32", Location: shape.Header, Wire: "x-amz-checksum-crc32"},
+			{Name: "ChecksumCRC32C", GoName: "ChecksumCRC32C", TypeName: "ChecksumCRC32C", Location: shape.Header, Wire: "x-amz-checksum-crc32c"},
+			{Name: "ChecksumCRC64NVME", GoName: "ChecksumCRC64NVME", TypeName: "ChecksumCRC64NVME", Location: shape.Header, Wire: "x-amz-checksum-crc64nvme"},
+			{Name: "ChecksumSHA1", GoName: "ChecksumSHA1", TypeName: "ChecksumSHA1", Location: shape.Header, Wire: "x-amz-checksum-sha1"},
+			{Name: "ChecksumSHA256", GoName: "ChecksumSHA256", TypeName: "ChecksumSHA256", Location: shape.Header, Wire: "x-amz-checksum-sha256"},
+			{Name: "ChecksumType", GoName: "ChecksumType", TypeName: "ChecksumType", Location: shape.Header, Wire: "x-amz-checksum-type"},
+			{Name: "ExpectedBucketOwner", GoName: "ExpectedBucketOwner", TypeName: "AccountId", Location: shape.Header, Wire: "x-amz-expected-bucket-owner"},
+			{Name: "IfMatch", GoName: "IfMatch", TypeName: "IfMatch", Location: shape.Header, Wire: "If-Match"},
+			{Name: "IfNoneMatch", GoName: "IfNoneMatch", TypeName: "IfNoneMatch", Location: shape.Header, Wire: "If-None-Match"},
+			{Name: "Key", GoName: "Key", TypeName: "ObjectKey", Location: shape.Label, Wire: "Key", Required: true},
+			{Name: "MpuObjectSize", GoName: "MpuObjectSize", TypeName: "MpuObjectSize", Location: shape.Header, Wire: "x-amz-mp-object-size"},
+			{Name: "MultipartUpload", GoName: "MultipartUpload", TypeName: "CompletedMultipartUpload", Location: shape.Payload, Wire: "CompleteMultipartUpload", Namespace: "http://s3.amazonaws.com/doc/2006-03-01/", NSPrefix: ""},
+			{Name: "UploadId", GoName: "UploadId", TypeName: "MultipartUploadId", Location: shape.QueryString, Wire: "uploadId", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "ChecksumMD5", Location: shape.Header, Wire: "x-amz-checksum-md5"},
+			{Name: "ChecksumSHA512", Location: shape.Header, Wire: "x-amz-checksum-sha512"},
+			{Name: "ChecksumXXHASH128", Location: shape.Header, Wire: "x-amz-checksum-xxhash128"},
+			{Name: "ChecksumXXHASH3", Location: shape.Header, Wire: "x-amz-checksum-xxhash3"},
+			{Name: "ChecksumXXHASH64", Location: shape.Header, Wire: "x-amz-checksum-xxhash64"},
+			{Name: "RequestPayer", Location: shape.Header, Wire: "x-amz-request-payer"},
+			{Name: "SSECustomerAlgorithm", Location: shape.Header, Wire: "x-amz-server-side-encryption-customer-algorithm"},
+			{Name: "SSECustomerKey", Location: shape.Header, Wire: "x-amz-server-side-encryption-customer-key"},
+			{Name: "SSECustomerKeyMD5", Location: shape.Header, Wire: "x-amz-server-side-encryption-customer-key-MD5"},
+		}},
+		Output: &shape.Struct{Name: "CompleteMultipartUploadOutput", Fields: []shape.Field{
+			{Name: "Bucket", GoName: "Bucket", TypeName: "BucketName", Location: shape.Body, Wire: "Bucket"},
+			{Name: "BucketKeyEnabled", GoName: "BucketKeyEnabled", TypeName: "BucketKeyEnabled", Location: shape.Header, Wire: "x-amz-server-side-encryption-bucket-key-enabled"},
+			{Name: "ChecksumCRC32", GoName: "ChecksumCRC32", TypeName: "ChecksumCRC32", Location: shape.Body, Wire: "ChecksumCRC32"},
+			{Name: "ChecksumCRC32C", GoName: "ChecksumCRC32C", TypeName: "ChecksumCRC32C", Location: shape.Body, Wire: "ChecksumCRC32C"},
+			{Name: "ChecksumCRC64NVME", GoName: "ChecksumCRC64NVME", TypeName: "ChecksumCRC64NVME", Location: shape.Body, Wire: "ChecksumCRC64NVME"},
+			{Name: "ChecksumSHA1", GoName: "ChecksumSHA1", TypeName: "ChecksumSHA1", Location: shape.Body, Wire: "ChecksumSHA1"},
+			{Name: "ChecksumSHA256", GoName: "ChecksumSHA256", TypeName: "ChecksumSHA256", Location: shape.Body, Wire: "ChecksumSHA256"},
+			{Name: "ChecksumType", GoName: "ChecksumType", TypeName: "ChecksumType", Location: shape.Body, Wire: "ChecksumType"},
+			{Name: "ETag", GoName: "ETag", TypeName: "ETag", Location: shape.Body, Wire: "ETag"},
+			{Name: "Key", GoName: "Key", TypeName: "ObjectKey", Location: shape.Body, Wire: "Key"},
+			{Name: "Location", GoName: "Location", TypeName: "Location", Location: shape.Body, Wire: "Location"},
+			{Name: "SSEKMSKeyId", GoName: "SSEKMSKeyId", TypeName: "SSEKMSKeyId", Location: shape.Header, Wire: "x-amz-server-side-encryption-aws-kms-key-id"},
+			{Name: "ServerSideEncryption", GoName: "ServerSideEncryption", TypeName: "ServerSideEncryption", Location: shape.Header, Wire: "x-amz-server-side-encryption"},
+			{Name: "VersionId", GoName: "VersionId", TypeName: "ObjectVersionId", Location: shape.Header, Wire: "x-amz-version-id"},
+		}},
+		NewInput:  func() any { return new(CompleteMultipartUploadInput) },
+		NewOutput: func() any { return new(CompleteMultipartUploadOutput) },
+	}
+}
+
+func opCopyObject() *shape.Operation {
+	return &shape.Operation{
+		Name: "CopyObject", Method: "PUT", URI: "/{Bucket}/{Key+}",
+		Input: &shape.Struct{Name: "CopyObjectInput", Fields: []shape.Field{
+			{Name: "ACL", GoName: "ACL", TypeName: "ObjectCannedACL", Location: shape.Header, Wire: "x-amz-acl"},
+			{Name: "Bucket", GoName: "Bucket", TypeName: "BucketName", Location: shape.Label, Wire: "Bucket", Required: true},
+			{Name: "BucketKeyEnabled", GoName: "BucketKeyEnabled", TypeName: "BucketKeyEnabled", Location: shape.Header, Wire: "x-amz-server-side-encryption-bucket-key-enabled"},
+			{Name: "CacheControl", GoName: "CacheControl", TypeName: "CacheControl", Location: shape.Header, Wire: "Cache-Control"},
+			{Name: "ChecksumAlgorithm", GoName: "ChecksumAlgorithm", TypeName: "ChecksumAlgorithm", Location: shape.Header, Wire: "x-amz-checksum-algorithm"},
+			{Name: "ContentDisposition", GoName: "ContentDisposition", TypeName: "ContentDisposition", Location: shape.Header, Wire: "Content-Disposition"},
+			{Name: "ContentEncoding", GoName: "ContentEncoding", TypeName: "ContentEncoding", Location: shape.Header, Wire: "Content-Encoding"},
+			{Name: "ContentLanguage", GoName: "ContentLanguage", TypeName: "ContentLanguage", Location: shape.Header, Wire: "Content-Language"},
+			{Name: "ContentType", GoName: "ContentType", TypeName: "ContentType", Location: shape.Header, Wire: "Content-Type"},
+			{Name: "CopySource", GoName: "CopySource", TypeName: "CopySource", Location: shape.Header, Wire: "x-amz-copy-source", Required: true},
+			{Name: "CopySourceIfMatch", GoName: "CopySourceIfMatch", TypeName: "CopySourceIfMatch", Location: shape.Header, Wire: "x-amz-copy-source-if-match"},
+			{Name: "CopySourceIfModifiedSince", GoName: "CopySourceIfModifiedSince", TypeName: "CopySourceIfModifiedSince", Location: shape.Header, Wire: "x-amz-copy-source-if-modified-since"},
+			{Name: "CopySourceIfNoneMatch", GoName: "CopySourceIfNoneMatch", TypeName: "CopySourceIfNoneMatch", Location: shape.Header, Wire: "x-amz-copy-source-if-none-match"},
+			{Name: "CopySourceIfUnmodifiedSince", GoName: "CopySourceIfUnmodifiedSince", TypeName: "CopySourceIfUnmodifiedSince", Location: shape.Header, Wire: "x-amz-copy-source-if-unmodified-since"},
+			{Name: "ExpectedBucketOwner", GoName: "ExpectedBucketOwner", TypeName: "AccountId", Location: shape.Header, Wire: "x-amz-expected-bucket-owner"},
+			{Name: "ExpectedSourceBucketOwner", GoName: "ExpectedSourceBucketOwner", TypeName: "AccountId", Location: shape.Header, Wire: "x-amz-source-expected-bucket-owner"},
+			{Name: "Expires", GoName: "Expires", TypeName: "Expires", Location: shape.Header, Wire: "Expires"},
+			{Name: "IfMatch", GoName: "IfMatch", TypeName: "IfMatch", Location: shape.Header, Wire: "If-Match"},
+			{Name: "IfNoneMatch", GoName: "IfNoneMatch", TypeName: "IfNoneMatch", Location: shape.Header, Wire: "If-None-Match"},
+			{Name: "Key", GoName: "Key", TypeName: "ObjectKey", Location: shape.Label, Wire: "Key", Required: true},
+			{Name: "Metadata", GoName: "Metadata", TypeName: "Metadata", Location: shape.HeaderPrefix, Wire: "x-amz-meta-"},
+			{Name: "MetadataDirective", GoName: "MetadataDirective", TypeName: "MetadataDirective", Location: shape.Header, Wire: "x-amz-metadata-directive"},
+			{Name: "ObjectLockLegalHoldStatus", GoName: "ObjectLockLegalHoldStatus", TypeName: "ObjectLockLegalHoldStatus", Location: shape.Header, Wire: "x-amz-object-lock-legal-hold"},
+			{Name: "ObjectLockMode", GoName: "ObjectLockMode", TypeName: "ObjectLockMode", Location: shape.Header, Wire: "x-amz-object-lock-mode"},
+			{Name: "ObjectLockRetainUntilDate", GoName: "ObjectLockRetainUntilDate", TypeName: "ObjectLockRetainUntilDate", Location: shape.Header, Wire: "x-amz-object-lock-retain-until-date", TimeFormat: shape.ISO8601},
+			{Name: "SSEKMSEncryptionContext", GoName: "SSEKMSEncryptionContext", TypeName: "SSEKMSEncryptionContext", Location: shape.Header, Wire: "x-amz-server-side-encryption-context"},
+			{Name: "SSEKMSKeyId", GoName: "SSEKMSKeyId", TypeName: "SSEKMSKeyId", Location: shape.Header, Wire: "x-amz-server-side-encryption-aws-kms-key-id"},
+			{Name: "ServerSideEncryption", GoName: "ServerSideEncryption", TypeName: "ServerSideEncryption", Location: shape.Header, Wire: "x-amz-server-side-encryption"},
+			{Name: "StorageClass", GoName: "StorageClass", TypeName: "StorageClass", Location: shape.Header, Wire: "x-amz-storage-class"},
+			{Name: "Tagging", GoName: "Tagging", TypeName: "TaggingHeader", Location: shape.Header, Wire: "x-amz-tagging"},
+			{Name: "TaggingDirective", GoName: "TaggingDirective", TypeName: "TaggingDirective", Location: shape.Header, Wire: "x-amz-tagging-directive"},
+		}, Refused: []shape.Refused{
+			{Name: "CopySourceSSECustomerAlgorithm", Location: shape.Header, Wire: "x-amz-copy-source-server-side-encryption-customer-algorithm"},
+			{Name: "CopySourceSSECustomerKey", Location: shape.Header, Wire: "x-amz-copy-source-server-side-encryption-customer-key"},
+			{Name: "CopySourceSSECustomerKeyMD5", Location: shape.Header, Wire: "x-amz-copy-source-server-side-encryption-customer-key-MD5"},
+			{Name: "GrantFullControl", Location: shape.Header, Wire: "x-amz-grant-full-control"},
+			{Name: "GrantRead", Location: shape.Header, Wire: "x-amz-grant-read"},
+			{Name: "GrantReadACP", Location: shape.Header, Wire: "x-amz-grant-read-acp"},
+			{Name: "GrantWriteACP", Location: shape.Header, Wire: "x-amz-grant-write-acp"},
+			{Name: "RequestPayer", Location: shape.Header, Wire: "x-amz-request-payer"},
+			{Name: "SSECustomerAlgorithm", Location: shape.Header, Wire: "x-amz-server-side-encryption-customer-algorithm"},
+			{Name: "SSECustomerKey", Location: shape.Header, Wire: "x-amz-server-side-encryption-customer-key"},
+			{Name: "SSECustomerKeyMD5", Location: shape.Header, Wire: "x-amz-server-side-encryption-customer-key-MD5"},
+			{Name: "WebsiteRedirectLocation", Location: shape.Header, Wire: "x-amz-website-redirect-location"},
+		}},
+		Output: &shape.Struct{Name: "CopyObjectOutput", Payload: "CopyObjectResult", Fields: []shape.Field{
+			{Name: "BucketKeyEnabled", GoName: "BucketKeyEnabled", TypeName: "BucketKeyEnabled", Location: shape.Header, Wire: "x-amz-server-side-encryption-bucket-key-enabled"},
+			{Name: "CopyObjectResult", GoName: "CopyObjectResult", TypeName: "CopyObjectResult", Location: shape.Payload, Wire: "CopyObjectResult"},
+			{Name: "CopySourceVersionId", GoName: "CopySourceVersionId", TypeName: "CopySourceVersionId", Location: shape.Header, Wire: "x-amz-copy-source-version-id"},
+			{Name: "SSEKMSEncryptionContext", GoName: "SSEKMSEncryptionContext", TypeName: "SSEKMSEncryptionContext", Location: shape.Header, Wire: "x-amz-server-side-encryption-context"},
+			{Name: "SSEKMSKeyId", GoName: "SSEKMSKeyId", TypeName: "SSEKMSKeyId", Location: shape.Header, Wire: "x-amz-server-side-encryption-aws-kms-key-id"},
+			{Name: "ServerSideEncryption", GoName: "ServerSideEncryption", TypeName: "ServerSideEncryption", Location: shape.Header, Wire: "x-amz-server-side-encryption"},
+			{Name: "VersionId", GoName: "VersionId", TypeName: "ObjectVersionId", Location: shape.Header, Wire: "x-amz-version-id"},
+		}},
+		Errors:    []string{"ObjectNotInActiveTierError"},
+		NewInput:  func() any { return new(CopyObjectInput) },
+		NewOutput: func() any { return new(CopyObjectOutput) },
 	}
 }
 
@@ -145,18 +460,18 @@ func opCreateBucket() *shape.Operation {
 	return &shape.Operation{
 		Name: "CreateBucket", Method: "PUT", URI: "/{Bucket}",
 		Input: &shape.Struct{Name: "CreateBucketInput", Payload: "CreateBucketConfiguration", Fields: []shape.Field{
+			{Name: "ACL", GoName: "ACL", TypeName: "BucketCannedACL", Location: shape.Header, Wire: "x-amz-acl"},
 			{Name: "Bucket", GoName: "Bucket", TypeName: "BucketName", Location: shape.Label, Wire: "Bucket", Required: true},
 			{Name: "CreateBucketConfiguration", GoName: "CreateBucketConfiguration", TypeName: "CreateBucketConfiguration", Location: shape.Payload, Wire: "CreateBucketConfiguration", Namespace: "http://s3.amazonaws.com/doc/2006-03-01/", NSPrefix: ""},
+			{Name: "ObjectLockEnabledForBucket", GoName: "ObjectLockEnabledForBucket", TypeName: "ObjectLockEnabledForBucket", Location: shape.Header, Wire: "x-amz-bucket-object-lock-enabled"},
 			{Name: "ObjectOwnership", GoName: "ObjectOwnership", TypeName: "ObjectOwnership", Location: shape.Header, Wire: "x-amz-object-ownership"},
 		}, Refused: []shape.Refused{
-			{Name: "ACL", Location: shape.Header, Wire: "x-amz-acl"},
 			{Name: "BucketNamespace", Location: shape.Header, Wire: "x-amz-bucket-namespace"},
 			{Name: "GrantFullControl", Location: shape.Header, Wire: "x-amz-grant-full-control"},
 			{Name: "GrantRead", Location: shape.Header, Wire: "x-amz-grant-read"},
 			{Name: "GrantReadACP", Location: shape.Header, Wire: "x-amz-grant-read-acp"},
 			{Name: "GrantWrite", Location: shape.Header, Wire: "x-amz-grant-write"},
 			{Name: "GrantWriteACP", Location: shape.Header, Wire: "x-amz-grant-write-acp"},
-			{Name: "ObjectLockEnabledForBucket", Location: shape.Header, Wire: "x-amz-bucket-object-lock-enabled"},
 		}},
 		Output: &shape.Struct{Name: "CreateBucketOutput", Fields: []shape.Field{
 			{Name: "BucketArn", GoName: "BucketArn", TypeName: "S3RegionalOrS3ExpressBucketArnString", Location: shape.Header, Wire: "x-amz-bucket-arn"},
@@ -165,6 +480,61 @@ func opCreateBucket() *shape.Operation {
 		Errors:    []string{"BucketAlreadyExists", "BucketAlreadyOwnedByYou"},
 		NewInput:  func() any { return new(CreateBucketInput) },
 		NewOutput: func() any { return new(CreateBucketOutput) },
+	}
+}
+
+func opCreateMultipartUpload() *shape.Operation {
+	return &shape.Operation{
+		Name: "CreateMultipartUpload", Method: "POST", URI: "/{Bucket}/{Key+}?uploads",
+		Input: &shape.Struct{Name: "CreateMultipartUploadInput", Fields: []shape.Field{
+			{Name: "ACL", GoName: "ACL", TypeName: "ObjectCannedACL", Location: shape.Header, Wire: "x-amz-acl"},
+			{Name: "Bucket", GoName: "Bucket", TypeName: "BucketName", Location: shape.Label, Wire: "Bucket", Required: true},
+			{Name: "BucketKeyEnabled", GoName: "BucketKeyEnabled", TypeName: "BucketKeyEnabled", Location: shape.Header, Wire: "x-amz-server-side-encryption-bucket-key-enabled"},
+			{Name: "CacheControl", GoName: "CacheControl", TypeName: "CacheControl", Location: shape.Header, Wire: "Cache-Control"},
+			{Name: "ChecksumAlgorithm", GoName: "ChecksumAlgorithm", TypeName: "ChecksumAlgorithm", Location: shape.Header, Wire: "x-amz-checksum-algorithm"},
+			{Name: "ChecksumType", GoName: "ChecksumType", TypeName: "ChecksumType", Location: shape.Header, Wire: "x-amz-checksum-type"},
+			{Name: "ContentDisposition", GoName: "ContentDisposition", TypeName: "ContentDisposition", Location: shape.Header, Wire: "Content-Disposition"},
+			{Name: "ContentEncoding", GoName: "ContentEncoding", TypeName: "ContentEncoding", Location: shape.Header, Wire: "Content-Encoding"},
+			{Name: "ContentLanguage", GoName: "ContentLanguage", TypeName: "ContentLanguage", Location: shape.Header, Wire: "Content-Language"},
+			{Name: "ContentType", GoName: "ContentType", TypeName: "ContentType", Location: shape.Header, Wire: "Content-Type"},
+			{Name: "ExpectedBucketOwner", GoName: "ExpectedBucketOwner", TypeName: "AccountId", Location: shape.Header, Wire: "x-amz-expected-bucket-owner"},
+			{Name: "Expires", GoName: "Expires", TypeName: "Expires", Location: shape.Header, Wire: "Expires"},
+			{Name: "Key", GoName: "Key", TypeName: "ObjectKey", Location: shape.Label, Wire: "Key", Required: true},
+			{Name: "Metadata", GoName: "Metadata", TypeName: "Metadata", Location: shape.HeaderPrefix, Wire: "x-amz-meta-"},
+			{Name: "ObjectLockLegalHoldStatus", GoName: "ObjectLockLegalHoldStatus", TypeName: "ObjectLockLegalHoldStatus", Location: shape.Header, Wire: "x-amz-object-lock-legal-hold"},
+			{Name: "ObjectLockMode", GoName: "ObjectLockMode", TypeName: "ObjectLockMode", Location: shape.Header, Wire: "x-amz-object-lock-mode"},
+			{Name: "ObjectLockRetainUntilDate", GoName: "ObjectLockRetainUntilDate", TypeName: "ObjectLockRetainUntilDate", Location: shape.Header, Wire: "x-amz-object-lock-retain-until-date", TimeFormat: shape.ISO8601},
+			{Name: "SSEKMSEncryptionContext", GoName: "SSEKMSEncryptionContext", TypeName: "SSEKMSEncryptionContext", Location: shape.Header, Wire: "x-amz-server-side-encryption-context"},
+			{Name: "SSEKMSKeyId", GoName: "SSEKMSKeyId", TypeName: "SSEKMSKeyId", Location: shape.Header, Wire: "x-amz-server-side-encryption-aws-kms-key-id"},
+			{Name: "ServerSideEncryption", GoName: "ServerSideEncryption", TypeName: "ServerSideEncryption", Location: shape.Header, Wire: "x-amz-server-side-encryption"},
+			{Name: "StorageClass", GoName: "StorageClass", TypeName: "StorageClass", Location: shape.Header, Wire: "x-amz-storage-class"},
+			{Name: "Tagging", GoName: "Tagging", TypeName: "TaggingHeader", Location: shape.Header, Wire: "x-amz-tagging"},
+		}, Refused: []shape.Refused{
+			{Name: "GrantFullControl", Location: shape.Header, Wire: "x-amz-grant-full-control"},
+			{Name: "GrantRead", Location: shape.Header, Wire: "x-amz-grant-read"},
+			{Name: "GrantReadACP", Location: shape.Header, Wire: "x-amz-grant-read-acp"},
+			{Name: "GrantWriteACP", Location: shape.Header, Wire: "x-amz-grant-write-acp"},
+			{Name: "RequestPayer", Location: shape.Header, Wire: "x-amz-request-payer"},
+			{Name: "SSECustomerAlgorithm", Location: shape.Header, Wire: "x-amz-server-side-encryption-customer-algorithm"},
+			{Name: "SSECustomerKey", Location: shape.Header, Wire: "x-amz-server-side-encryption-customer-key"},
+			{Name: "SSECustomerKeyMD5", Location: shape.Header, Wire: "x-amz-server-side-encryption-customer-key-MD5"},
+			{Name: "WebsiteRedirectLocation", Location: shape.Header, Wire: "x-amz-website-redirect-location"},
+		}},
+		Output: &shape.Struct{Name: "CreateMultipartUploadOutput", Fields: []shape.Field{
+			{Name: "AbortDate", GoName: "AbortDate", TypeName: "AbortDate", Location: shape.Header, Wire: "x-amz-abort-date"},
+			{Name: "AbortRuleId", GoName: "AbortRuleId", TypeName: "AbortRuleId", Location: shape.Header, Wire: "x-amz-abort-rule-id"},
+			{Name: "Bucket", GoName: "Bucket", TypeName: "BucketName", Location: shape.Body, Wire: "Bucket"},
+			{Name: "BucketKeyEnabled", GoName: "BucketKeyEnabled", TypeName: "BucketKeyEnabled", Location: shape.Header, Wire: "x-amz-server-side-encryption-bucket-key-enabled"},
+			{Name: "ChecksumAlgorithm", GoName: "ChecksumAlgorithm", TypeName: "ChecksumAlgorithm", Location: shape.Header, Wire: "x-amz-checksum-algorithm"},
+			{Name: "ChecksumType", GoName: "ChecksumType", TypeName: "ChecksumType", Location: shape.Header, Wire: "x-amz-checksum-type"},
+			{Name: "Key", GoName: "Key", TypeName: "ObjectKey", Location: shape.Body, Wire: "Key"},
+			{Name: "SSEKMSEncryptionContext", GoName: "SSEKMSEncryptionContext", TypeName: "SSEKMSEncryptionContext", Location: shape.Header, Wire: "x-amz-server-side-encryption-context"},
+			{Name: "SSEKMSKeyId", GoName: "SSEKMSKeyId", TypeName: "SSEKMSKeyId", Location: shape.Header, Wire: "x-amz-server-side-encryption-aws-kms-key-id"},
+			{Name: "ServerSideEncryption", GoName: "ServerSideEncryption", TypeName: "ServerSideEncryption", Location: shape.Header, Wire: "x-amz-server-side-encryption"},
+			{Name: "UploadId", GoName: "UploadId", TypeName: "MultipartUploadId", Location: shape.Body, Wire: "UploadId"},
+		}},
+		NewInput:  func() any { return new(CreateMultipartUploadInput) },
+		NewOutput: func() any { return new(CreateMultipartUploadOutput) },
 	}
 }
 
@@ -181,6 +551,58 @@ func opDeleteBucket() *shape.Operation {
 	}
 }
 
+func opDeleteBucketCors() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteBucketCors", Method: "DELETE", URI: "/{Bucket}?cors", Status: 204,
+		Input: &shape.Struct{Name: "DeleteBucketCorsInput", Fields: []shape.Field{
+			{Name: "Bucket", GoName: "Bucket", TypeName: "BucketName", Location: shape.Label, Wire: "Bucket", Required: true},
+			{Name: "ExpectedBucketOwner", GoName: "ExpectedBucketOwner", TypeName: "AccountId", Location: shape.Header, Wire: "x-amz-expected-bucket-owner"},
+		}},
+		Output:    &shape.Struct{Name: "DeleteBucketCorsOutput"},
+		NewInput:  func() any { return new(DeleteBucketCorsInput) },
+		NewOutput: func() any { return new(DeleteBucketCorsOutput) },
+	}
+}
+
+func opDeleteBucketEncryption() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteBucketEncryption", Method: "DELETE", URI: "/{Bucket}?encryption", Status: 204,
+		Input: &shape.Struct{Name: "DeleteBucketEncryptionInput", Fields: []shape.Field{
+			{Name: "Bucket", GoName: "Bucket", TypeName: "BucketName", Location: shape.Label, Wire: "Bucket", Required: true},
+			{Name: "ExpectedBucketOwner", GoName: "ExpectedBucketOwner", TypeName: "AccountId", Location: shape.Header, Wire: "x-amz-expected-bucket-owner"},
+		}},
+		Output:    &shape.Struct{Name: "DeleteBucketEncryptionOutput"},
+		NewInput:  func() any { return new(DeleteBucketEncryptionInput) },
+		NewOutput: func() any { return new(DeleteBucketEncryptionOutput) },
+	}
+}
+
+func opDeleteBucketLifecycle() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteBucketLifecycle", Method: "DELETE", URI: "/{Bucket}?lifecycle", Status: 204,
+		Input: &shape.Struct{Name: "DeleteBucketLifecycleInput", Fields: []shape.Field{
+			{Name: "Bucket", GoName: "Bucket", TypeName: "BucketName", Location: shape.Label, Wire: "Bucket", Required: true},
+			{Name: "ExpectedBucketOwner", GoName: "ExpectedBucketOwner", TypeName: "AccountId", Location: shape.Header, Wire: "x-amz-expected-bucket-owner"},
+		}},
+		Output:    &shape.Struct{Name: "DeleteBucketLifecycleOutput"},
+		NewInput:  func() any { return new(DeleteBucketLifecycleInput) },
+		NewOutput: func() any { return new(DeleteBucketLifecycleOutput) },
+	}
+}
+
+func opDeleteBucketOwnershipControls() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteBucketOwnershipControls", Method: "DELETE", URI: "/{Bucket}?ownershipControls", Status: 204,
+		Input: &shape.Struct{Name: "DeleteBucketOwnershipControlsInput", Fields: []shape.Field{
+			{Name: "Bucket", GoName: "Bucket", TypeName: "BucketName", Location: shape.Label, Wire: "Bucket", Required: true},
+			{Name: "ExpectedBucketOwner", GoName: "ExpectedBucketOwner", TypeName: "AccountId", Location: shape.Header, Wire: "x-amz-expected-bucket-owner"},
+		}},
+		Output:    &shape.Struct{Name: "DeleteBucketOwnershipControlsOutput"},
+		NewInput:  func() any { return new(DeleteBucketOwnershipControlsInput) },
+		NewOutput: func() any { return new(DeleteBucketOwnershipControlsOutput) },
+	}
+}
+
 func opDeleteBucketPolicy() *shape.Operation {
 	return &shape.Operation{
 		Name: "DeleteBucketPolicy", Method: "DELETE", URI: "/{Bucket}?policy", Status: 204,
@@ -194,25 +616,80 @@ func opDeleteBucketPolicy() *shape.Operation {
 	}
 }
 
+func opDeleteBucketTagging() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteBucketTagging", Method: "DELETE", URI: "/{Bucket}?tagging", Status: 204,
+		Input: &shape.Struct{Name: "DeleteBucketTaggingInput", Fields: []shape.Field{
+			{Name: "Bucket", GoName: "Bucket", TypeName: "BucketName", Location: shape.Label, Wire: "Bucket", Required: true},
+			{Name: "ExpectedBucketOwner", GoName: "ExpectedBucketOwner", TypeName: "AccountId", Location: shape.Header, Wire: "x-amz-expected-bucket-owner"},
+		}},
+		Output:    &shape.Struct{Name: "DeleteBucketTaggingOutput"},
+		NewInput:  func() any { return new(DeleteBucketTaggingInput) },
+		NewOutput: func() any { return new(DeleteBucketTaggingOutput) },
+	}
+}
+
 func opDeleteObject() *shape.Operation {
 	return &shape.Operation{
 		Name: "DeleteObject", Method: "DELETE", URI: "/{Bucket}/{Key+}", Status: 204,
 		Input: &shape.Struct{Name: "DeleteObjectInput", Fields: []shape.Field{
 			{Name: "Bucket", GoName: "Bucket", TypeName: "BucketName", Location: shape.Label, Wire: "Bucket", Required: true},
+			{Name: "BypassGovernanceRetention", GoName: "BypassGovernanceRetention", TypeName: "BypassGovernanceRetention", Location: shape.Header, Wire: "x-amz-bypass-governance-retention"},
 			{Name: "ExpectedBucketOwner", GoName: "ExpectedBucketOwner", TypeName: "AccountId", Location: shape.Header, Wire: "x-amz-expected-bucket-owner"},
 			{Name: "IfMatch", GoName: "IfMatch", TypeName: "IfMatch", Location: shape.Header, Wire: "If-Match"},
 			{Name: "Key", GoName: "Key", TypeName: "ObjectKey", Location: shape.Label, Wire: "Key", Required: true},
+			{Name: "VersionId", GoName: "VersionId", TypeName: "ObjectVersionId", Location: shape.QueryString, Wire: "versionId"},
 		}, Refused: []shape.Refused{
-			{Name: "BypassGovernanceRetention", Location: shape.Header, Wire: "x-amz-bypass-governance-retention"},
 			{Name: "IfMatchLastModifiedTime", Location: shape.Header, Wire: "x-amz-if-match-last-modified-time"},
 			{Name: "IfMatchSize", Location: shape.Header, Wire: "x-amz-if-match-size"},
 			{Name: "MFA", Location: shape.Header, Wire: "x-amz-mfa"},
 			{Name: "RequestPayer", Location: shape.Header, Wire: "x-amz-request-payer"},
-			{Name: "VersionId", Location: shape.QueryString, Wire: "versionId"},
 		}},
-		Output:    &shape.Struct{Name: "DeleteObjectOutput", Fields: []shape.Field{}},
+		Output: &shape.Struct{Name: "DeleteObjectOutput", Fields: []shape.Field{
+			{Name: "DeleteMarker", GoName: "DeleteMarker", TypeName: "DeleteMarker", Location: shape.Header, Wire: "x-amz-delete-marker"},
+			{Name: "VersionId", GoName: "VersionId", TypeName: "ObjectVersionId", Location: shape.Header, Wire: "x-amz-version-id"},
+		}},
 		NewInput:  func() any { return new(DeleteObjectInput) },
 		NewOutput: func() any { return new(DeleteObjectOutput) },
+	}
+}
+
+func opDeleteObjectTagging() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteObjectTagging", Method: "DELETE", URI: "/{Bucket}/{Key+}?tagging", Status: 204,
+		Input: &shape.Struct{Name: "DeleteObjectTaggingInput", Fields: []shape.Field{
+			{Name: "Bucket", GoName: "Bucket", TypeName: "BucketName", Location: shape.Label, Wire: "Bucket", Required: true},
+			{Name: "ExpectedBucketOwner", GoName: "ExpectedBucketOwner", TypeName: "AccountId", Location: shape.Header, Wire: "x-amz-expected-bucket-owner"},
+			{Name: "Key", GoName: "Key", TypeName: "ObjectKey", Location: shape.Label, Wire: "Key", Required: true},
+			{Name: "VersionId", GoName: "VersionId", TypeName: "ObjectVersionId", Location: shape.QueryString, Wire: "versionId"},
+		}},
+		Output: &shape.Struct{Name: "DeleteObjectTaggingOutput", Fields: []shape.Field{
+			{Name: "VersionId", GoName: "VersionId", TypeName: "ObjectVersionId", Location: shape.Header, Wire: "x-amz-version-id"},
+		}},
+		NewInput:  func() any { return new(DeleteObjectTaggingInput) },
+		NewOutput: func() any { return new(DeleteObjectTaggingOutput) },
+	}
+}
+
+func opDeleteObjects() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteObjects", Method: "POST", URI: "/{Bucket}?delete",
+		Input: &shape.Struct{Name: "DeleteObjectsInput", Payload: "Delete", Fields: []shape.Field{
+			{Name: "Bucket", GoName: "Bucket", TypeName: "BucketName", Location: shape.Label, Wire: "Bucket", Required: true},
+			{Name: "BypassGovernanceRetention", GoName: "BypassGovernanceRetention", TypeName: "BypassGovernanceRetention", Location: shape.Header, Wire: "x-amz-bypass-governance-retention"},
+			{Name: "ChecksumAlgorithm", GoName: "ChecksumAlgorithm", TypeName: "ChecksumAlgorithm", Location: shape.Header, Wire: "x-amz-sdk-checksum-algorithm"},
+			{Name: "Delete", GoName: "Delete", TypeName: "Delete", Location: shape.Payload, Wire: "Delete", Required: true, Namespace: "http://s3.amazonaws.com/doc/2006-03-01/", NSPrefix: ""},
+			{Name: "ExpectedBucketOwner", GoName: "ExpectedBucketOwner", TypeName: "AccountId", Location: shape.Header, Wire: "x-amz-expected-bucket-owner"},
+		}, Refused: []shape.Refused{
+			{Name: "MFA", Location: shape.Header, Wire: "x-amz-mfa"},
+			{Name: "RequestPayer", Location: shape.Header, Wire: "x-amz-request-payer"},
+		}},
+		Output: &shape.Struct{Name: "DeleteObjectsOutput", Fields: []shape.Field{
+			{Name: "Deleted", GoName: "Deleted", TypeName: "DeletedObjects", Location: shape.Body, Wire: "Deleted", Flattened: true},
+			{Name: "Errors", GoName: "Errors", TypeName: "Errors", Location: shape.Body, Wire: "Error", Flattened: true},
+		}},
+		NewInput:  func() any { return new(DeleteObjectsInput) },
+		NewOutput: func() any { return new(DeleteObjectsOutput) },
 	}
 }
 
@@ -226,6 +703,54 @@ func opDeletePublicAccessBlock() *shape.Operation {
 		Output:    &shape.Struct{Name: "DeletePublicAccessBlockOutput"},
 		NewInput:  func() any { return new(DeletePublicAccessBlockInput) },
 		NewOutput: func() any { return new(DeletePublicAccessBlockOutput) },
+	}
+}
+
+func opGetBucketAccelerateConfiguration() *shape.Operation {
+	return &shape.Operation{
+		Name: "GetBucketAccelerateConfiguration", Method: "GET", URI: "/{Bucket}?accelerate",
+		Input: &shape.Struct{Name: "GetBucketAccelerateConfigurationInput", Fields: []shape.Field{
+			{Name: "Bucket", GoName: "Bucket", TypeName: "BucketName", Location: shape.Label, Wire: "Bucket", Required: true},
+			{Name: "ExpectedBucketOwner", GoName: "ExpectedBucketOwner", TypeName: "AccountId", Location: shape.Header, Wire: "x-amz-expected-bucket-owner"},
+		}, Refused: []shape.Refused{
+			{Name: "RequestPayer", Location: shape.Header, Wire: "x-amz-request-payer"},
+		}},
+		Output: &shape.Struct{Name: "GetBucketAccelerateConfigurationOutput", Fields: []shape.Field{
+			{Name: "Status", GoName: "Status", TypeName: "BucketAccelerateStatus", Location: shape.Body, Wire: "Status"},
+		}},
+		NewInput:  func() any { return new(GetBucketAccelerateConfigurationInput) },
+		NewOutput: func() any { return new(GetBucketAccelerateConfigurationOutput) },
+	}
+}
+
+func opGetBucketAcl() *shape.Operation {
+	return &shape.Operation{
+		Name: "GetBucketAcl", Method: "GET", URI: "/{Bucket}?acl",
+		Input: &shape.Struct{Name: "GetBucketAclInput", Fields: []shape.Field{
+			{Name: "Bucket", GoName: "Bucket", TypeName: "BucketName", Location: shape.Label, Wire: "Bucket", Required: true},
+			{Name: "ExpectedBucketOwner", GoName: "ExpectedBucketOwner", TypeName: "AccountId", Location: shape.Header, Wire: "x-amz-expected-bucket-owner"},
+		}},
+		Output: &shape.Struct{Name: "GetBucketAclOutput", Fields: []shape.Field{
+			{Name: "Grants", GoName: "Grants", TypeName: "Grants", Location: shape.Body, Wire: "AccessControlList"},
+			{Name: "Owner", GoName: "Owner", TypeName: "Owner", Location: shape.Body, Wire: "Owner"},
+		}},
+		NewInput:  func() any { return new(GetBucketAclInput) },
+		NewOutput: func() any { return new(GetBucketAclOutput) },
+	}
+}
+
+func opGetBucketCors() *shape.Operation {
+	return &shape.Operation{
+		Name: "GetBucketCors", Method: "GET", URI: "/{Bucket}?cors",
+		Input: &shape.Struct{Name: "GetBucketCorsInput", Fields: []shape.Field{
+			{Name: "Bucket", GoName: "Bucket", TypeName: "BucketName", Location: shape.Label, Wire: "Bucket", Required: true},
+			{Name: "ExpectedBucketOwner", GoName: "ExpectedBucketOwner", TypeName: "AccountId", Location: shape.Header, Wire: "x-amz-expected-bucket-owner"},
+		}},
+		Output: &shape.Struct{Name: "GetBucketCorsOutput", Fields: []shape.Field{
+			{Name: "CORSRules", GoName: "CORSRules", TypeName: "CORSRules", Location: shape.Body, Wire: "CORSRule", Flattened: true},
+		}},
+		NewInput:  func() any { return new(GetBucketCorsInput) },
+		NewOutput: func() any { return new(GetBucketCorsOutput) },
 	}
 }
 
@@ -244,6 +769,21 @@ func opGetBucketEncryption() *shape.Operation {
 	}
 }
 
+func opGetBucketLifecycleConfiguration() *shape.Operation {
+	return &shape.Operation{
+		Name: "GetBucketLifecycleConfiguration", Method: "GET", URI: "/{Bucket}?lifecycle",
+		Input: &shape.Struct{Name: "GetBucketLifecycleConfigurationInput", Fields: []shape.Field{
+			{Name: "Bucket", GoName: "Bucket", TypeName: "BucketName", Location: shape.Label, Wire: "Bucket", Required: true},
+			{Name: "ExpectedBucketOwner", GoName: "ExpectedBucketOwner", TypeName: "AccountId", Location: shape.Header, Wire: "x-amz-expected-bucket-owner"},
+		}},
+		Output: &shape.Struct{Name: "GetBucketLifecycleConfigurationOutput", Fields: []shape.Field{
+			{Name: "Rules", GoName: "Rules", TypeName: "LifecycleRules", Location: shape.Body, Wire: "Rule", Flattened: true},
+		}},
+		NewInput:  func() any { return new(GetBucketLifecycleConfigurationInput) },
+		NewOutput: func() any { return new(GetBucketLifecycleConfigurationOutput) },
+	}
+}
+
 func opGetBucketLocation() *shape.Operation {
 	return &shape.Operation{
 		Name: "GetBucketLocation", Method: "GET", URI: "/{Bucket}?location",
@@ -256,6 +796,47 @@ func opGetBucketLocation() *shape.Operation {
 		}},
 		NewInput:  func() any { return new(GetBucketLocationInput) },
 		NewOutput: func() any { return new(GetBucketLocationOutput) },
+	}
+}
+
+func opGetBucketLogging() *shape.Operation {
+	return &shape.Operation{
+		Name: "GetBucketLogging", Method: "GET", URI: "/{Bucket}?logging",
+		Input: &shape.Struct{Name: "GetBucketLoggingInput", Fields: []shape.Field{
+			{Name: "Bucket", GoName: "Bucket", TypeName: "BucketName", Location: shape.Label, Wire: "Bucket", Required: true},
+			{Name: "ExpectedBucketOwner", GoName: "ExpectedBucketOwner", TypeName: "AccountId", Location: shape.Header, Wire: "x-amz-expected-bucket-owner"},
+		}},
+		Output:    &shape.Struct{Name: "GetBucketLoggingOutput", Fields: []shape.Field{}},
+		NewInput:  func() any { return new(GetBucketLoggingInput) },
+		NewOutput: func() any { return new(GetBucketLoggingOutput) },
+	}
+}
+
+func opGetBucketNotificationConfiguration() *shape.Operation {
+	return &shape.Operation{
+		Name: "GetBucketNotificationConfiguration", Method: "GET", URI: "/{Bucket}?notification",
+		Input: &shape.Struct{Name: "GetBucketNotificationConfigurationInput", Fields: []shape.Field{
+			{Name: "Bucket", GoName: "Bucket", TypeName: "BucketName", Location: shape.Label, Wire: "Bucket", Required: true},
+			{Name: "ExpectedBucketOwner", GoName: "ExpectedBucketOwner", TypeName: "AccountId", Location: shape.Header, Wire: "x-amz-expected-bucket-owner"},
+		}},
+		Output:    &shape.Struct{Name: "GetBucketNotificationConfigurationOutput", Fields: []shape.Field{}},
+		NewInput:  func() any { return new(GetBucketNotificationConfigurationInput) },
+		NewOutput: func() any { return new(GetBucketNotificationConfigurationOutput) },
+	}
+}
+
+func opGetBucketOwnershipControls() *shape.Operation {
+	return &shape.Operation{
+		Name: "GetBucketOwnershipControls", Method: "GET", URI: "/{Bucket}?ownershipControls",
+		Input: &shape.Struct{Name: "GetBucketOwnershipControlsInput", Fields: []shape.Field{
+			{Name: "Bucket", GoName: "Bucket", TypeName: "BucketName", Location: shape.Label, Wire: "Bucket", Required: true},
+			{Name: "ExpectedBucketOwner", GoName: "ExpectedBucketOwner", TypeName: "AccountId", Location: shape.Header, Wire: "x-amz-expected-bucket-owner"},
+		}},
+		Output: &shape.Struct{Name: "GetBucketOwnershipControlsOutput", Payload: "OwnershipControls", Fields: []shape.Field{
+			{Name: "OwnershipControls", GoName: "OwnershipControls", TypeName: "OwnershipControls", Location: shape.Payload, Wire: "OwnershipControls"},
+		}},
+		NewInput:  func() any { return new(GetBucketOwnershipControlsInput) },
+		NewOutput: func() any { return new(GetBucketOwnershipControlsOutput) },
 	}
 }
 
@@ -274,423 +855,45 @@ func opGetBucketPolicy() *shape.Operation {
 	}
 }
 
-func opGetBucketVersioning() *shape.Operation {
+func opGetBucketPolicyStatus() *shape.Operation {
 	return &shape.Operation{
-		Name: "GetBucketVersioning", Method: "GET", URI: "/{Bucket}?versioning",
-		Input: &shape.Struct{Name: "GetBucketVersioningInput", Fields: []shape.Field{
+		Name: "GetBucketPolicyStatus", Method: "GET", URI: "/{Bucket}?policyStatus",
+		Input: &shape.Struct{Name: "GetBucketPolicyStatusInput", Fields: []shape.Field{
 			{Name: "Bucket", GoName: "Bucket", TypeName: "BucketName", Location: shape.Label, Wire: "Bucket", Required: true},
 			{Name: "ExpectedBucketOwner", GoName: "ExpectedBucketOwner", TypeName: "AccountId", Location: shape.Header, Wire: "x-amz-expected-bucket-owner"},
 		}},
-		Output: &shape.Struct{Name: "GetBucketVersioningOutput", Fields: []shape.Field{
-			{Name: "MFADelete", GoName: "MFADelete", TypeName: "MFADeleteStatus", Location: shape.Body, Wire: "MfaDelete"},
-			{Name: "Status", GoName: "Status", TypeName: "BucketVersioningStatus", Location: shape.Body, Wire: "Status"},
+		Output: &shape.Struct{Name: "GetBucketPolicyStatusOutput", Payload: "PolicyStatus", Fields: []shape.Field{
+			{Name: "PolicyStatus", GoName: "PolicyStatus", TypeName: "PolicyStatus", Location: shape.Payload, Wire: "PolicyStatus"},
 		}},
-		NewInput:  func() any { return new(GetBucketVersioningInput) },
-		NewOutput: func() any { return new(GetBucketVersioningOutput) },
+		NewInput:  func() any { return new(GetBucketPolicyStatusInput) },
+		NewOutput: func() any { return new(GetBucketPolicyStatusOutput) },
 	}
 }
 
-func opGetObject() *shape.Operation {
+func opGetBucketReplication() *shape.Operation {
 	return &shape.Operation{
-		Name: "GetObject", Method: "GET", URI: "/{Bucket}/{Key+}",
-		Input: &shape.Struct{Name: "GetObjectInput", Fields: []shape.Field{
-			{Name: "Bucket", GoName: "Bucket", TypeName: "BucketName", Location: shape.Label, Wire: "Bucket", Required: true},
-			{Name: "ChecksumMode", GoName: "ChecksumMode", TypeName: "ChecksumMode", Location: shape.Header, Wire: "x-amz-checksum-mode"},
-			{Name: "ExpectedBucketOwner", GoName: "ExpectedBucketOwner", TypeName: "AccountId", Location: shape.Header, Wire: "x-amz-expected-bucket-owner"},
-			{Name: "IfMatch", GoName: "IfMatch", TypeName: "IfMatch", Location: shape.Header, Wire: "If-Match"},
-			{Name: "IfModifiedSince", GoName: "IfModifiedSince", TypeName: "IfModifiedSince", Location: shape.Header, Wire: "If-Modified-Since"},
-			{Name: "IfNoneMatch", GoName: "IfNoneMatch", TypeName: "IfNoneMatch", Location: shape.Header, Wire: "If-None-Match"},
-			{Name: "IfUnmodifiedSince", GoName: "IfUnmodifiedSince", TypeName: "IfUnmodifiedSince", Location: shape.Header, Wire: "If-Unmodified-Since"},
-			{Name: "Key", GoName: "Key", TypeName: "ObjectKey", Location: shape.Label, Wire: "Key", Required: true},
-			{Name: "Range", GoName: "Range", TypeName: "Range", Location: shape.Header, Wire: "Range"},
-			{Name: "ResponseCacheControl", GoName: "ResponseCacheControl", TypeName: "ResponseCacheControl", Location: shape.QueryString, Wire: "response-cache-control"},
-			{Name: "ResponseContentDisposition", GoName: "ResponseContentDisposition", TypeName: "ResponseContentDisposition", Location: shape.QueryString, Wire: "response-content-disposition"},
-			{Name: "ResponseContentEncoding", GoName: "ResponseContentEncoding", TypeName: "ResponseContentEncoding", Location: shape.QueryString, Wire: "response-content-encoding"},
-			{Name: "ResponseContentLanguage", GoName: "ResponseContentLanguage", TypeName: "ResponseContentLanguage", Location: shape.QueryString, Wire: "response-content-language"},
-			{Name: "ResponseContentType", GoName: "ResponseContentType", TypeName: "ResponseContentType", Location: shape.QueryString, Wire: "response-content-type"},
-			{Name: "ResponseExpires", GoName: "ResponseExpires", TypeName: "ResponseExpires", Location: shape.QueryString, Wire: "response-expires", TimeFormat: shape.RFC822},
-		}, Refused: []shape.Refused{
-			{Name: "PartNumber", Location: shape.QueryString, Wire: "partNumber"},
-			{Name: "RequestPayer", Location: shape.Header, Wire: "x-amz-request-payer"},
-			{Name: "SSECustomerAlgorithm", Location: shape.Header, Wire: "x-amz-server-side-encryption-customer-algorithm"},
-			{Name: "SSECustomerKey", Location: shape.Header, Wire: "x-amz-server-side-encryption-customer-key"},
-			{Name: "SSECustomerKeyMD5", Location: shape.Header, Wire: "x-amz-server-side-encryption-customer-key-MD5"},
-			{Name: "VersionId", Location: shape.QueryString, Wire: "versionId"},
-		}},
-		Output: &shape.Struct{Name: "GetObjectOutput", Payload: "Body", Fields: []shape.Field{
-			{Name: "AcceptRanges", GoName: "AcceptRanges", TypeName: "AcceptRanges", Location: shape.Header, Wire: "accept-ranges"},
-			{Name: "Body", GoName: "Body", TypeName: "Body", Location: shape.Payload, Wire: "Body", Streaming: true},
-			{Name: "BucketKeyEnabled", GoName: "BucketKeyEnabled", TypeName: "BucketKeyEnabled", Location: shape.Header, Wire: "x-amz-server-side-encryption-bucket-key-enabled"},
-			{Name: "CacheControl", GoName: "CacheControl", TypeName: "CacheControl", Location: shape.Header, Wire: "Cache-Control"},
-			{Name: "ChecksumCRC32", GoName: "ChecksumCRC32", TypeName: "ChecksumCRC32", Location: shape.Header, Wire: "x-amz-checksum-crc32"},
-			{Name: "ChecksumCRC32C", GoName: "ChecksumCRC32C", TypeName: "ChecksumCRC32C", Location: shape.Header, Wire: "x-amz-checksum-crc32c"},
-			{Name: "ChecksumCRC64NVME", GoName: "ChecksumCRC64NVME", TypeName: "ChecksumCRC64NVME", Location: shape.Header, Wire: "x-amz-checksum-crc64nvme"},
-			{Name: "ChecksumSHA1", GoName: "ChecksumSHA1", TypeName: "ChecksumSHA1", Location: shape.Header, Wire: "x-amz-checksum-sha1"},
-			{Name: "ChecksumSHA256", GoName: "ChecksumSHA256", TypeName: "ChecksumSHA256", Location: shape.Header, Wire: "x-amz-checksum-sha256"},
-			{Name: "ChecksumType", GoName: "ChecksumType", TypeName: "ChecksumType", Location: shape.Header, Wire: "x-amz-checksum-type"},
-			{Name: "ContentDisposition", GoName: "ContentDisposition", TypeName: "ContentDisposition", Location: shape.Header, Wire: "Content-Disposition"},
-			{Name: "ContentEncoding", GoName: "ContentEncoding", TypeName: "ContentEncoding", Location: shape.Header, Wire: "Content-Encoding"},
-			{Name: "ContentLanguage", GoName: "ContentLanguage", TypeName: "ContentLanguage", Location: shape.Header, Wire: "Content-Language"},
-			{Name: "ContentLength", GoName: "ContentLength", TypeName: "ContentLength", Location: shape.Header, Wire: "Content-Length"},
-			{Name: "ContentRange", GoName: "ContentRange", TypeName: "ContentRange", Location: shape.Header, Wire: "Content-Range"},
-			{Name: "ContentType", GoName: "ContentType", TypeName: "ContentType", Location: shape.Header, Wire: "Content-Type"},
-			{Name: "ETag", GoName: "ETag", TypeName: "ETag", Location: shape.Header, Wire: "ETag"},
-			{Name: "Expires", GoName: "Expires", TypeName: "Expires", Location: shape.Header, Wire: "Expires"},
-			{Name: "LastModified", GoName: "LastModified", TypeName: "LastModified", Location: shape.Header, Wire: "Last-Modified"},
-			{Name: "Metadata", GoName: "Metadata", TypeName: "Metadata", Location: shape.HeaderPrefix, Wire: "x-amz-meta-"},
-			{Name: "SSEKMSKeyId", GoName: "SSEKMSKeyId", TypeName: "SSEKMSKeyId", Location: shape.Header, Wire: "x-amz-server-side-encryption-aws-kms-key-id"},
-			{Name: "ServerSideEncryption", GoName: "ServerSideEncryption", TypeName: "ServerSideEncryption", Location: shape.Header, Wire: "x-amz-server-side-encryption"},
-			{Name: "StorageClass", GoName: "StorageClass", TypeName: "StorageClass", Location: shape.Header, Wire: "x-amz-storage-class"},
-		}},
-		StreamingOut: true,
-		Errors:       []string{"NoSuchKey", "InvalidObjectState"},
-		NewInput:     func() any { return new(GetObjectInput) },
-		NewOutput:    func() any { return new(GetObjectOutput) },
-	}
-}
-
-func opGetPublicAccessBlock() *shape.Operation {
-	return &shape.Operation{
-		Name: "GetPublicAccessBlock", Method: "GET", URI: "/{Bucket}?publicAccessBlock",
-		Input: &shape.Struct{Name: "GetPublicAccessBlockInput", Fields: []shape.Field{
+		Name: "GetBucketReplication", Method: "GET", URI: "/{Bucket}?replication",
+		Input: &shape.Struct{Name: "GetBucketReplicationInput", Fields: []shape.Field{
 			{Name: "Bucket", GoName: "Bucket", TypeName: "BucketName", Location: shape.Label, Wire: "Bucket", Required: true},
 			{Name: "ExpectedBucketOwner", GoName: "ExpectedBucketOwner", TypeName: "AccountId", Location: shape.Header, Wire: "x-amz-expected-bucket-owner"},
 		}},
-		Output: &shape.Struct{Name: "GetPublicAccessBlockOutput", Payload: "PublicAccessBlockConfiguration", Fields: []shape.Field{
-			{Name: "PublicAccessBlockConfiguration", GoName: "PublicAccessBlockConfiguration", TypeName: "PublicAccessBlockConfiguration", Location: shape.Payload, Wire: "PublicAccessBlockConfiguration"},
-		}},
-		NewInput:  func() any { return new(GetPublicAccessBlockInput) },
-		NewOutput: func() any { return new(GetPublicAccessBlockOutput) },
+		Output:    &shape.Struct{Name: "GetBucketReplicationOutput", Fields: []shape.Field{}},
+		NewInput:  func() any { return new(GetBucketReplicationInput) },
+		NewOutput: func() any { return new(GetBucketReplicationOutput) },
 	}
 }
 
-func opHeadBucket() *shape.Operation {
+func opGetBucketRequestPayment() *shape.Operation {
 	return &shape.Operation{
-		Name: "HeadBucket", Method: "HEAD", URI: "/{Bucket}",
-		Input: &shape.Struct{Name: "HeadBucketInput", Fields: []shape.Field{
+		Name: "GetBucketRequestPayment", Method: "GET", URI: "/{Bucket}?requestPayment",
+		Input: &shape.Struct{Name: "GetBucketRequestPaymentInput", Fields: []shape.Field{
 			{Name: "Bucket", GoName: "Bucket", TypeName: "BucketName", Location: shape.Label, Wire: "Bucket", Required: true},
 			{Name: "ExpectedBucketOwner", GoName: "ExpectedBucketOwner", TypeName: "AccountId", Location: shape.Header, Wire: "x-amz-expected-bucket-owner"},
 		}},
-		Output: &shape.Struct{Name: "HeadBucketOutput", Fields: []shape.Field{
-			{Name: "BucketArn", GoName: "BucketArn", TypeName: "S3RegionalOrS3ExpressBucketArnString", Location: shape.Header, Wire: "x-amz-bucket-arn"},
-			{Name: "BucketRegion", GoName: "BucketRegion", TypeName: "Region", Location: shape.Header, Wire: "x-amz-bucket-region"},
+		Output: &shape.Struct{Name: "GetBucketRequestPaymentOutput", Fields: []shape.Field{
+			{Name: "Payer", GoName: "Payer", TypeName: "Payer", Location: shape.Body, Wire: "Payer"},
 		}},
-		Errors:    []string{"NoSuchBucket"},
-		NewInput:  func() any { return new(HeadBucketInput) },
-		NewOutput: func() any { return new(HeadBucketOutput) },
+		NewInput:  func() any { return new(GetBucketRequestPaymentInput) },
+		NewOutput: func() any { return new(GetBucketRequestPaymentOutput) },
 	}
-}
-
-func opHeadObject() *shape.Operation {
-	return &shape.Operation{
-		Name: "HeadObject", Method: "HEAD", URI: "/{Bucket}/{Key+}",
-		Input: &shape.Struct{Name: "HeadObjectInput", Fields: []shape.Field{
-			{Name: "Bucket", GoName: "Bucket", TypeName: "BucketName", Location: shape.Label, Wire: "Bucket", Required: true},
-			{Name: "ChecksumMode", GoName: "ChecksumMode", TypeName: "ChecksumMode", Location: shape.Header, Wire: "x-amz-checksum-mode"},
-			{Name: "ExpectedBucketOwner", GoName: "ExpectedBucketOwner", TypeName: "AccountId", Location: shape.Header, Wire: "x-amz-expected-bucket-owner"},
-			{Name: "IfMatch", GoName: "IfMatch", TypeName: "IfMatch", Location: shape.Header, Wire: "If-Match"},
-			{Name: "IfModifiedSince", GoName: "IfModifiedSince", TypeName: "IfModifiedSince", Location: shape.Header, Wire: "If-Modified-Since"},
-			{Name: "IfNoneMatch", GoName: "IfNoneMatch", TypeName: "IfNoneMatch", Location: shape.Header, Wire: "If-None-Match"},
-			{Name: "IfUnmodifiedSince", GoName: "IfUnmodifiedSince", TypeName: "IfUnmodifiedSince", Location: shape.Header, Wire: "If-Unmodified-Since"},
-			{Name: "Key", GoName: "Key", TypeName: "ObjectKey", Location: shape.Label, Wire: "Key", Required: true},
-			{Name: "Range", GoName: "Range", TypeName: "Range", Location: shape.Header, Wire: "Range"},
-			{Name: "ResponseCacheControl", GoName: "ResponseCacheControl", TypeName: "ResponseCacheControl", Location: shape.QueryString, Wire: "response-cache-control"},
-			{Name: "ResponseContentDisposition", GoName: "ResponseContentDisposition", TypeName: "ResponseContentDisposition", Location: shape.QueryString, Wire: "response-content-disposition"},
-			{Name: "ResponseContentEncoding", GoName: "ResponseContentEncoding", TypeName: "ResponseContentEncoding", Location: shape.QueryString, Wire: "response-content-encoding"},
-			{Name: "ResponseContentLanguage", GoName: "ResponseContentLanguage", TypeName: "ResponseContentLanguage", Location: shape.QueryString, Wire: "response-content-language"},
-			{Name: "ResponseContentType", GoName: "ResponseContentType", TypeName: "ResponseContentType", Location: shape.QueryString, Wire: "response-content-type"},
-			{Name: "ResponseExpires", GoName: "ResponseExpires", TypeName: "ResponseExpires", Location: shape.QueryString, Wire: "response-expires", TimeFormat: shape.RFC822},
-		}, Refused: []shape.Refused{
-			{Name: "PartNumber", Location: shape.QueryString, Wire: "partNumber"},
-			{Name: "RequestPayer", Location: shape.Header, Wire: "x-amz-request-payer"},
-			{Name: "SSECustomerAlgorithm", Location: shape.Header, Wire: "x-amz-server-side-encryption-customer-algorithm"},
-			{Name: "SSECustomerKey", Location: shape.Header, Wire: "x-amz-server-side-encryption-customer-key"},
-			{Name: "SSECustomerKeyMD5", Location: shape.Header, Wire: "x-amz-server-side-encryption-customer-key-MD5"},
-			{Name: "VersionId", Location: shape.QueryString, Wire: "versionId"},
-		}},
-		Output: &shape.Struct{Name: "HeadObjectOutput", Fields: []shape.Field{
-			{Name: "AcceptRanges", GoName: "AcceptRanges", TypeName: "AcceptRanges", Location: shape.Header, Wire: "accept-ranges"},
-			{Name: "BucketKeyEnabled", GoName: "BucketKeyEnabled", TypeName: "BucketKeyEnabled", Location: shape.Header, Wire: "x-amz-server-side-encryption-bucket-key-enabled"},
-			{Name: "CacheControl", GoName: "CacheControl", TypeName: "CacheControl", Location: shape.Header, Wire: "Cache-Control"},
-			{Name: "ChecksumCRC32", GoName: "ChecksumCRC32", TypeName: "ChecksumCRC32", Location: shape.Header, Wire: "x-amz-checksum-crc32"},
-			{Name: "ChecksumCRC32C", GoName: "ChecksumCRC32C", TypeName: "ChecksumCRC32C", Location: shape.Header, Wire: "x-amz-checksum-crc32c"},
-			{Name: "ChecksumCRC64NVME", GoName: "ChecksumCRC64NVME", TypeName: "ChecksumCRC64NVME", Location: shape.Header, Wire: "x-amz-checksum-crc64nvme"},
-			{Name: "ChecksumSHA1", GoName: "ChecksumSHA1", TypeName: "ChecksumSHA1", Location: shape.Header, Wire: "x-amz-checksum-sha1"},
-			{Name: "ChecksumSHA256", GoName: "ChecksumSHA256", TypeName: "ChecksumSHA256", Location: shape.Header, Wire: "x-amz-checksum-sha256"},
-			{Name: "ChecksumType", GoName: "ChecksumType", TypeName: "ChecksumType", Location: shape.Header, Wire: "x-amz-checksum-type"},
-			{Name: "ContentDisposition", GoName: "ContentDisposition", TypeName: "ContentDisposition", Location: shape.Header, Wire: "Content-Disposition"},
-			{Name: "ContentEncoding", GoName: "ContentEncoding", TypeName: "ContentEncoding", Location: shape.Header, Wire: "Content-Encoding"},
-			{Name: "ContentLanguage", GoName: "ContentLanguage", TypeName: "ContentLanguage", Location: shape.Header, Wire: "Content-Language"},
-			{Name: "ContentLength", GoName: "ContentLength", TypeName: "ContentLength", Location: shape.Header, Wire: "Content-Length"},
-			{Name: "ContentRange", GoName: "ContentRange", TypeName: "ContentRange", Location: shape.Header, Wire: "Content-Range"},
-			{Name: "ContentType", GoName: "ContentType", TypeName: "ContentType", Location: shape.Header, Wire: "Content-Type"},
-			{Name: "ETag", GoName: "ETag", TypeName: "ETag", Location: shape.Header, Wire: "ETag"},
-			{Name: "Expires", GoName: "Expires", TypeName: "Expires", Location: shape.Header, Wire: "Expires"},
-			{Name: "LastModified", GoName: "LastModified", TypeName: "LastModified", Location: shape.Header, Wire: "Last-Modified"},
-			{Name: "Metadata", GoName: "Metadata", TypeName: "Metadata", Location: shape.HeaderPrefix, Wire: "x-amz-meta-"},
-			{Name: "SSEKMSKeyId", GoName: "SSEKMSKeyId", TypeName: "SSEKMSKeyId", Location: shape.Header, Wire: "x-amz-server-side-encryption-aws-kms-key-id"},
-			{Name: "ServerSideEncryption", GoName: "ServerSideEncryption", TypeName: "ServerSideEncryption", Location: shape.Header, Wire: "x-amz-server-side-encryption"},
-			{Name: "StorageClass", GoName: "StorageClass", TypeName: "StorageClass", Location: shape.Header, Wire: "x-amz-storage-class"},
-		}},
-		Errors:    []string{"NoSuchKey"},
-		NewInput:  func() any { return new(HeadObjectInput) },
-		NewOutput: func() any { return new(HeadObjectOutput) },
-	}
-}
-
-func opListBuckets() *shape.Operation {
-	return &shape.Operation{
-		Name: "ListBuckets", Method: "GET", URI: "/",
-		Input: &shape.Struct{Name: "ListBucketsInput", Fields: []shape.Field{
-			{Name: "BucketRegion", GoName: "BucketRegion", TypeName: "BucketRegion", Location: shape.QueryString, Wire: "bucket-region"},
-			{Name: "ContinuationToken", GoName: "ContinuationToken", TypeName: "Token", Location: shape.QueryString, Wire: "continuation-token"},
-			{Name: "MaxBuckets", GoName: "MaxBuckets", TypeName: "MaxBuckets", Location: shape.QueryString, Wire: "max-buckets"},
-			{Name: "Prefix", GoName: "Prefix", TypeName: "Prefix", Location: shape.QueryString, Wire: "prefix"},
-		}},
-		Output: &shape.Struct{Name: "ListBucketsOutput", Fields: []shape.Field{
-			{Name: "Buckets", GoName: "Buckets", TypeName: "Buckets", Location: shape.Body, Wire: "Buckets"},
-			{Name: "ContinuationToken", GoName: "ContinuationToken", TypeName: "NextToken", Location: shape.Body, Wire: "ContinuationToken"},
-			{Name: "Owner", GoName: "Owner", TypeName: "Owner", Location: shape.Body, Wire: "Owner"},
-			{Name: "Prefix", GoName: "Prefix", TypeName: "Prefix", Location: shape.Body, Wire: "Prefix"},
-		}},
-		NewInput:  func() any { return new(ListBucketsInput) },
-		NewOutput: func() any { return new(ListBucketsOutput) },
-	}
-}
-
-func opListObjectsV2() *shape.Operation {
-	return &shape.Operation{
-		Name: "ListObjectsV2", Method: "GET", URI: "/{Bucket}?list-type=2",
-		Input: &shape.Struct{Name: "ListObjectsV2Input", Fields: []shape.Field{
-			{Name: "Bucket", GoName: "Bucket", TypeName: "BucketName", Location: shape.Label, Wire: "Bucket", Required: true},
-			{Name: "ContinuationToken", GoName: "ContinuationToken", TypeName: "Token", Location: shape.QueryString, Wire: "continuation-token"},
-			{Name: "Delimiter", GoName: "Delimiter", TypeName: "Delimiter", Location: shape.QueryString, Wire: "delimiter"},
-			{Name: "EncodingType", GoName: "EncodingType", TypeName: "EncodingType", Location: shape.QueryString, Wire: "encoding-type"},
-			{Name: "ExpectedBucketOwner", GoName: "ExpectedBucketOwner", TypeName: "AccountId", Location: shape.Header, Wire: "x-amz-expected-bucket-owner"},
-			{Name: "FetchOwner", GoName: "FetchOwner", TypeName: "FetchOwner", Location: shape.QueryString, Wire: "fetch-owner"},
-			{Name: "MaxKeys", GoName: "MaxKeys", TypeName: "MaxKeys", Location: shape.QueryString, Wire: "max-keys"},
-			{Name: "Prefix", GoName: "Prefix", TypeName: "Prefix", Location: shape.QueryString, Wire: "prefix"},
-			{Name: "StartAfter", GoName: "StartAfter", TypeName: "StartAfter", Location: shape.QueryString, Wire: "start-after"},
-		}, Refused: []shape.Refused{
-			{Name: "OptionalObjectAttributes", Location: shape.Header, Wire: "x-amz-optional-object-attributes"},
-			{Name: "RequestPayer", Location: shape.Header, Wire: "x-amz-request-payer"},
-		}},
-		Output: &shape.Struct{Name: "ListObjectsV2Output", Fields: []shape.Field{
-			{Name: "CommonPrefixes", GoName: "CommonPrefixes", TypeName: "CommonPrefixList", Location: shape.Body, Wire: "CommonPrefixes", Flattened: true},
-			{Name: "Contents", GoName: "Contents", TypeName: "ObjectList", Location: shape.Body, Wire: "Contents", Flattened: true},
-			{Name: "ContinuationToken", GoName: "ContinuationToken", TypeName: "Token", Location: shape.Body, Wire: "ContinuationToken"},
-			{Name: "Delimiter", GoName: "Delimiter", TypeName: "Delimiter", Location: shape.Body, Wire: "Delimiter"},
-			{Name: "EncodingType", GoName: "EncodingType", TypeName: "EncodingType", Location: shape.Body, Wire: "EncodingType"},
-			{Name: "IsTruncated", GoName: "IsTruncated", TypeName: "IsTruncated", Location: shape.Body, Wire: "IsTruncated"},
-			{Name: "KeyCount", GoName: "KeyCount", TypeName: "KeyCount", Location: shape.Body, Wire: "KeyCount"},
-			{Name: "MaxKeys", GoName: "MaxKeys", TypeName: "MaxKeys", Location: shape.Body, Wire: "MaxKeys"},
-			{Name: "Name", GoName: "Name", TypeName: "BucketName", Location: shape.Body, Wire: "Name"},
-			{Name: "NextContinuationToken", GoName: "NextContinuationToken", TypeName: "NextToken", Location: shape.Body, Wire: "NextContinuationToken"},
-			{Name: "Prefix", GoName: "Prefix", TypeName: "Prefix", Location: shape.Body, Wire: "Prefix"},
-			{Name: "StartAfter", GoName: "StartAfter", TypeName: "StartAfter", Location: shape.Body, Wire: "StartAfter"},
-		}},
-		Errors:    []string{"NoSuchBucket"},
-		NewInput:  func() any { return new(ListObjectsV2Input) },
-		NewOutput: func() any { return new(ListObjectsV2Output) },
-	}
-}
-
-func opPutBucketEncryption() *shape.Operation {
-	return &shape.Operation{
-		Name: "PutBucketEncryption", Method: "PUT", URI: "/{Bucket}?encryption",
-		Input: &shape.Struct{Name: "PutBucketEncryptionInput", Payload: "ServerSideEncryptionConfiguration", Fields: []shape.Field{
-			{Name: "Bucket", GoName: "Bucket", TypeName: "BucketName", Location: shape.Label, Wire: "Bucket", Required: true},
-			{Name: "ChecksumAlgorithm", GoName: "ChecksumAlgorithm", TypeName: "ChecksumAlgorithm", Location: shape.Header, Wire: "x-amz-sdk-checksum-algorithm"},
-			{Name: "ContentMD5", GoName: "ContentMD5", TypeName: "ContentMD5", Location: shape.Header, Wire: "Content-MD5"},
-			{Name: "ExpectedBucketOwner", GoName: "ExpectedBucketOwner", TypeName: "AccountId", Location: shape.Header, Wire: "x-amz-expected-bucket-owner"},
-			{Name: "ServerSideEncryptionConfiguration", GoName: "ServerSideEncryptionConfiguration", TypeName: "ServerSideEncryptionConfiguration", Location: shape.Payload, Wire: "ServerSideEncryptionConfiguration", Required: true, Namespace: "http://s3.amazonaws.com/doc/2006-03-01/", NSPrefix: ""},
-		}},
-		Output:    &shape.Struct{Name: "PutBucketEncryptionOutput"},
-		NewInput:  func() any { return new(PutBucketEncryptionInput) },
-		NewOutput: func() any { return new(PutBucketEncryptionOutput) },
-	}
-}
-
-func opPutBucketPolicy() *shape.Operation {
-	return &shape.Operation{
-		Name: "PutBucketPolicy", Method: "PUT", URI: "/{Bucket}?policy",
-		Input: &shape.Struct{Name: "PutBucketPolicyInput", Payload: "Policy", Fields: []shape.Field{
-			{Name: "Bucket", GoName: "Bucket", TypeName: "BucketName", Location: shape.Label, Wire: "Bucket", Required: true},
-			{Name: "ChecksumAlgorithm", GoName: "ChecksumAlgorithm", TypeName: "ChecksumAlgorithm", Location: shape.Header, Wire: "x-amz-sdk-checksum-algorithm"},
-			{Name: "ConfirmRemoveSelfBucketAccess", GoName: "ConfirmRemoveSelfBucketAccess", TypeName: "ConfirmRemoveSelfBucketAccess", Location: shape.Header, Wire: "x-amz-confirm-remove-self-bucket-access"},
-			{Name: "ContentMD5", GoName: "ContentMD5", TypeName: "ContentMD5", Location: shape.Header, Wire: "Content-MD5"},
-			{Name: "ExpectedBucketOwner", GoName: "ExpectedBucketOwner", TypeName: "AccountId", Location: shape.Header, Wire: "x-amz-expected-bucket-owner"},
-			{Name: "Policy", GoName: "Policy", TypeName: "Policy", Location: shape.Payload, Wire: "Policy", Required: true},
-		}},
-		Output:    &shape.Struct{Name: "PutBucketPolicyOutput"},
-		NewInput:  func() any { return new(PutBucketPolicyInput) },
-		NewOutput: func() any { return new(PutBucketPolicyOutput) },
-	}
-}
-
-func opPutObject() *shape.Operation {
-	return &shape.Operation{
-		Name: "PutObject", Method: "PUT", URI: "/{Bucket}/{Key+}",
-		Input: &shape.Struct{Name: "PutObjectInput", Payload: "Body", Fields: []shape.Field{
-			{Name: "Body", GoName: "Body", TypeName: "Body", Location: shape.Payload, Wire: "Body", Streaming: true},
-			{Name: "Bucket", GoName: "Bucket", TypeName: "BucketName", Location: shape.Label, Wire: "Bucket", Required: true},
-			{Name: "BucketKeyEnabled", GoName: "BucketKeyEnabled", TypeName: "BucketKeyEnabled", Location: shape.Header, Wire: "x-amz-server-side-encryption-bucket-key-enabled"},
-			{Name: "CacheControl", GoName: "CacheControl", TypeName: "CacheControl", Location: shape.Header, Wire: "Cache-Control"},
-			{Name: "ChecksumAlgorithm", GoName: "ChecksumAlgorithm", TypeName: "ChecksumAlgorithm", Location: shape.Header, Wire: "x-amz-sdk-checksum-algorithm"},
-			{Name: "ChecksumCRC32", GoName: "ChecksumCRC32", TypeName: "ChecksumCRC32", Location: shape.Header, Wire: "x-amz-checksum-crc32"},
-			{Name: "ChecksumCRC32C", GoName: "ChecksumCRC32C", TypeName: "ChecksumCRC32C", Location: shape.Header, Wire: "x-amz-checksum-crc32c"},
-			{Name: "ChecksumCRC64NVME", GoName: "ChecksumCRC64NVME", TypeName: "ChecksumCRC64NVME", Location: shape.Header, Wire: "x-amz-checksum-crc64nvme"},
-			{Name: "ChecksumSHA1", GoName: "ChecksumSHA1", TypeName: "ChecksumSHA1", Location: shape.Header, Wire: "x-amz-checksum-sha1"},
-			{Name: "ChecksumSHA256", GoName: "ChecksumSHA256", TypeName: "ChecksumSHA256", Location: shape.Header, Wire: "x-amz-checksum-sha256"},
-			{Name: "ContentDisposition", GoName: "ContentDisposition", TypeName: "ContentDisposition", Location: shape.Header, Wire: "Content-Disposition"},
-			{Name: "ContentEncoding", GoName: "ContentEncoding", TypeName: "ContentEncoding", Location: shape.Header, Wire: "Content-Encoding"},
-			{Name: "ContentLanguage", GoName: "ContentLanguage", TypeName: "ContentLanguage", Location: shape.Header, Wire: "Content-Language"},
-			{Name: "ContentLength", GoName: "ContentLength", TypeName: "ContentLength", Location: shape.Header, Wire: "Content-Length"},
-			{Name: "ContentMD5", GoName: "ContentMD5", TypeName: "ContentMD5", Location: shape.Header, Wire: "Content-MD5"},
-			{Name: "ContentType", GoName: "ContentType", TypeName: "ContentType", Location: shape.Header, Wire: "Content-Type"},
-			{Name: "ExpectedBucketOwner", GoName: "ExpectedBucketOwner", TypeName: "AccountId", Location: shape.Header, Wire: "x-amz-expected-bucket-owner"},
-			{Name: "Expires", GoName: "Expires", TypeName: "Expires", Location: shape.Header, Wire: "Expires"},
-			{Name: "IfMatch", GoName: "IfMatch", TypeName: "IfMatch", Location: shape.Header, Wire: "If-Match"},
-			{Name: "IfNoneMatch", GoName: "IfNoneMatch", TypeName: "IfNoneMatch", Location: shape.Header, Wire: "If-None-Match"},
-			{Name: "Key", GoName: "Key", TypeName: "ObjectKey", Location: shape.Label, Wire: "Key", Required: true},
-			{Name: "Metadata", GoName: "Metadata", TypeName: "Metadata", Location: shape.HeaderPrefix, Wire: "x-amz-meta-"},
-			{Name: "SSEKMSEncryptionContext", GoName: "SSEKMSEncryptionContext", TypeName: "SSEKMSEncryptionContext", Location: shape.Header, Wire: "x-amz-server-side-encryption-context"},
-			{Name: "SSEKMSKeyId", GoName: "SSEKMSKeyId", TypeName: "SSEKMSKeyId", Location: shape.Header, Wire: "x-amz-server-side-encryption-aws-kms-key-id"},
-			{Name: "ServerSideEncryption", GoName: "ServerSideEncryption", TypeName: "ServerSideEncryption", Location: shape.Header, Wire: "x-amz-server-side-encryption"},
-			{Name: "StorageClass", GoName: "StorageClass", TypeName: "StorageClass", Location: shape.Header, Wire: "x-amz-storage-class"},
-		}, Refused: []shape.Refused{
-			{Name: "ACL", Location: shape.Header, Wire: "x-amz-acl"},
-			{Name: "ChecksumMD5", Location: shape.Header, Wire: "x-amz-checksum-md5"},
-			{Name: "ChecksumSHA512", Location: shape.Header, Wire: "x-amz-checksum-sha512"},
-			{Name: "ChecksumXXHASH128", Location: shape.Header, Wire: "x-amz-checksum-xxhash128"},
-			{Name: "ChecksumXXHASH3", Location: shape.Header, Wire: "x-amz-checksum-xxhash3"},
-			{Name: "ChecksumXXHASH64", Location: shape.Header, Wire: "x-amz-checksum-xxhash64"},
-			{Name: "GrantFullControl", Location: shape.Header, Wire: "x-amz-grant-full-control"},
-			{Name: "GrantRead", Location: shape.Header, Wire: "x-amz-grant-read"},
-			{Name: "GrantReadACP", Location: shape.Header, Wire: "x-amz-grant-read-acp"},
-			{Name: "GrantWriteACP", Location: shape.Header, Wire: "x-amz-grant-write-acp"},
-			{Name: "ObjectLockLegalHoldStatus", Location: shape.Header, Wire: "x-amz-object-lock-legal-hold"},
-			{Name: "ObjectLockMode", Location: shape.Header, Wire: "x-amz-object-lock-mode"},
-			{Name: "ObjectLockRetainUntilDate", Location: shape.Header, Wire: "x-amz-object-lock-retain-until-date"},
-			{Name: "RequestPayer", Location: shape.Header, Wire: "x-amz-request-payer"},
-			{Name: "SSECustomerAlgorithm", Location: shape.Header, Wire: "x-amz-server-side-encryption-customer-algorithm"},
-			{Name: "SSECustomerKey", Location: shape.Header, Wire: "x-amz-server-side-encryption-customer-key"},
-			{Name: "SSECustomerKeyMD5", Location: shape.Header, Wire: "x-amz-server-side-encryption-customer-key-MD5"},
-			{Name: "Tagging", Location: shape.Header, Wire: "x-amz-tagging"},
-			{Name: "WebsiteRedirectLocation", Location: shape.Header, Wire: "x-amz-website-redirect-location"},
-			{Name: "WriteOffsetBytes", Location: shape.Header, Wire: "x-amz-write-offset-bytes"},
-		}},
-		StreamingIn: true,
-		Output: &shape.Struct{Name: "PutObjectOutput", Fields: []shape.Field{
-			{Name: "BucketKeyEnabled", GoName: "BucketKeyEnabled", TypeName: "BucketKeyEnabled", Location: shape.Header, Wire: "x-amz-server-side-encryption-bucket-key-enabled"},
-			{Name: "ChecksumCRC32", GoName: "ChecksumCRC32", TypeName: "ChecksumCRC32", Location: shape.Header, Wire: "x-amz-checksum-crc32"},
-			{Name: "ChecksumCRC32C", GoName: "ChecksumCRC32C", TypeName: "ChecksumCRC32C", Location: shape.Header, Wire: "x-amz-checksum-crc32c"},
-			{Name: "ChecksumCRC64NVME", GoName: "ChecksumCRC64NVME", TypeName: "ChecksumCRC64NVME", Location: shape.Header, Wire: "x-amz-checksum-crc64nvme"},
-			{Name: "ChecksumSHA1", GoName: "ChecksumSHA1", TypeName: "ChecksumSHA1", Location: shape.Header, Wire: "x-amz-checksum-sha1"},
-			{Name: "ChecksumSHA256", GoName: "ChecksumSHA256", TypeName: "ChecksumSHA256", Location: shape.Header, Wire: "x-amz-checksum-sha256"},
-			{Name: "ChecksumType", GoName: "ChecksumType", TypeName: "ChecksumType", Location: shape.Header, Wire: "x-amz-checksum-type"},
-			{Name: "ETag", GoName: "ETag", TypeName: "ETag", Location: shape.Header, Wire: "ETag"},
-			{Name: "SSEKMSEncryptionContext", GoName: "SSEKMSEncryptionContext", TypeName: "SSEKMSEncryptionContext", Location: shape.Header, Wire: "x-amz-server-side-encryption-context"},
-			{Name: "SSEKMSKeyId", GoName: "SSEKMSKeyId", TypeName: "SSEKMSKeyId", Location: shape.Header, Wire: "x-amz-server-side-encryption-aws-kms-key-id"},
-			{Name: "ServerSideEncryption", GoName: "ServerSideEncryption", TypeName: "ServerSideEncryption", Location: shape.Header, Wire: "x-amz-server-side-encryption"},
-			{Name: "Size", GoName: "Size", TypeName: "Size", Location: shape.Header, Wire: "x-amz-object-size"},
-		}},
-		Errors:    []string{"InvalidRequest", "InvalidWriteOffset", "TooManyParts", "EncryptionTypeMismatch"},
-		NewInput:  func() any { return new(PutObjectInput) },
-		NewOutput: func() any { return new(PutObjectOutput) },
-	}
-}
-
-func opPutPublicAccessBlock() *shape.Operation {
-	return &shape.Operation{
-		Name: "PutPublicAccessBlock", Method: "PUT", URI: "/{Bucket}?publicAccessBlock",
-		Input: &shape.Struct{Name: "PutPublicAccessBlockInput", Payload: "PublicAccessBlockConfiguration", Fields: []shape.Field{
-			{Name: "Bucket", GoName: "Bucket", TypeName: "BucketName", Location: shape.Label, Wire: "Bucket", Required: true},
-			{Name: "ChecksumAlgorithm", GoName: "ChecksumAlgorithm", TypeName: "ChecksumAlgorithm", Location: shape.Header, Wire: "x-amz-sdk-checksum-algorithm"},
-			{Name: "ContentMD5", GoName: "ContentMD5", TypeName: "ContentMD5", Location: shape.Header, Wire: "Content-MD5"},
-			{Name: "ExpectedBucketOwner", GoName: "ExpectedBucketOwner", TypeName: "AccountId", Location: shape.Header, Wire: "x-amz-expected-bucket-owner"},
-			{Name: "PublicAccessBlockConfiguration", GoName: "PublicAccessBlockConfiguration", TypeName: "PublicAccessBlockConfiguration", Location: shape.Payload, Wire: "PublicAccessBlockConfiguration", Required: true, Namespace: "http://s3.amazonaws.com/doc/2006-03-01/", NSPrefix: ""},
-		}},
-		Output:    &shape.Struct{Name: "PutPublicAccessBlockOutput"},
-		NewInput:  func() any { return new(PutPublicAccessBlockInput) },
-		NewOutput: func() any { return new(PutPublicAccessBlockOutput) },
-	}
-}
-
-func typeBucket() *shape.Type {
-	return &shape.Type{Name: "Bucket", Kind: shape.Structure, Struct: &shape.Struct{Name: "Bucket", Fields: []shape.Field{
-		{Name: "BucketArn", GoName: "BucketArn", TypeName: "S3RegionalOrS3ExpressBucketArnString", Location: shape.Body, Wire: "BucketArn"},
-		{Name: "BucketRegion", GoName: "BucketRegion", TypeName: "BucketRegion", Location: shape.Body, Wire: "BucketRegion"},
-		{Name: "CreationDate", GoName: "CreationDate", TypeName: "CreationDate", Location: shape.Body, Wire: "CreationDate"},
-		{Name: "Name", GoName: "Name", TypeName: "BucketName", Location: shape.Body, Wire: "Name"},
-	}}}
-}
-
-func typeCommonPrefix() *shape.Type {
-	return &shape.Type{Name: "CommonPrefix", Kind: shape.Structure, Struct: &shape.Struct{Name: "CommonPrefix", Fields: []shape.Field{
-		{Name: "Prefix", GoName: "Prefix", TypeName: "Prefix", Location: shape.Body, Wire: "Prefix"},
-	}}}
-}
-
-func typeCreateBucketConfiguration() *shape.Type {
-	return &shape.Type{Name: "CreateBucketConfiguration", Kind: shape.Structure, Struct: &shape.Struct{Name: "CreateBucketConfiguration", Fields: []shape.Field{
-		{Name: "LocationConstraint", GoName: "LocationConstraint", TypeName: "BucketLocationConstraint", Location: shape.Body, Wire: "LocationConstraint"},
-	}, Refused: []shape.Refused{
-		{Name: "Bucket", Location: shape.Body, Wire: "Bucket"},
-		{Name: "Location", Location: shape.Body, Wire: "Location"},
-		{Name: "Tags", Location: shape.Body, Wire: "Tags"},
-	}}}
-}
-
-func typeObject() *shape.Type {
-	return &shape.Type{Name: "Object", Kind: shape.Structure, Struct: &shape.Struct{Name: "Object", Fields: []shape.Field{
-		{Name: "ChecksumAlgorithm", GoName: "ChecksumAlgorithm", TypeName: "ChecksumAlgorithmList", Location: shape.Body, Wire: "ChecksumAlgorithm", Flattened: true},
-		{Name: "ChecksumType", GoName: "ChecksumType", TypeName: "ChecksumType", Location: shape.Body, Wire: "ChecksumType"},
-		{Name: "ETag", GoName: "ETag", TypeName: "ETag", Location: shape.Body, Wire: "ETag"},
-		{Name: "Key", GoName: "Key", TypeName: "ObjectKey", Location: shape.Body, Wire: "Key"},
-		{Name: "LastModified", GoName: "LastModified", TypeName: "LastModified", Location: shape.Body, Wire: "LastModified"},
-		{Name: "Owner", GoName: "Owner", TypeName: "Owner", Location: shape.Body, Wire: "Owner"},
-		{Name: "Size", GoName: "Size", TypeName: "Size", Location: shape.Body, Wire: "Size"},
-		{Name: "StorageClass", GoName: "StorageClass", TypeName: "ObjectStorageClass", Location: shape.Body, Wire: "StorageClass"},
-	}, Refused: []shape.Refused{
-		{Name: "RestoreStatus", Location: shape.Body, Wire: "RestoreStatus"},
-	}}}
-}
-
-func typeOwner() *shape.Type {
-	return &shape.Type{Name: "Owner", Kind: shape.Structure, Struct: &shape.Struct{Name: "Owner", Fields: []shape.Field{
-		{Name: "DisplayName", GoName: "DisplayName", TypeName: "DisplayName", Location: shape.Body, Wire: "DisplayName"},
-		{Name: "ID", GoName: "ID", TypeName: "ID", Location: shape.Body, Wire: "ID"},
-	}}}
-}
-
-func typePublicAccessBlockConfiguration() *shape.Type {
-	return &shape.Type{Name: "PublicAccessBlockConfiguration", Kind: shape.Structure, Struct: &shape.Struct{Name: "PublicAccessBlockConfiguration", Fields: []shape.Field{
-		{Name: "BlockPublicAcls", GoName: "BlockPublicAcls", TypeName: "Setting", Location: shape.Body, Wire: "BlockPublicAcls"},
-		{Name: "BlockPublicPolicy", GoName: "BlockPublicPolicy", TypeName: "Setting", Location: shape.Body, Wire: "BlockPublicPolicy"},
-		{Name: "IgnorePublicAcls", GoName: "IgnorePublicAcls", TypeName: "Setting", Location: shape.Body, Wire: "IgnorePublicAcls"},
-		{Name: "RestrictPublicBuckets", GoName: "RestrictPublicBuckets", TypeName: "Setting", Location: shape.Body, Wire: "RestrictPublicBuckets"},
-	}}}
-}
-
-func typeServerSideEncryptionByDefault() *shape.Type {
-	return &shape.Type{Name: "ServerSideEncryptionByDefault", Kind: shape.Structure, Struct: &shape.Struct{Name: "ServerSideEncryptionByDefault", Fields: []shape.Field{
-		{Name: "KMSMasterKeyID", GoName: "KMSMasterKeyID", TypeName: "SSEKMSKeyId", Location: shape.Body, Wire: "KMSMasterKeyID"},
-		{Name: "SSEAlgorithm", GoName: "SSEAlgorithm", TypeName: "ServerSideEncryption", Location: shape.Body, Wire: "SSEAlgorithm", Required: true},
-	}}}
-}
-
-func typeServerSideEncryptionConfiguration() *shape.Type {
-	return &shape.Type{Name: "ServerSideEncryptionConfiguration", Kind: shape.Structure, Struct: &shape.Struct{Name: "ServerSideEncryptionConfiguration", Fields: []shape.Field{
-		{Name: "Rules", GoName: "Rules", TypeName: "ServerSideEncryptionRules", Location: shape.Body, Wire: "Rule", Required: true, Flattened: true},
-	}}}
-}
-
-func typeServerSideEncryptionRule() *shape.Type {
-	return &shape.Type{Name: "ServerSideEncryptionRule", Kind: shape.Structure, Struct: &shape.Struct{Name: "ServerSideEncryptionRule", Fields: []shape.Field{
-		{Name: "ApplyServerSideEncryptionByDefault", GoName: "ApplyServerSideEncryptionByDefault", TypeName: "ServerSideEncryptionByDefault", Location: shape.Body, Wire: "ApplyServerSideEncryptionByDefault"},
-		{Name: "BucketKeyEnabled", GoName: "BucketKeyEnabled", TypeName: "BucketKeyEnabled", Location: shape.Body, Wire: "BucketKeyEnabled"},
-	}, Refused: []shape.Refused{
-		{Name: "BlockedEncryptionTypes", Location: shape.Body, Wire: "BlockedEncryptionTypes"},
-	}}}
 }

@@ -11,20 +11,74 @@ import "time"
 // DeleteBucketOutput is what DeleteBucket answers.
 type DeleteBucketOutput struct{}
 
+// DeleteBucketCorsOutput is what DeleteBucketCors answers.
+type DeleteBucketCorsOutput struct{}
+
+// DeleteBucketEncryptionOutput is what DeleteBucketEncryption answers.
+type DeleteBucketEncryptionOutput struct{}
+
+// DeleteBucketLifecycleOutput is what DeleteBucketLifecycle answers.
+type DeleteBucketLifecycleOutput struct{}
+
+// DeleteBucketOwnershipControlsOutput is what DeleteBucketOwnershipControls answers.
+type DeleteBucketOwnershipControlsOutput struct{}
+
 // DeleteBucketPolicyOutput is what DeleteBucketPolicy answers.
 type DeleteBucketPolicyOutput struct{}
+
+// DeleteBucketTaggingOutput is what DeleteBucketTagging answers.
+type DeleteBucketTaggingOutput struct{}
 
 // DeletePublicAccessBlockOutput is what DeletePublicAccessBlock answers.
 type DeletePublicAccessBlockOutput struct{}
 
+// PutBucketAclOutput is what PutBucketAcl answers.
+type PutBucketAclOutput struct{}
+
+// PutBucketCorsOutput is what PutBucketCors answers.
+type PutBucketCorsOutput struct{}
+
 // PutBucketEncryptionOutput is what PutBucketEncryption answers.
 type PutBucketEncryptionOutput struct{}
+
+// PutBucketOwnershipControlsOutput is what PutBucketOwnershipControls answers.
+type PutBucketOwnershipControlsOutput struct{}
 
 // PutBucketPolicyOutput is what PutBucketPolicy answers.
 type PutBucketPolicyOutput struct{}
 
+// PutBucketTaggingOutput is what PutBucketTagging answers.
+type PutBucketTaggingOutput struct{}
+
+// PutBucketVersioningOutput is what PutBucketVersioning answers.
+type PutBucketVersioningOutput struct{}
+
 // PutPublicAccessBlockOutput is what PutPublicAccessBlock answers.
 type PutPublicAccessBlockOutput struct{}
+
+// AbortIncompleteMultipartUpload is a structure of the API.
+type AbortIncompleteMultipartUpload struct {
+	DaysAfterInitiation *int32
+}
+
+// AbortMultipartUploadInput is what AbortMultipartUpload takes.
+// Refused by name: IfMatchInitiatedTime, RequestPayer.
+type AbortMultipartUploadInput struct {
+	Bucket              string // required
+	ExpectedBucketOwner string
+	Key                 string // required
+	UploadId            string // required
+}
+
+// AbortMultipartUploadOutput is what AbortMultipartUpload answers.
+type AbortMultipartUploadOutput struct {
+}
+
+// AccessControlPolicy is a structure of the API.
+type AccessControlPolicy struct {
+	Grants []Grant
+	Owner  *Owner
+}
 
 // Bucket is a structure of the API.
 type Bucket struct {
@@ -34,17 +88,172 @@ type Bucket struct {
 	Name         string
 }
 
+// BucketLifecycleConfiguration is a structure of the API.
+type BucketLifecycleConfiguration struct {
+	Rules []LifecycleRule // required
+}
+
+// CORSConfiguration is a structure of the API.
+type CORSConfiguration struct {
+	CORSRules []CORSRule // required
+}
+
+// CORSRule is a structure of the API.
+type CORSRule struct {
+	AllowedHeaders []string
+	AllowedMethods []string // required
+	AllowedOrigins []string // required
+	ExposeHeaders  []string
+	ID             string
+	MaxAgeSeconds  *int32
+}
+
+// Checksum is a structure of the API.
+type Checksum struct {
+	ChecksumCRC32     string
+	ChecksumCRC32C    string
+	ChecksumCRC64NVME string
+	ChecksumSHA1      string
+	ChecksumSHA256    string
+	ChecksumType      ChecksumType
+}
+
 // CommonPrefix is a structure of the API.
 type CommonPrefix struct {
 	Prefix string
 }
 
+// CompleteMultipartUploadInput is what CompleteMultipartUpload takes.
+// Refused by name: ChecksumMD5, ChecksumSHA512, ChecksumXXHASH128, ChecksumXXHASH3, ChecksumXXHASH64, RequestPayer, SSECustomerAlgorithm, SSECustomerKey, SSECustomerKeyMD5.
+type CompleteMultipartUploadInput struct {
+	Bucket              string // required
+	ChecksumCRC32       string
+	ChecksumCRC32C      string
+	ChecksumCRC64NVME   string
+	ChecksumSHA1        string
+	ChecksumSHA256      string
+	ChecksumType        ChecksumType
+	ExpectedBucketOwner string
+	IfMatch             string
+	IfNoneMatch         string
+	Key                 string // required
+	MpuObjectSize       *int64
+	MultipartUpload     *CompletedMultipartUpload
+	UploadId            string // required
+}
+
+// CompleteMultipartUploadOutput is what CompleteMultipartUpload answers.
+type CompleteMultipartUploadOutput struct {
+	Bucket               string
+	BucketKeyEnabled     *bool
+	ChecksumCRC32        string
+	ChecksumCRC32C       string
+	ChecksumCRC64NVME    string
+	ChecksumSHA1         string
+	ChecksumSHA256       string
+	ChecksumType         ChecksumType
+	ETag                 string
+	Key                  string
+	Location             string
+	SSEKMSKeyId          string
+	ServerSideEncryption ServerSideEncryption
+	VersionId            string
+}
+
+// CompletedMultipartUpload is a structure of the API.
+type CompletedMultipartUpload struct {
+	Parts []CompletedPart
+}
+
+// CompletedPart is a structure of the API.
+type CompletedPart struct {
+	ChecksumCRC32     string
+	ChecksumCRC32C    string
+	ChecksumCRC64NVME string
+	ChecksumSHA1      string
+	ChecksumSHA256    string
+	ETag              string
+	PartNumber        *int32
+}
+
+// CopyObjectInput is what CopyObject takes.
+// Refused by name: CopySourceSSECustomerAlgorithm, CopySourceSSECustomerKey, CopySourceSSECustomerKeyMD5, GrantFullControl, GrantRead, GrantReadACP, GrantWriteACP, RequestPayer, SSECustomerAlgorithm, SSECustomerKey, SSECustomerKeyMD5, WebsiteRedirectLocation.
+type CopyObjectInput struct {
+	ACL                         ObjectCannedACL
+	Bucket                      string // required
+	BucketKeyEnabled            *bool
+	CacheControl                string
+	ChecksumAlgorithm           ChecksumAlgorithm
+	ContentDisposition          string
+	ContentEncoding             string
+	ContentLanguage             string
+	ContentType                 string
+	CopySource                  string // required
+	CopySourceIfMatch           string
+	CopySourceIfModifiedSince   time.Time
+	CopySourceIfNoneMatch       string
+	CopySourceIfUnmodifiedSince time.Time
+	ExpectedBucketOwner         string
+	ExpectedSourceBucketOwner   string
+	Expires                     string
+	IfMatch                     string
+	IfNoneMatch                 string
+	Key                         string // required
+	Metadata                    map[string]string
+	MetadataDirective           MetadataDirective
+	ObjectLockLegalHoldStatus   ObjectLockLegalHoldStatus
+	ObjectLockMode              ObjectLockMode
+	ObjectLockRetainUntilDate   time.Time
+	SSEKMSEncryptionContext     string // sensitive
+	SSEKMSKeyId                 string
+	ServerSideEncryption        ServerSideEncryption
+	StorageClass                StorageClass
+	Tagging                     string
+	TaggingDirective            TaggingDirective
+}
+
+// CopyObjectOutput is what CopyObject answers.
+type CopyObjectOutput struct {
+	BucketKeyEnabled        *bool
+	CopyObjectResult        *CopyObjectResult
+	CopySourceVersionId     string
+	SSEKMSEncryptionContext string // sensitive
+	SSEKMSKeyId             string
+	ServerSideEncryption    ServerSideEncryption
+	VersionId               string
+}
+
+// CopyObjectResult is a structure of the API.
+type CopyObjectResult struct {
+	ChecksumCRC32     string
+	ChecksumCRC32C    string
+	ChecksumCRC64NVME string
+	ChecksumSHA1      string
+	ChecksumSHA256    string
+	ChecksumType      ChecksumType
+	ETag              string
+	LastModified      time.Time
+}
+
+// CopyPartResult is a structure of the API.
+type CopyPartResult struct {
+	ChecksumCRC32     string
+	ChecksumCRC32C    string
+	ChecksumCRC64NVME string
+	ChecksumSHA1      string
+	ChecksumSHA256    string
+	ETag              string
+	LastModified      time.Time
+}
+
 // CreateBucketInput is what CreateBucket takes.
-// Refused by name: ACL, BucketNamespace, GrantFullControl, GrantRead, GrantReadACP, GrantWrite, GrantWriteACP, ObjectLockEnabledForBucket.
+// Refused by name: BucketNamespace, GrantFullControl, GrantRead, GrantReadACP, GrantWrite, GrantWriteACP.
 type CreateBucketInput struct {
-	Bucket                    string // required
-	CreateBucketConfiguration *CreateBucketConfiguration
-	ObjectOwnership           ObjectOwnership
+	ACL                        BucketCannedACL
+	Bucket                     string // required
+	CreateBucketConfiguration  *CreateBucketConfiguration
+	ObjectLockEnabledForBucket *bool
+	ObjectOwnership            ObjectOwnership
 }
 
 // CreateBucketOutput is what CreateBucket answers.
@@ -58,8 +267,87 @@ type CreateBucketConfiguration struct {
 	LocationConstraint BucketLocationConstraint
 }
 
+// CreateMultipartUploadInput is what CreateMultipartUpload takes.
+// Refused by name: GrantFullControl, GrantRead, GrantReadACP, GrantWriteACP, RequestPayer, SSECustomerAlgorithm, SSECustomerKey, SSECustomerKeyMD5, WebsiteRedirectLocation.
+type CreateMultipartUploadInput struct {
+	ACL                       ObjectCannedACL
+	Bucket                    string // required
+	BucketKeyEnabled          *bool
+	CacheControl              string
+	ChecksumAlgorithm         ChecksumAlgorithm
+	ChecksumType              ChecksumType
+	ContentDisposition        string
+	ContentEncoding           string
+	ContentLanguage           string
+	ContentType               string
+	ExpectedBucketOwner       string
+	Expires                   string
+	Key                       string // required
+	Metadata                  map[string]string
+	ObjectLockLegalHoldStatus ObjectLockLegalHoldStatus
+	ObjectLockMode            ObjectLockMode
+	ObjectLockRetainUntilDate time.Time
+	SSEKMSEncryptionContext   string // sensitive
+	SSEKMSKeyId               string
+	ServerSideEncryption      ServerSideEncryption
+	StorageClass              StorageClass
+	Tagging                   string
+}
+
+// CreateMultipartUploadOutput is what CreateMultipartUpload answers.
+type CreateMultipartUploadOutput struct {
+	AbortDate               time.Time
+	AbortRuleId             string
+	Bucket                  string
+	BucketKeyEnabled        *bool
+	ChecksumAlgorithm       ChecksumAlgorithm
+	ChecksumType            ChecksumType
+	Key                     string
+	SSEKMSEncryptionContext string // sensitive
+	SSEKMSKeyId             string
+	ServerSideEncryption    ServerSideEncryption
+	UploadId                string
+}
+
+// DefaultRetention is a structure of the API.
+type DefaultRetention struct {
+	Days  *int32
+	Mode  ObjectLockRetentionMode
+	Years *int32
+}
+
+// Delete is a structure of the API.
+type Delete struct {
+	Objects []ObjectIdentifier // required
+	Quiet   *bool
+}
+
 // DeleteBucketInput is what DeleteBucket takes.
 type DeleteBucketInput struct {
+	Bucket              string // required
+	ExpectedBucketOwner string
+}
+
+// DeleteBucketCorsInput is what DeleteBucketCors takes.
+type DeleteBucketCorsInput struct {
+	Bucket              string // required
+	ExpectedBucketOwner string
+}
+
+// DeleteBucketEncryptionInput is what DeleteBucketEncryption takes.
+type DeleteBucketEncryptionInput struct {
+	Bucket              string // required
+	ExpectedBucketOwner string
+}
+
+// DeleteBucketLifecycleInput is what DeleteBucketLifecycle takes.
+type DeleteBucketLifecycleInput struct {
+	Bucket              string // required
+	ExpectedBucketOwner string
+}
+
+// DeleteBucketOwnershipControlsInput is what DeleteBucketOwnershipControls takes.
+type DeleteBucketOwnershipControlsInput struct {
 	Bucket              string // required
 	ExpectedBucketOwner string
 }
@@ -70,23 +358,122 @@ type DeleteBucketPolicyInput struct {
 	ExpectedBucketOwner string
 }
 
-// DeleteObjectInput is what DeleteObject takes.
-// Refused by name: BypassGovernanceRetention, IfMatchLastModifiedTime, IfMatchSize, MFA, RequestPayer, VersionId.
-type DeleteObjectInput struct {
+// DeleteBucketTaggingInput is what DeleteBucketTagging takes.
+type DeleteBucketTaggingInput struct {
 	Bucket              string // required
 	ExpectedBucketOwner string
-	IfMatch             string
-	Key                 string // required
+}
+
+// DeleteMarkerEntry is a structure of the API.
+type DeleteMarkerEntry struct {
+	IsLatest     *bool
+	Key          string
+	LastModified time.Time
+	Owner        *Owner
+	VersionId    string
+}
+
+// DeleteObjectInput is what DeleteObject takes.
+// Refused by name: IfMatchLastModifiedTime, IfMatchSize, MFA, RequestPayer.
+type DeleteObjectInput struct {
+	Bucket                    string // required
+	BypassGovernanceRetention *bool
+	ExpectedBucketOwner       string
+	IfMatch                   string
+	Key                       string // required
+	VersionId                 string
 }
 
 // DeleteObjectOutput is what DeleteObject answers.
 type DeleteObjectOutput struct {
+	DeleteMarker *bool
+	VersionId    string
+}
+
+// DeleteObjectTaggingInput is what DeleteObjectTagging takes.
+type DeleteObjectTaggingInput struct {
+	Bucket              string // required
+	ExpectedBucketOwner string
+	Key                 string // required
+	VersionId           string
+}
+
+// DeleteObjectTaggingOutput is what DeleteObjectTagging answers.
+type DeleteObjectTaggingOutput struct {
+	VersionId string
+}
+
+// DeleteObjectsInput is what DeleteObjects takes.
+// Refused by name: MFA, RequestPayer.
+type DeleteObjectsInput struct {
+	Bucket                    string // required
+	BypassGovernanceRetention *bool
+	ChecksumAlgorithm         ChecksumAlgorithm
+	Delete                    *Delete // required
+	ExpectedBucketOwner       string
+}
+
+// DeleteObjectsOutput is what DeleteObjects answers.
+type DeleteObjectsOutput struct {
+	Deleted []DeletedObject
+	Errors  []Error
 }
 
 // DeletePublicAccessBlockInput is what DeletePublicAccessBlock takes.
 type DeletePublicAccessBlockInput struct {
 	Bucket              string // required
 	ExpectedBucketOwner string
+}
+
+// DeletedObject is a structure of the API.
+type DeletedObject struct {
+	DeleteMarker          *bool
+	DeleteMarkerVersionId string
+	Key                   string
+	VersionId             string
+}
+
+// Error is a structure of the API.
+type Error struct {
+	Code      string
+	Key       string
+	Message   string
+	VersionId string
+}
+
+// GetBucketAccelerateConfigurationInput is what GetBucketAccelerateConfiguration takes.
+// Refused by name: RequestPayer.
+type GetBucketAccelerateConfigurationInput struct {
+	Bucket              string // required
+	ExpectedBucketOwner string
+}
+
+// GetBucketAccelerateConfigurationOutput is what GetBucketAccelerateConfiguration answers.
+type GetBucketAccelerateConfigurationOutput struct {
+	Status BucketAccelerateStatus
+}
+
+// GetBucketAclInput is what GetBucketAcl takes.
+type GetBucketAclInput struct {
+	Bucket              string // required
+	ExpectedBucketOwner string
+}
+
+// GetBucketAclOutput is what GetBucketAcl answers.
+type GetBucketAclOutput struct {
+	Grants []Grant
+	Owner  *Owner
+}
+
+// GetBucketCorsInput is what GetBucketCors takes.
+type GetBucketCorsInput struct {
+	Bucket              string // required
+	ExpectedBucketOwner string
+}
+
+// GetBucketCorsOutput is what GetBucketCors answers.
+type GetBucketCorsOutput struct {
+	CORSRules []CORSRule
 }
 
 // GetBucketEncryptionInput is what GetBucketEncryption takes.
@@ -100,6 +487,17 @@ type GetBucketEncryptionOutput struct {
 	ServerSideEncryptionConfiguration *ServerSideEncryptionConfiguration
 }
 
+// GetBucketLifecycleConfigurationInput is what GetBucketLifecycleConfiguration takes.
+type GetBucketLifecycleConfigurationInput struct {
+	Bucket              string // required
+	ExpectedBucketOwner string
+}
+
+// GetBucketLifecycleConfigurationOutput is what GetBucketLifecycleConfiguration answers.
+type GetBucketLifecycleConfigurationOutput struct {
+	Rules []LifecycleRule
+}
+
 // GetBucketLocationInput is what GetBucketLocation takes.
 type GetBucketLocationInput struct {
 	Bucket              string // required
@@ -111,6 +509,37 @@ type GetBucketLocationOutput struct {
 	LocationConstraint BucketLocationConstraint
 }
 
+// GetBucketLoggingInput is what GetBucketLogging takes.
+type GetBucketLoggingInput struct {
+	Bucket              string // required
+	ExpectedBucketOwner string
+}
+
+// GetBucketLoggingOutput is what GetBucketLogging answers.
+type GetBucketLoggingOutput struct {
+}
+
+// GetBucketNotificationConfigurationInput is what GetBucketNotificationConfiguration takes.
+type GetBucketNotificationConfigurationInput struct {
+	Bucket              string // required
+	ExpectedBucketOwner string
+}
+
+// GetBucketNotificationConfigurationOutput is what GetBucketNotificationConfiguration answers.
+type GetBucketNotificationConfigurationOutput struct {
+}
+
+// GetBucketOwnershipControlsInput is what GetBucketOwnershipControls takes.
+type GetBucketOwnershipControlsInput struct {
+	Bucket              string // required
+	ExpectedBucketOwner string
+}
+
+// GetBucketOwnershipControlsOutput is what GetBucketOwnershipControls answers.
+type GetBucketOwnershipControlsOutput struct {
+	OwnershipControls *OwnershipControls
+}
+
 // GetBucketPolicyInput is what GetBucketPolicy takes.
 type GetBucketPolicyInput struct {
 	Bucket              string // required
@@ -120,6 +549,49 @@ type GetBucketPolicyInput struct {
 // GetBucketPolicyOutput is what GetBucketPolicy answers.
 type GetBucketPolicyOutput struct {
 	Policy string
+}
+
+// GetBucketPolicyStatusInput is what GetBucketPolicyStatus takes.
+type GetBucketPolicyStatusInput struct {
+	Bucket              string // required
+	ExpectedBucketOwner string
+}
+
+// GetBucketPolicyStatusOutput is what GetBucketPolicyStatus answers.
+type GetBucketPolicyStatusOutput struct {
+	PolicyStatus *PolicyStatus
+}
+
+// GetBucketReplicationInput is what GetBucketReplication takes.
+type GetBucketReplicationInput struct {
+	Bucket              string // required
+	ExpectedBucketOwner string
+}
+
+// GetBucketReplicationOutput is what GetBucketReplication answers.
+type GetBucketReplicationOutput struct {
+}
+
+// GetBucketRequestPaymentInput is what GetBucketRequestPayment takes.
+type GetBucketRequestPaymentInput struct {
+	Bucket              string // required
+	ExpectedBucketOwner string
+}
+
+// GetBucketRequestPaymentOutput is what GetBucketRequestPayment answers.
+type GetBucketRequestPaymentOutput struct {
+	Payer Payer
+}
+
+// GetBucketTaggingInput is what GetBucketTagging takes.
+type GetBucketTaggingInput struct {
+	Bucket              string // required
+	ExpectedBucketOwner string
+}
+
+// GetBucketTaggingOutput is what GetBucketTagging answers.
+type GetBucketTaggingOutput struct {
+	TagSet []Tag // required
 }
 
 // GetBucketVersioningInput is what GetBucketVersioning takes.
@@ -134,8 +606,18 @@ type GetBucketVersioningOutput struct {
 	Status    BucketVersioningStatus
 }
 
+// GetBucketWebsiteInput is what GetBucketWebsite takes.
+type GetBucketWebsiteInput struct {
+	Bucket              string // required
+	ExpectedBucketOwner string
+}
+
+// GetBucketWebsiteOutput is what GetBucketWebsite answers.
+type GetBucketWebsiteOutput struct {
+}
+
 // GetObjectInput is what GetObject takes.
-// Refused by name: PartNumber, RequestPayer, SSECustomerAlgorithm, SSECustomerKey, SSECustomerKeyMD5, VersionId.
+// Refused by name: RequestPayer, SSECustomerAlgorithm, SSECustomerKey, SSECustomerKeyMD5.
 type GetObjectInput struct {
 	Bucket                     string // required
 	ChecksumMode               ChecksumMode
@@ -145,6 +627,7 @@ type GetObjectInput struct {
 	IfNoneMatch                string
 	IfUnmodifiedSince          time.Time
 	Key                        string // required
+	PartNumber                 *int32
 	Range                      string
 	ResponseCacheControl       string
 	ResponseContentDisposition string
@@ -152,33 +635,145 @@ type GetObjectInput struct {
 	ResponseContentLanguage    string
 	ResponseContentType        string
 	ResponseExpires            time.Time
+	VersionId                  string
 }
 
 // GetObjectOutput is what GetObject answers.
 type GetObjectOutput struct {
-	AcceptRanges         string
-	Body                 io.ReadCloser
-	BucketKeyEnabled     *bool
-	CacheControl         string
-	ChecksumCRC32        string
-	ChecksumCRC32C       string
-	ChecksumCRC64NVME    string
-	ChecksumSHA1         string
-	ChecksumSHA256       string
-	ChecksumType         ChecksumType
-	ContentDisposition   string
-	ContentEncoding      string
-	ContentLanguage      string
-	ContentLength        *int64
-	ContentRange         string
-	ContentType          string
-	ETag                 string
-	Expires              string
-	LastModified         time.Time
-	Metadata             map[string]string
-	SSEKMSKeyId          string
-	ServerSideEncryption ServerSideEncryption
-	StorageClass         StorageClass
+	AcceptRanges              string
+	Body                      io.ReadCloser
+	BucketKeyEnabled          *bool
+	CacheControl              string
+	ChecksumCRC32             string
+	ChecksumCRC32C            string
+	ChecksumCRC64NVME         string
+	ChecksumSHA1              string
+	ChecksumSHA256            string
+	ChecksumType              ChecksumType
+	ContentDisposition        string
+	ContentEncoding           string
+	ContentLanguage           string
+	ContentLength             *int64
+	ContentRange              string
+	ContentType               string
+	DeleteMarker              *bool
+	ETag                      string
+	Expires                   string
+	LastModified              time.Time
+	Metadata                  map[string]string
+	ObjectLockLegalHoldStatus ObjectLockLegalHoldStatus
+	ObjectLockMode            ObjectLockMode
+	ObjectLockRetainUntilDate time.Time
+	PartsCount                *int32
+	SSEKMSKeyId               string
+	ServerSideEncryption      ServerSideEncryption
+	StorageClass              StorageClass
+	TagCount                  *int32
+	VersionId                 string
+}
+
+// GetObjectAclInput is what GetObjectAcl takes.
+// Refused by name: RequestPayer.
+type GetObjectAclInput struct {
+	Bucket              string // required
+	ExpectedBucketOwner string
+	Key                 string // required
+	VersionId           string
+}
+
+// GetObjectAclOutput is what GetObjectAcl answers.
+type GetObjectAclOutput struct {
+	Grants         []Grant
+	Owner          *Owner
+	RequestCharged RequestCharged
+}
+
+// GetObjectAttributesInput is what GetObjectAttributes takes.
+// Refused by name: RequestPayer, SSECustomerAlgorithm, SSECustomerKey, SSECustomerKeyMD5.
+type GetObjectAttributesInput struct {
+	Bucket              string // required
+	ExpectedBucketOwner string
+	Key                 string // required
+	MaxParts            *int32
+	ObjectAttributes    []ObjectAttributes // required
+	PartNumberMarker    *int32
+	VersionId           string
+}
+
+// GetObjectAttributesOutput is what GetObjectAttributes answers.
+type GetObjectAttributesOutput struct {
+	Checksum     *Checksum
+	DeleteMarker *bool
+	ETag         string
+	LastModified time.Time
+	ObjectParts  *GetObjectAttributesParts
+	ObjectSize   *int64
+	StorageClass StorageClass
+	VersionId    string
+}
+
+// GetObjectAttributesParts is a structure of the API.
+type GetObjectAttributesParts struct {
+	IsTruncated          *bool
+	MaxParts             *int32
+	NextPartNumberMarker *int32
+	PartNumberMarker     *int32
+	Parts                []ObjectPart
+	TotalPartsCount      *int32
+}
+
+// GetObjectLegalHoldInput is what GetObjectLegalHold takes.
+// Refused by name: RequestPayer.
+type GetObjectLegalHoldInput struct {
+	Bucket              string // required
+	ExpectedBucketOwner string
+	Key                 string // required
+	VersionId           string
+}
+
+// GetObjectLegalHoldOutput is what GetObjectLegalHold answers.
+type GetObjectLegalHoldOutput struct {
+	LegalHold *ObjectLockLegalHold
+}
+
+// GetObjectLockConfigurationInput is what GetObjectLockConfiguration takes.
+type GetObjectLockConfigurationInput struct {
+	Bucket              string // required
+	ExpectedBucketOwner string
+}
+
+// GetObjectLockConfigurationOutput is what GetObjectLockConfiguration answers.
+type GetObjectLockConfigurationOutput struct {
+	ObjectLockConfiguration *ObjectLockConfiguration
+}
+
+// GetObjectRetentionInput is what GetObjectRetention takes.
+// Refused by name: RequestPayer.
+type GetObjectRetentionInput struct {
+	Bucket              string // required
+	ExpectedBucketOwner string
+	Key                 string // required
+	VersionId           string
+}
+
+// GetObjectRetentionOutput is what GetObjectRetention answers.
+type GetObjectRetentionOutput struct {
+	Retention *ObjectLockRetention
+}
+
+// GetObjectTaggingInput is what GetObjectTagging takes.
+// Refused by name: RequestPayer.
+type GetObjectTaggingInput struct {
+	Bucket              string // required
+	ExpectedBucketOwner string
+	Key                 string // required
+	VersionId           string
+}
+
+// GetObjectTaggingOutput is what GetObjectTagging answers.
+type GetObjectTaggingOutput struct {
+	TagSet    []Tag // required
+	VersionId string
 }
 
 // GetPublicAccessBlockInput is what GetPublicAccessBlock takes.
@@ -190,6 +785,21 @@ type GetPublicAccessBlockInput struct {
 // GetPublicAccessBlockOutput is what GetPublicAccessBlock answers.
 type GetPublicAccessBlockOutput struct {
 	PublicAccessBlockConfiguration *PublicAccessBlockConfiguration
+}
+
+// Grant is a structure of the API.
+type Grant struct {
+	Grantee    *Grantee
+	Permission Permission
+}
+
+// Grantee is a structure of the API.
+type Grantee struct {
+	DisplayName  string
+	EmailAddress string
+	ID           string
+	Type         Type // required
+	URI          string
 }
 
 // HeadBucketInput is what HeadBucket takes.
@@ -205,7 +815,7 @@ type HeadBucketOutput struct {
 }
 
 // HeadObjectInput is what HeadObject takes.
-// Refused by name: PartNumber, RequestPayer, SSECustomerAlgorithm, SSECustomerKey, SSECustomerKeyMD5, VersionId.
+// Refused by name: RequestPayer, SSECustomerAlgorithm, SSECustomerKey, SSECustomerKeyMD5.
 type HeadObjectInput struct {
 	Bucket                     string // required
 	ChecksumMode               ChecksumMode
@@ -215,6 +825,7 @@ type HeadObjectInput struct {
 	IfNoneMatch                string
 	IfUnmodifiedSince          time.Time
 	Key                        string // required
+	PartNumber                 *int32
 	Range                      string
 	ResponseCacheControl       string
 	ResponseContentDisposition string
@@ -222,360 +833,70 @@ type HeadObjectInput struct {
 	ResponseContentLanguage    string
 	ResponseContentType        string
 	ResponseExpires            time.Time
+	VersionId                  string
 }
 
 // HeadObjectOutput is what HeadObject answers.
 type HeadObjectOutput struct {
-	AcceptRanges         string
-	BucketKeyEnabled     *bool
-	CacheControl         string
-	ChecksumCRC32        string
-	ChecksumCRC32C       string
-	ChecksumCRC64NVME    string
-	ChecksumSHA1         string
-	ChecksumSHA256       string
-	ChecksumType         ChecksumType
-	ContentDisposition   string
-	ContentEncoding      string
-	ContentLanguage      string
-	ContentLength        *int64
-	ContentRange         string
-	ContentType          string
-	ETag                 string
-	Expires              string
-	LastModified         time.Time
-	Metadata             map[string]string
-	SSEKMSKeyId          string
-	ServerSideEncryption ServerSideEncryption
-	StorageClass         StorageClass
+	AcceptRanges              string
+	BucketKeyEnabled          *bool
+	CacheControl              string
+	ChecksumCRC32             string
+	ChecksumCRC32C            string
+	ChecksumCRC64NVME         string
+	ChecksumSHA1              string
+	ChecksumSHA256            string
+	ChecksumType              ChecksumType
+	ContentDisposition        string
+	ContentEncoding           string
+	ContentLanguage           string
+	ContentLength             *int64
+	ContentRange              string
+	ContentType               string
+	DeleteMarker              *bool
+	ETag                      string
+	Expires                   string
+	LastModified              time.Time
+	Metadata                  map[string]string
+	ObjectLockLegalHoldStatus ObjectLockLegalHoldStatus
+	ObjectLockMode            ObjectLockMode
+	ObjectLockRetainUntilDate time.Time
+	PartsCount                *int32
+	SSEKMSKeyId               string
+	ServerSideEncryption      ServerSideEncryption
+	StorageClass              StorageClass
+	TagCount                  *int32
+	VersionId                 string
 }
 
-// ListBucketsInput is what ListBuckets takes.
-type ListBucketsInput struct {
-	BucketRegion      string
-	ContinuationToken string
-	MaxBuckets        *int32
-	Prefix            string
-}
-
-// ListBucketsOutput is what ListBuckets answers.
-type ListBucketsOutput struct {
-	Buckets           []Bucket
-	ContinuationToken string
-	Owner             *Owner
-	Prefix            string
-}
-
-// ListObjectsV2Input is what ListObjectsV2 takes.
-// Refused by name: OptionalObjectAttributes, RequestPayer.
-type ListObjectsV2Input struct {
-	Bucket              string // required
-	ContinuationToken   string
-	Delimiter           string
-	EncodingType        EncodingType
-	ExpectedBucketOwner string
-	FetchOwner          *bool
-	MaxKeys             *int32
-	Prefix              string
-	StartAfter          string
-}
-
-// ListObjectsV2Output is what ListObjectsV2 answers.
-type ListObjectsV2Output struct {
-	CommonPrefixes        []CommonPrefix
-	Contents              []Object
-	ContinuationToken     string
-	Delimiter             string
-	EncodingType          EncodingType
-	IsTruncated           *bool
-	KeyCount              *int32
-	MaxKeys               *int32
-	Name                  string
-	NextContinuationToken string
-	Prefix                string
-	StartAfter            string
-}
-
-// Object is a structure of the API.
-type Object struct {
-	ChecksumAlgorithm []ChecksumAlgorithm
-	ChecksumType      ChecksumType
-	ETag              string
-	Key               string
-	LastModified      time.Time
-	Owner             *Owner
-	Size              *int64
-	StorageClass      ObjectStorageClass
-}
-
-// Owner is a structure of the API.
-type Owner struct {
+// Initiator is a structure of the API.
+type Initiator struct {
 	DisplayName string
 	ID          string
 }
 
-// PublicAccessBlockConfiguration is a structure of the API.
-type PublicAccessBlockConfiguration struct {
-	BlockPublicAcls       *bool
-	BlockPublicPolicy     *bool
-	IgnorePublicAcls      *bool
-	RestrictPublicBuckets *bool
+// LifecycleExpiration is a structure of the API.
+type LifecycleExpiration struct {
+	Date                      time.Time
+	Days                      *int32
+	ExpiredObjectDeleteMarker *bool
 }
 
-// PutBucketEncryptionInput is what PutBucketEncryption takes.
-type PutBucketEncryptionInput struct {
-	Bucket                            string // required
-	ChecksumAlgorithm                 ChecksumAlgorithm
-	ContentMD5                        string
-	ExpectedBucketOwner               string
-	ServerSideEncryptionConfiguration *ServerSideEncryptionConfiguration // required
+// LifecycleRule is a structure of the API.
+type LifecycleRule struct {
+	AbortIncompleteMultipartUpload *AbortIncompleteMultipartUpload
+	Expiration                     *LifecycleExpiration
+	Filter                         *LifecycleRuleFilter
+	ID                             string
+	NoncurrentVersionExpiration    *NoncurrentVersionExpiration
+	Prefix                         string
+	Status                         ExpirationStatus // required
 }
 
-// PutBucketPolicyInput is what PutBucketPolicy takes.
-type PutBucketPolicyInput struct {
-	Bucket                        string // required
-	ChecksumAlgorithm             ChecksumAlgorithm
-	ConfirmRemoveSelfBucketAccess *bool
-	ContentMD5                    string
-	ExpectedBucketOwner           string
-	Policy                        string // required
+// LifecycleRuleAndOperator is a structure of the API.
+type LifecycleRuleAndOperator struct {
+	ObjectSizeGreaterThan *int64
+	ObjectSizeLessThan    *int64
+	Prefix                string
+	Tags                  []Tag
 }
-
-// PutObjectInput is what PutObject takes.
-// Refused by name: ACL, ChecksumMD5, ChecksumSHA512, ChecksumXXHASH128, ChecksumXXHASH3, ChecksumXXHASH64, GrantFullControl, GrantRead, GrantReadACP, GrantWriteACP, ObjectLockLegalHoldStatus, ObjectLockMode, ObjectLockRetainUntilDate, RequestPayer, SSECustomerAlgorithm, SSECustomerKey, SSECustomerKeyMD5, Tagging, WebsiteRedirectLocation, WriteOffsetBytes.
-type PutObjectInput struct {
-	Body                    io.Reader
-	Bucket                  string // required
-	BucketKeyEnabled        *bool
-	CacheControl            string
-	ChecksumAlgorithm       ChecksumAlgorithm
-	ChecksumCRC32           string
-	ChecksumCRC32C          string
-	ChecksumCRC64NVME       string
-	ChecksumSHA1            string
-	ChecksumSHA256          string
-	ContentDisposition      string
-	ContentEncoding         string
-	ContentLanguage         string
-	ContentLength           *int64
-	ContentMD5              string
-	ContentType             string
-	ExpectedBucketOwner     string
-	Expires                 string
-	IfMatch                 string
-	IfNoneMatch             string
-	Key                     string // required
-	Metadata                map[string]string
-	SSEKMSEncryptionContext string // sensitive
-	SSEKMSKeyId             string
-	ServerSideEncryption    ServerSideEncryption
-	StorageClass            StorageClass
-}
-
-// PutObjectOutput is what PutObject answers.
-type PutObjectOutput struct {
-	BucketKeyEnabled        *bool
-	ChecksumCRC32           string
-	ChecksumCRC32C          string
-	ChecksumCRC64NVME       string
-	ChecksumSHA1            string
-	ChecksumSHA256          string
-	ChecksumType            ChecksumType
-	ETag                    string
-	SSEKMSEncryptionContext string // sensitive
-	SSEKMSKeyId             string
-	ServerSideEncryption    ServerSideEncryption
-	Size                    *int64
-}
-
-// PutPublicAccessBlockInput is what PutPublicAccessBlock takes.
-type PutPublicAccessBlockInput struct {
-	Bucket                         string // required
-	ChecksumAlgorithm              ChecksumAlgorithm
-	ContentMD5                     string
-	ExpectedBucketOwner            string
-	PublicAccessBlockConfiguration *PublicAccessBlockConfiguration // required
-}
-
-// ServerSideEncryptionByDefault is a structure of the API.
-type ServerSideEncryptionByDefault struct {
-	KMSMasterKeyID string
-	SSEAlgorithm   ServerSideEncryption // required
-}
-
-// ServerSideEncryptionConfiguration is a structure of the API.
-type ServerSideEncryptionConfiguration struct {
-	Rules []ServerSideEncryptionRule // required
-}
-
-// ServerSideEncryptionRule is a structure of the API.
-type ServerSideEncryptionRule struct {
-	ApplyServerSideEncryptionByDefault *ServerSideEncryptionByDefault
-	BucketKeyEnabled                   *bool
-}
-
-// BucketLocationConstraint is an enumeration of the API.
-type BucketLocationConstraint string
-
-// The values of BucketLocationConstraint.
-const (
-	BucketLocationConstraintAfSouth1     BucketLocationConstraint = "af-south-1"
-	BucketLocationConstraintApEast1      BucketLocationConstraint = "ap-east-1"
-	BucketLocationConstraintApEast2      BucketLocationConstraint = "ap-east-2"
-	BucketLocationConstraintApNortheast1 BucketLocationConstraint = "ap-northeast-1"
-	BucketLocationConstraintApNortheast2 BucketLocationConstraint = "ap-northeast-2"
-	BucketLocationConstraintApNortheast3 BucketLocationConstraint = "ap-northeast-3"
-	BucketLocationConstraintApSouth1     BucketLocationConstraint = "ap-south-1"
-	BucketLocationConstraintApSouth2     BucketLocationConstraint = "ap-south-2"
-	BucketLocationConstraintApSoutheast1 BucketLocationConstraint = "ap-southeast-1"
-	BucketLocationConstraintApSoutheast2 BucketLocationConstraint = "ap-southeast-2"
-	BucketLocationConstraintApSoutheast3 BucketLocationConstraint = "ap-southeast-3"
-	BucketLocationConstraintApSoutheast4 BucketLocationConstraint = "ap-southeast-4"
-	BucketLocationConstraintApSoutheast5 BucketLocationConstraint = "ap-southeast-5"
-	BucketLocationConstraintApSoutheast6 BucketLocationConstraint = "ap-southeast-6"
-	BucketLocationConstraintApSoutheast7 BucketLocationConstraint = "ap-southeast-7"
-	BucketLocationConstraintCaCentral1   BucketLocationConstraint = "ca-central-1"
-	BucketLocationConstraintCaWest1      BucketLocationConstraint = "ca-west-1"
-	BucketLocationConstraintCnNorth1     BucketLocationConstraint = "cn-north-1"
-	BucketLocationConstraintCnNorthwest1 BucketLocationConstraint = "cn-northwest-1"
-	BucketLocationConstraintEu           BucketLocationConstraint = "EU"
-	BucketLocationConstraintEuCentral1   BucketLocationConstraint = "eu-central-1"
-	BucketLocationConstraintEuCentral2   BucketLocationConstraint = "eu-central-2"
-	BucketLocationConstraintEuNorth1     BucketLocationConstraint = "eu-north-1"
-	BucketLocationConstraintEuSouth1     BucketLocationConstraint = "eu-south-1"
-	BucketLocationConstraintEuSouth2     BucketLocationConstraint = "eu-south-2"
-	BucketLocationConstraintEuWest1      BucketLocationConstraint = "eu-west-1"
-	BucketLocationConstraintEuWest2      BucketLocationConstraint = "eu-west-2"
-	BucketLocationConstraintEuWest3      BucketLocationConstraint = "eu-west-3"
-	BucketLocationConstraintIlCentral1   BucketLocationConstraint = "il-central-1"
-	BucketLocationConstraintMeCentral1   BucketLocationConstraint = "me-central-1"
-	BucketLocationConstraintMeSouth1     BucketLocationConstraint = "me-south-1"
-	BucketLocationConstraintMxCentral1   BucketLocationConstraint = "mx-central-1"
-	BucketLocationConstraintSaEast1      BucketLocationConstraint = "sa-east-1"
-	BucketLocationConstraintUsEast2      BucketLocationConstraint = "us-east-2"
-	BucketLocationConstraintUsGovEast1   BucketLocationConstraint = "us-gov-east-1"
-	BucketLocationConstraintUsGovWest1   BucketLocationConstraint = "us-gov-west-1"
-	BucketLocationConstraintUsWest1      BucketLocationConstraint = "us-west-1"
-	BucketLocationConstraintUsWest2      BucketLocationConstraint = "us-west-2"
-)
-
-// BucketVersioningStatus is an enumeration of the API.
-type BucketVersioningStatus string
-
-// The values of BucketVersioningStatus.
-const (
-	BucketVersioningStatusEnabled   BucketVersioningStatus = "Enabled"
-	BucketVersioningStatusSuspended BucketVersioningStatus = "Suspended"
-)
-
-// ChecksumAlgorithm is an enumeration of the API.
-type ChecksumAlgorithm string
-
-// The values of ChecksumAlgorithm.
-const (
-	ChecksumAlgorithmCrc32     ChecksumAlgorithm = "CRC32"
-	ChecksumAlgorithmCrc32c    ChecksumAlgorithm = "CRC32C"
-	ChecksumAlgorithmSha1      ChecksumAlgorithm = "SHA1"
-	ChecksumAlgorithmSha256    ChecksumAlgorithm = "SHA256"
-	ChecksumAlgorithmCrc64nvme ChecksumAlgorithm = "CRC64NVME"
-	ChecksumAlgorithmSha512    ChecksumAlgorithm = "SHA512"
-	ChecksumAlgorithmMd5       ChecksumAlgorithm = "MD5"
-	ChecksumAlgorithmXxhash64  ChecksumAlgorithm = "XXHASH64"
-	ChecksumAlgorithmXxhash3   ChecksumAlgorithm = "XXHASH3"
-	ChecksumAlgorithmXxhash128 ChecksumAlgorithm = "XXHASH128"
-)
-
-// ChecksumMode is an enumeration of the API.
-type ChecksumMode string
-
-// The values of ChecksumMode.
-const (
-	ChecksumModeEnabled ChecksumMode = "ENABLED"
-)
-
-// ChecksumType is an enumeration of the API.
-type ChecksumType string
-
-// The values of ChecksumType.
-const (
-	ChecksumTypeComposite  ChecksumType = "COMPOSITE"
-	ChecksumTypeFullObject ChecksumType = "FULL_OBJECT"
-)
-
-// EncodingType is an enumeration of the API.
-type EncodingType string
-
-// The values of EncodingType.
-const (
-	EncodingTypeUrl EncodingType = "url"
-)
-
-// MFADeleteStatus is an enumeration of the API.
-type MFADeleteStatus string
-
-// The values of MFADeleteStatus.
-const (
-	MFADeleteStatusEnabled  MFADeleteStatus = "Enabled"
-	MFADeleteStatusDisabled MFADeleteStatus = "Disabled"
-)
-
-// ObjectOwnership is an enumeration of the API.
-type ObjectOwnership string
-
-// The values of ObjectOwnership.
-const (
-	ObjectOwnershipBucketOwnerPreferred ObjectOwnership = "BucketOwnerPreferred"
-	ObjectOwnershipObjectWriter         ObjectOwnership = "ObjectWriter"
-	ObjectOwnershipBucketOwnerEnforced  ObjectOwnership = "BucketOwnerEnforced"
-)
-
-// ObjectStorageClass is an enumeration of the API.
-type ObjectStorageClass string
-
-// The values of ObjectStorageClass.
-const (
-	ObjectStorageClassStandard           ObjectStorageClass = "STANDARD"
-	ObjectStorageClassReducedRedundancy  ObjectStorageClass = "REDUCED_REDUNDANCY"
-	ObjectStorageClassGlacier            ObjectStorageClass = "GLACIER"
-	ObjectStorageClassStandardIa         ObjectStorageClass = "STANDARD_IA"
-	ObjectStorageClassOnezoneIa          ObjectStorageClass = "ONEZONE_IA"
-	ObjectStorageClassIntelligentTiering ObjectStorageClass = "INTELLIGENT_TIERING"
-	ObjectStorageClassDeepArchive        ObjectStorageClass = "DEEP_ARCHIVE"
-	ObjectStorageClassOutposts           ObjectStorageClass = "OUTPOSTS"
-	ObjectStorageClassGlacierIr          ObjectStorageClass = "GLACIER_IR"
-	ObjectStorageClassSnow               ObjectStorageClass = "SNOW"
-	ObjectStorageClassExpressOnezone     ObjectStorageClass = "EXPRESS_ONEZONE"
-	ObjectStorageClassFsxOpenzfs         ObjectStorageClass = "FSX_OPENZFS"
-	ObjectStorageClassFsxOntap           ObjectStorageClass = "FSX_ONTAP"
-)
-
-// ServerSideEncryption is an enumeration of the API.
-type ServerSideEncryption string
-
-// The values of ServerSideEncryption.
-const (
-	ServerSideEncryptionAes256     ServerSideEncryption = "AES256"
-	ServerSideEncryptionAwsFsx     ServerSideEncryption = "aws:fsx"
-	ServerSideEncryptionAwsKms     ServerSideEncryption = "aws:kms"
-	ServerSideEncryptionAwsKmsDsse ServerSideEncryption = "aws:kms:dsse"
-)
-
-// StorageClass is an enumeration of the API.
-type StorageClass string
-
-// The values of StorageClass.
-const (
-	StorageClassStandard           StorageClass = "STANDARD"
-	StorageClassReducedRedundancy  StorageClass = "REDUCED_REDUNDANCY"
-	StorageClassStandardIa         StorageClass = "STANDARD_IA"
-	StorageClassOnezoneIa          StorageClass = "ONEZONE_IA"
-	StorageClassIntelligentTiering StorageClass = "INTELLIGENT_TIERING"
-	StorageClassGlacier            StorageClass = "GLACIER"
-	StorageClassDeepArchive        StorageClass = "DEEP_ARCHIVE"
-	StorageClassOutposts           StorageClass = "OUTPOSTS"
-	StorageClassGlacierIr          StorageClass = "GLACIER_IR"
-	StorageClassSnow               StorageClass = "SNOW"
-	StorageClassExpressOnezone     StorageClass = "EXPRESS_ONEZONE"
-	StorageClassFsxOpenzfs         StorageClass = "FSX_OPENZFS"
-	StorageClassFsxOntap           StorageClass = "FSX_ONTAP"
-)
