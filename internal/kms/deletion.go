@@ -100,15 +100,6 @@ func (s *Service) remove(ctx context.Context, id, account string) error {
 }
 
 func erase(tx *store.Tx, k *key) error {
-	all, err := generations(tx, k.id)
-	if err != nil {
-		return err
-	}
-	for _, g := range all {
-		if err := destroy(tx, k.id, g.version); err != nil {
-			return err
-		}
-	}
 	aliases, err := column(tx, "SELECT name FROM kms_aliases WHERE key = ?", k.id)
 	if err != nil {
 		return err
@@ -119,7 +110,7 @@ func erase(tx *store.Tx, k *key) error {
 	}
 	for _, statement := range []string{
 		"DELETE FROM kms_materials WHERE key = ?", "DELETE FROM kms_tags WHERE key = ?",
-		"DELETE FROM kms_aliases WHERE key = ?", "DELETE FROM kms_keys WHERE id = ?",
+		"DELETE FROM kms_aliases WHERE key = ?", "DELETE FROM kms_grants WHERE key = ?", "DELETE FROM kms_keys WHERE id = ?",
 	} {
 		if _, err := tx.Exec(statement, k.id); err != nil {
 			return err

@@ -62,19 +62,10 @@ func putGeneration(tx *store.Tx, id string, g *generation, wrapped []byte) error
 	return err
 }
 
-// destroy takes the wrapped material of one version away. It is overwritten first,
-// in its place on the disk where the database works in place.
+// destroy takes the wrapped material of one version away.
 func destroy(tx *store.Tx, id string, version int64) error {
-	var size int64
-	if err := tx.QueryRow("SELECT length(wrapped) FROM kms_materials WHERE key = ? AND version = ?", id, version).Scan(&size); err != nil {
-		return err
-	}
-	for _, wrapped := range [][]byte{make([]byte, size), {}} {
-		if _, err := tx.Exec("UPDATE kms_materials SET wrapped = ?, expires = 0 WHERE key = ? AND version = ?", wrapped, id, version); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := tx.Exec("UPDATE kms_materials SET wrapped = ?, expires = 0 WHERE key = ? AND version = ?", []byte{}, id, version)
+	return err
 }
 
 // restate has the key's row say what its materials come to: whether one is missing,

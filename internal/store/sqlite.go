@@ -77,6 +77,7 @@ func sqliteDB(path string, mode access) *sql.DB {
 		q.Add("_pragma", "journal_mode(WAL)")
 		q.Add("_pragma", "synchronous(FULL)")
 		q.Add("_pragma", "journal_size_limit(67108864)")
+		q.Add("_pragma", "secure_delete(ON)") // what is deleted is no longer in the file
 	}
 	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}
 	db, err := sql.Open("sqlite", dsn.String())
