@@ -36,7 +36,7 @@ type Root struct {
 	// ID is another for each root that ever was.
 	ID string `json:"id"`
 
-	Salt   []byte `json:"salt,omitempty"`   // of a passphrase
+	Salt   []byte `json:"salt,omitempty"`  // of a passphrase
 	Rounds int    `json:"rounds,omitzero"` // of a passphrase
 
 	Module string `json:"module,omitempty"` // of a token: the library that speaks to it
