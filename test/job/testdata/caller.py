@@ -62,6 +62,27 @@ def hire(name):
     return {"IdentityStoreId": store, "UserId": user}
 
 
+def admit(user):
+    """Somebody who is in the directory may enter."""
+    sample.Raw("sso").sso("CreateApplicationAssignment", ApplicationArn=sample.load()["app"], PrincipalId=user, PrincipalType="USER")
+    return {}
+
+
+def lineage(person):
+    """What the application gets of a person who signs in, to go on with."""
+    state = sample.load()
+    sample.Raw("sso").sso("PutApplicationGrant", ApplicationArn=state["app"], GrantType="refresh_token", Grant={"RefreshToken": {}})
+    out = sample.Raw("sso-oauth", state["workbench"]).exchange(
+        clientId=state["app"], grantType=sample.GRANT, assertion=sample.token(f"{person}@example.org"))
+    return {"refresh": out["refreshToken"]}
+
+
+def renew(refresh):
+    state = sample.load()
+    out = sample.Raw("sso-oauth", state["workbench"]).exchange(clientId=state["app"], grantType="refresh_token", refreshToken=refresh)
+    return {"refresh": out["refreshToken"]}
+
+
 def assume(who, role):
     become(who, client("admin", "sts").assume_role(RoleArn=role, RoleSessionName=who)["Credentials"])
     return {}
@@ -72,11 +93,13 @@ def use(who, credentials):
     return {}
 
 
+VERBS = {"people": people, "hire": hire, "admit": admit, "enter": enter, "lineage": lineage, "renew": renew, "assume": assume, "use": use}
+
 for line in sys.stdin:
     ask = json.loads(line)
     try:
         if "do" in ask:
-            said = {"ok": {"people": people, "hire": hire, "enter": enter, "assume": assume, "use": use}[ask["do"]](**ask["args"])}
+            said = {"ok": VERBS[ask["do"]](**ask["args"])}
         else:
             said = {"ok": getattr(client(ask["who"], ask["service"]), ask["operation"])(**ask["args"])}
     except botocore.exceptions.ClientError as e:
