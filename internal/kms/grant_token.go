@@ -2,6 +2,7 @@ package kms
 
 import (
 	"encoding/base64"
+	"strings"
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/seal"
@@ -34,7 +35,7 @@ func (s *Service) checkTokens(sn *store.Snapshot, tokens []string) error {
 // is still there learns only who had its token.
 func (s *Service) tokenGrant(sn *store.Snapshot, token string) (*grant, error) {
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(token)
-	if err != nil {
+	if err != nil || strings.ContainsAny(token, "\r\n") { // which the decoder passes over
 		return nil, errToken()
 	}
 	id, err := grantTokens.Open(s.Key, sealed, nil)
