@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"bawn.dev/internal/locked"
 	"bawn.dev/internal/seal"
 )
 
@@ -63,11 +64,13 @@ func FuzzAssociated(f *testing.F) {
 
 func TestMaterialIsZeroedWhenItLeavesTheCache(t *testing.T) {
 	var left []*material
-	c := cache.New[materialID, *material](2, func(m *material) { m.forget(); left = append(left, m) })
+	var pieces [][]byte
+	c := cache.New[materialID, *material](2, func(m *material) { pieces = append(pieces, m.clear); m.forget(); left = append(left, m) })
+	memory := locked.New()
 	for i := range 3 {
-		c.Put(materialID{"k", int64(i)}, 1, &material{clear: bytes.Repeat([]byte{7}, seal.KeySize)})
+		c.Put(materialID{"k", int64(i)}, 1, &material{memory: memory, clear: memory.Copy(bytes.Repeat([]byte{7}, seal.KeySize))})
 	}
-	if len(left) != 1 || !bytes.Equal(left[0].clear, make([]byte, seal.KeySize)) {
+	if len(left) != 1 || !bytes.Equal(pieces[0], make([]byte, seal.KeySize)) {
 		t.Fatalf("%d left, not zeroed", len(left))
 	}
 	if err := left[0].use(func([]byte) error { return nil }); err != errEvicted {

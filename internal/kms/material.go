@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"bawn.dev/internal/locked"
 	"bawn.dev/internal/seal"
 	"bawn.dev/internal/shape/kms"
 	"bawn.dev/internal/store"
@@ -21,9 +22,10 @@ type materialID struct {
 	version int64
 }
 
-// A material is key material in clear. It leaves the process never, and the
-// cache's hand zeroed.
+// A material is key material in clear, in locked memory. It leaves the process never,
+// and the cache's hand zeroed.
 type material struct {
+	memory  *locked.Arena
 	mu      sync.RWMutex
 	clear   []byte
 	private crypto.PrivateKey // that clear encodes, once it was needed
@@ -46,9 +48,9 @@ func (m *material) use(f func(k []byte) error) error {
 func (m *material) forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	clear(m.clear)
+	m.memory.Free(m.clear)
 	wipe(m.private)
-	m.private, m.gone = nil, true
+	m.clear, m.private, m.gone = nil, nil, true
 }
 
 // bound is what wrapped material is bound to: wrapped material that is moved to
@@ -107,7 +109,8 @@ func (s *Service) held(sn *store.Snapshot, k *key, version int64, f func(*materi
 			if err != nil {
 				return errors.New("kms: material of " + k.arn + " does not unwrap: the store or the root key is not what it was")
 			}
-			m = s.materials.Put(id, version, &material{clear: opened})
+			m = s.materials.Put(id, version, &material{memory: s.Memory, clear: s.Memory.Copy(opened)})
+			clear(opened)
 		}
 		if err := f(m); err != errEvicted {
 			return err

@@ -22,6 +22,7 @@ import (
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/cache"
+	"bawn.dev/internal/locked"
 	"bawn.dev/internal/policy"
 	"bawn.dev/internal/seal"
 	"bawn.dev/internal/shape/kms"
@@ -42,6 +43,8 @@ type Config struct {
 	Happened func(context.Context, api.Event, func(*store.Tx) error) error
 	// Now is the clock; nil: the machine's.
 	Now func() time.Time
+	// Memory is where material in clear is kept; nil: some of its own.
+	Memory *locked.Arena
 }
 
 // Service is the Key Management Service.
@@ -69,6 +72,9 @@ func New(cfg Config) (*Service, error) {
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Memory == nil {
+		cfg.Memory = locked.New()
 	}
 	return &Service{
 		Config:    cfg,

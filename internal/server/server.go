@@ -180,7 +180,8 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 		return nil, err
 	}
 	keyKMS := keys["kms"]
-	s.kms, err = kms.New(kms.Config{Key: keyKMS[:], Region: cfg.Region, Catalogue: known, Now: s.now, Happened: func(ctx context.Context, e api.Event, change func(*store.Tx) error) error {
+	defer keyKMS.Zero()
+	s.kms, err = kms.New(kms.Config{Key: s.memory.Copy(keyKMS[:]), Memory: s.memory, Region: cfg.Region, Catalogue: known, Now: s.now, Happened: func(ctx context.Context, e api.Event, change func(*store.Tx) error) error {
 		return s.door.Happened(ctx, e, change)
 	}})
 	if err != nil {
