@@ -15,6 +15,7 @@ package oidc
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -30,7 +31,7 @@ var (
 	ErrNoKey     = errors.New("it is signed with a key that its issuer does not publish")
 	ErrAlgorithm = errors.New("it is signed with another algorithm than its key is for")
 	ErrSignature = errors.New("its signature does not verify")
-	ErrClaims    = errors.New("it has claims of the wrong type")
+	ErrClaims    = errors.New("it has claims of the wrong type, or is a token for something else")
 )
 
 // algorithms are the signatures that are verified: asymmetric ones, so that a
@@ -99,12 +100,28 @@ func (s *Issuers) Verify(ctx context.Context, u *Unverified, wait func()) (*Toke
 		Issued    *float64 `json:"iat"`
 	}
 	t := &Token{}
-	if json.Unmarshal(payload, &std) != nil || json.Unmarshal(payload, &t.Claims) != nil {
+	if json.Unmarshal(payload, &std) != nil || json.Unmarshal(payload, &t.Claims) != nil || !identifies(header, t.Claims) {
 		return nil, ErrClaims
 	}
 	t.Subject, t.Audience, t.ID = std.Subject, std.Audience, std.ID
 	t.Expires, t.NotBefore, t.Issued = at(std.Expires), at(std.NotBefore), at(std.Issued)
 	return t, nil
+}
+
+// identifies says whether a token is of a kind that says who somebody is. What an
+// issuer signs for other uses may say the same of issuer, audience and subject: that
+// somebody is to be signed out, say, which many applications hear (RFC 8725, 3.11). One
+// that is bound to a key is for whoever shows that, which its bearer has not.
+func identifies(header jose.Header, claims map[string]any) bool {
+	_, event := claims["events"]
+	_, bound := claims["cnf"]
+	if event || bound {
+		return false
+	}
+	told, there := header.ExtraHeaders[jose.HeaderType]
+	kind, _ := told.(string)
+	kind = strings.TrimPrefix(strings.ToLower(kind), "application/")
+	return !there || kind == "jwt" || strings.HasSuffix(kind, "at+jwt") || kind == "id_token+jwt"
 }
 
 func at(seconds *float64) time.Time {

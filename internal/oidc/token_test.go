@@ -157,6 +157,54 @@ func TestClaimsOfTheWrongType(t *testing.T) {
 	}
 }
 
+// A token that its issuer signed for something else says nothing of who its bearer is.
+func TestTokensForSomethingElse(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := publishing(t, jose.JSONWebKey{Key: key.Public(), KeyID: "one"})
+	of := func(kind any, more string) string {
+		opts := &jose.SignerOptions{}
+		if kind != nil {
+			opts.WithHeader("typ", kind)
+		}
+		signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: key, KeyID: "one"}}, opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		jws, err := signer.Sign([]byte(`{"iss":"` + issuerURL + `","sub":"ada"` + more + `}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := jws.CompactSerialize()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	for _, kind := range []any{nil, "JWT", "jwt", "at+jwt", "application/at+jwt", "application/okta-internal-at+jwt"} {
+		if _, err := verified(t, s, of(kind, "")); err != nil {
+			t.Errorf("%v: %v", kind, err)
+		}
+	}
+	for _, kind := range []any{"logout+jwt", "application/logout+jwt", "secevent+jwt", "dpop+jwt", "oauth-authz-req+jwt", "entity-statement+jwt", "vc+sd-jwt", "", 7, []string{"JWT"}} {
+		if _, err := verified(t, s, of(kind, "")); !errors.Is(err, ErrClaims) {
+			t.Errorf("%v: %v", kind, err)
+		}
+	}
+	for why, more := range map[string]string{
+		"a sign-out":        `,"events":{"http://schemas.openid.net/event/backchannel-logout":{}}`,
+		"bound to a key":    `,"cnf":{"jkt":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}`,
+		"bound to no key":   `,"cnf":null`,
+		"an event, if null": `,"events":null`,
+	} {
+		if _, err := verified(t, s, of("JWT", more)); !errors.Is(err, ErrClaims) {
+			t.Errorf("%s: %v", why, err)
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add("e30.e30.")
 	f.Add("eyJhbGciOiJFUzI1NiJ9.e30.AAAA")

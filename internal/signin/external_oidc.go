@@ -295,7 +295,9 @@ func (s *Service) identified(ctx context.Context, at *endpoints, given *redempti
 	}
 	who, err := believed(r.provider, signed.Subject, texts(signed.Claims), strong)
 	if err == nil && signed.Claims["email_verified"] != true {
-		who.Email = ""
+		if who.Email = ""; r.provider.Attributes["userName"] == "email" { // a name that anybody may give himself
+			who.UserName = ""
+		}
 	}
 	return who, err
 }

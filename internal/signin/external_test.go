@@ -132,6 +132,26 @@ func TestAddressesMustBeVerified(t *testing.T) {
 	}
 }
 
+// Nor does an address that nobody verified find or name a person where it stands for
+// her user name.
+func TestAddressesAsNames(t *testing.T) {
+	g := newFrontier(t)
+	g.addProvider("corp", g.idp, func(p *Provider) { p.Attributes, p.Create = map[string]string{"userName": "email"}, true })
+	ada := g.person("ada@example.org")
+	for _, verified := range []any{nil, false, "true"} {
+		g.idp.claims["email"], g.idp.claims["email_verified"] = "ada@example.org", verified
+		g.out(g.surfer().via("corp", g.idp, ""), "an address that nobody verified")
+	}
+	g.idp.claims["email"] = "eve@example.org"
+	g.out(g.surfer().via("corp", g.idp, ""), "somebody new by an address that nobody verified")
+	g.idp.info = map[string]any{"sub": "subject-of-ada", "email": "ada@example.org", "email_verified": true}
+	g.out(g.surfer().via("corp", g.idp, ""), "another address that is verified")
+	g.idp.claims["email"], g.idp.claims["email_verified"] = "ada@example.org", true
+	if who := g.in(g.surfer().via("corp", g.idp, "")); who != ada {
+		t.Errorf("it is %s", who)
+	}
+}
+
 // A provider may tell beside its token what people are called. It must be of the same
 // person, and nothing that the token says is changed by it.
 func TestProviderTellsMore(t *testing.T) {

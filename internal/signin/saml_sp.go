@@ -123,9 +123,9 @@ func (s *Service) asserted(_ context.Context, c *api.Call, in *shape.AcceptAsser
 			values[name] = list[0]
 		}
 	}
-	subject := a.Subject
-	if a.NameQualifier != "" && a.NameQualifier != p.Issuer {
-		subject = a.NameQualifier + " " + subject
+	subject, err := qualified(a, p.Issuer)
+	if err != nil {
+		return nil, nil, err
 	}
 	if j.Who, err = believed(p, subject, values, p.strong(a.Contexts)); err != nil {
 		return nil, nil, err
@@ -135,6 +135,20 @@ func (s *Service) asserted(_ context.Context, c *api.Call, in *shape.AcceptAsser
 		j.id = digest(state)
 	}
 	return &assertion{j: j, from: from, state: state, id: p.Issuer + " " + a.ID, until: a.NotOnOrAfter}, nil, nil
+}
+
+// qualified is a name with whose it is, if that is not the provider: no two have one
+// text.
+func qualified(a *saml.Assertion, provider string) (string, error) {
+	switch {
+	case strings.ContainsAny(a.NameQualifier, " \t\n\r"):
+		return "", fail("AccessDeniedException", "The provider qualifies your name by something that is no name.")
+	case a.NameQualifier != "" && a.NameQualifier != provider:
+		return a.NameQualifier + " " + a.Subject, nil
+	case strings.Contains(a.Subject, " "):
+		return " " + a.Subject, nil
+	}
+	return a.Subject, nil
 }
 
 // readAssertion verifies a response to a journey's request.

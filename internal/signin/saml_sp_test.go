@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"bawn.dev/internal/saml"
 	"bawn.dev/internal/saml/samltest"
 	"bawn.dev/internal/store"
 	"bawn.dev/internal/store/storetest"
@@ -240,4 +241,32 @@ func TestBegunAtTheProvider(t *testing.T) {
 		t.Errorf("it is %s, who is led to %q", who, p.next)
 	}
 	r.out(r.surfer().posted("works", encoded, ""), "a response twice")
+}
+
+// A name is not taken for another by how it is written down: what a person may be called
+// is also what a name with its qualifier looks like.
+func TestQualifiedNames(t *testing.T) {
+	const provider = "https://idp.example.com/metadata"
+	seen := map[string]string{}
+	for _, qualifier := range []string{"", "q", "q a", "https://other.example.com"} {
+		for _, name := range []string{"b", "a b", "q a b", " a b", "q  b", "https://other.example.com b"} {
+			a := &saml.Assertion{NameQualifier: qualifier, Subject: name}
+			subject, err := qualified(a, provider)
+			if err != nil {
+				if !strings.Contains(qualifier, " ") {
+					t.Errorf("%q of %q: %v", name, qualifier, err)
+				}
+				continue
+			}
+			own := qualifier + "\x00" + name
+			if other, taken := seen[subject]; taken {
+				t.Errorf("%q and %q are one subject", own, other)
+			}
+			seen[subject] = own
+		}
+	}
+	hers, err := qualified(&saml.Assertion{NameQualifier: provider, Subject: "ada"}, provider)
+	if err != nil || hers != "ada" {
+		t.Errorf("by her provider's qualifier she is %q: %v", hers, err)
+	}
 }
