@@ -164,6 +164,8 @@ func (k *key) algorithms() spec { return specs[k.spec].of(k.usage) }
 func (k *key) kind(keys policy.Context) {
 	keys.Set("kms:KeySpec", string(k.spec))
 	keys.Set("kms:KeyUsage", string(k.usage))
+	keys.Set("kms:CustomerMasterKeySpec", string(k.spec)) // as these two were once called
+	keys.Set("kms:CustomerMasterKeyUsage", string(k.usage))
 	keys.Set("kms:KeyOrigin", string(k.origin))
 	keys.Set("kms:MultiRegion", "false")
 }
