@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 )
 
 // A job is what testdata/encryption.mjs does.
@@ -23,6 +24,7 @@ type job struct {
 	Generator string            `json:"generator,omitempty"`
 	Keys      []string          `json:"keys,omitempty"`
 	Discover  []string          `json:"discover,omitempty"` // accounts
+	Tokens    []string          `json:"tokens,omitempty"`   // of grants
 	Context   map[string]string `json:"context,omitempty"`
 }
 
@@ -128,6 +130,23 @@ func TestEncryptionSDK(t *testing.T) {
 		}
 	}
 	b.silent(cfg, secret)
+
+	// Who has a grant and nothing else; and messages from before a rotation.
+	guest := b.user(cfg, "guest", "")
+	grant := call(t, client.CreateGrant, kms.CreateGrantInput{KeyId: &second, GranteePrincipal: aws.String("arn:aws:iam::" + account + ":user/guest"),
+		Operations: []types.GrantOperation{types.GrantOperationDecrypt}, Constraints: &types.GrantConstraints{EncryptionContextSubset: map[string]string{"trial": "T-17"}}})
+	call(t, client.RotateKeyOnDemand, kms.RotateKeyOnDemandInput{KeyId: &first})
+	call(t, client.RotateKeyOnDemand, kms.RotateKeyOnDemandInput{KeyId: &second})
+	if got := guest.encryption(dir, job{Decrypt: made, Keys: []string{second}, Tokens: []string{*grant.GrantToken}}).Plaintext; got != secret {
+		t.Errorf("by a grant it is %q", got)
+	}
+	newer := ada.encryption(dir, job{Encrypt: aws.String(secret), Generator: second, Context: map[string]string{"trial": "T-17"}}).Messages[0]
+	if got := guest.encryption(dir, job{Decrypt: newer, Discover: []string{account}}).Plaintext; got != secret {
+		t.Errorf("from after the rotation it is %q", got)
+	}
+	call(t, client.RevokeGrant, kms.RevokeGrantInput{KeyId: &second, GrantId: grant.GrantId})
+	guest.noEncryption(dir, job{Decrypt: made, Keys: []string{second}, Tokens: []string{*grant.GrantToken}}, "InvalidGrantTokenException")
+	guest.noEncryption(dir, job{Decrypt: made, Keys: []string{second}}, "AccessDenied")
 
 	refuse := job{Decrypt: made, Discover: []string{account}}
 	ada.noEncryption(dir, job{Decrypt: made, Keys: []string{third}})

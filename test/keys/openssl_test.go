@@ -112,6 +112,10 @@ func TestSignaturesInOpenSSL(t *testing.T) {
 			raises[*types.KMSInvalidSignatureException](t, b.Verify, verify)
 		}
 	}
+	id := b.key(types.KeySpecEccNistEdwards25519, types.KeyUsageTypeSignVerify)
+	b.put("signature", call(t, b.Sign, kms.SignInput{KeyId: id, SigningAlgorithm: types.SigningAlgorithmSpecEd25519Sha512, Message: message}).Signature)
+	b.openssl("pkeyutl -verify -rawin -pubin -inkey public.pem -sigfile signature -in message")
+	b.noOpenssl("pkeyutl -verify -rawin -pubin -inkey public.pem -sigfile signature -in another")
 	if len(seen) != len(verifications) {
 		t.Errorf("of %d algorithms, keys have %v", len(verifications), seen)
 	}

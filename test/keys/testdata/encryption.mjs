@@ -7,9 +7,9 @@ import { text } from "node:stream/consumers";
 const { encrypt, decrypt } = buildClient(CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT);
 const job = JSON.parse(await text(process.stdin));
 
-function keyring({ generator, keys, discover }) {
-  if (discover) return new KmsKeyringNode({ discovery: true, discoveryFilter: { partition: "aws", accountIDs: discover } });
-  return new KmsKeyringNode({ generatorKeyId: generator, keyIds: keys });
+function keyring({ generator, keys, discover, tokens: grantTokens }) {
+  if (discover) return new KmsKeyringNode({ discovery: true, discoveryFilter: { partition: "aws", accountIDs: discover }, grantTokens });
+  return new KmsKeyringNode({ generatorKeyId: generator, keyIds: keys, grantTokens });
 }
 
 const out = {};
