@@ -18,8 +18,13 @@ import (
 	"bawn.dev/internal/store"
 )
 
-// samlUntil is how long the word of a provider waits for the browser that brought it.
-const samlUntil = 5 * time.Minute
+const (
+	// samlUntil is how long the word of a provider waits for the browser that brought it.
+	samlUntil = 5 * time.Minute
+	// samlKept is longer than any assertion is taken for after it was issued. One may
+	// hold several ends, the later of which count when the first is over.
+	samlKept = 15 * time.Minute
+)
 
 func samlEntity(origin, provider string) string   { return origin + "/saml/metadata/" + provider }
 func samlReceiver(origin, provider string) string { return origin + "/saml/acs/" + provider }
@@ -80,7 +85,6 @@ type assertion struct {
 	from  journey // as it was named before
 	state string
 	id    string // used once
-	until time.Time
 }
 
 // asserted believes a response that a provider's page had a browser post. The browser
@@ -134,7 +138,7 @@ func (s *Service) asserted(_ context.Context, c *api.Call, in *shape.AcceptAsser
 		from, state = *j, newSecret()
 		j.id = digest(state)
 	}
-	return &assertion{j: j, from: from, state: state, id: p.Issuer + " " + a.ID, until: a.NotOnOrAfter}, nil, nil
+	return &assertion{j: j, from: from, state: state, id: p.Issuer + " " + a.ID}, nil, nil
 }
 
 // qualified is a name with whose it is, if that is not the provider: no two have one
@@ -181,7 +185,7 @@ func (s *Service) readAssertion(p *Provider, j *journey, response string, now ti
 // counts once, whatever came of it.
 func (s *Service) acceptAssertion(_ context.Context, c *api.Call, _ *shape.AcceptAssertionInput, a *assertion) (api.Commit[shape.AcceptAssertionOutput], error) {
 	return func(tx *store.Tx) (*shape.AcceptAssertionOutput, error) {
-		if err := spend(tx, "saml", a.id, a.until, c.Now); err != nil {
+		if err := spend(tx, "saml", a.id, c.Now.Add(samlKept), c.Now); err != nil {
 			return nil, err
 		}
 		return &shape.AcceptAssertionOutput{State: a.state}, errors.Join(endJourney(tx, &a.from), s.saveJourney(tx, a.j, c.Now))

@@ -241,6 +241,22 @@ func TestBegunAtTheProvider(t *testing.T) {
 		t.Errorf("it is %s, who is led to %q", who, p.next)
 	}
 	r.out(r.surfer().posted("works", encoded, ""), "a response twice")
+
+	// Nor when the first of its confirmations is over, and another is not.
+	answer = r.response("eve", "")
+	answer.Edit = func(canonical string) string {
+		whole := regexp.MustCompile(`(?s)<saml:SubjectConfirmation .*</saml:SubjectConfirmation>`).FindString(canonical)
+		end := regexp.MustCompile(`NotOnOrAfter="[^"]*"`)
+		soon := end.ReplaceAllString(whole, `NotOnOrAfter="`+r.Now().Add(time.Minute).UTC().Format("2006-01-02T15:04:05Z")+`"`)
+		return strings.Replace(strings.Replace(canonical, whole, soon+whole, 1), "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport", mfaClass, 1)
+	}
+	encoded = r.idp.Encoded(answer)
+	if who := r.in(r.surfer().posted("works", encoded, "")); who != eve {
+		t.Errorf("it is %s", who)
+	}
+	r.Advance(3 * time.Minute)
+	r.in(r.surfer().posted("works", r.idp.Encoded(func() samltest.Response { a := r.response("eve", ""); strongly(&a); return a }()), "")) // which sweeps
+	r.out(r.surfer().posted("works", encoded, ""), "a response twice, by its second confirmation")
 }
 
 // A name is not taken for another by how it is written down: what a person may be called
