@@ -35,6 +35,7 @@ import (
 // and an issuer that the application trusts.
 type house struct {
 	rig    *apitest.Rig
+	people *identity.Service
 	signin *signin.Service
 	issuer *oidctest.Issuer
 	key    *ecdsa.PrivateKey // an attacker's
@@ -70,6 +71,7 @@ func enter(t testing.TB) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.people = people
 	h.rig = apitest.New(t, apitest.Options{Migrations: [][]store.Migration{identity.Migrations(), signin.Migrations()}}, append(people.APIs(), h.signin.API())...)
 	if err := h.rig.Store.Update(context.Background(), func(tx *store.Tx) error { return people.Bootstrap(tx, time.Now()) }); err != nil {
 		t.Fatal(err)
@@ -252,6 +254,40 @@ func TestForgedTokens(t *testing.T) {
 	}
 	if _, refusal := h.exchange(t, good); refusal != nil {
 		t.Errorf("and a good one is refused: %v", refusal)
+	}
+}
+
+// A token that somebody kept does not bring a person in again who was signed out since
+// it was issued, or taken out and let in again. A newer one does.
+func TestKeptTokens(t *testing.T) {
+	h := enter(t)
+	kept := func(ago time.Duration) string {
+		return h.token(t, func(c map[string]any) { c["iat"] = time.Now().Add(-ago).Unix() })
+	}
+	if _, refusal := h.exchange(t, kept(30*time.Minute)); refusal != nil {
+		t.Fatalf("an older token of one who stays: %v", refusal)
+	}
+	status := func(s string) {
+		apitest.Must[directory.UpdateUserOutput](t, h.admin, "identitystore:UpdateUser", &directory.UpdateUserInput{
+			IdentityStoreId: h.store, UserId: h.user, Operations: []directory.AttributeOperation{{AttributePath: "userStatus", AttributeValue: []byte(s)}},
+		})
+	}
+	for why, end := range map[string]func(){
+		"signed out everywhere": func() {
+			if err := h.rig.Store.Update(t.Context(), func(tx *store.Tx) error { return h.people.SignOut(tx, h.user, time.Now()) }); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"disabled and enabled": func() { status(`"DISABLED"`); status(`"ENABLED"`) },
+	} {
+		before := kept(2 * time.Minute)
+		end()
+		if _, refusal := h.exchange(t, before); refusal == nil || refusal.Code != "InvalidGrantException" {
+			t.Errorf("%s: a token of before answers %v", why, refusal)
+		}
+		if _, refusal := h.exchange(t, kept(0)); refusal != nil {
+			t.Errorf("%s: a new token answers %v", why, refusal)
+		}
 	}
 }
 

@@ -192,8 +192,14 @@ func (s *Service) byAssertion(ctx context.Context, c *api.Call, in *shape.Create
 	if err != nil {
 		return nil, err
 	}
+	// A token proves her when it was issued: who was signed out since is not in again by
+	// one that somebody kept.
+	proved := c.Now
+	if latest := t.issued.Add(clockSkew); latest.Before(proved) {
+		proved = latest
+	}
 	used := usedID(issuer.URL, t.id)
-	return &proof{userID: userID, signedIn: c.Now, until: c.Now.Add(lineLife), actor: issuer.ARN, use: func(tx *store.Tx, _ string) error {
+	return &proof{userID: userID, signedIn: proved, until: c.Now.Add(lineLife), actor: issuer.ARN, use: func(tx *store.Tx, _ string) error {
 		return s.useUp(tx, used, t.expires.Add(2*clockSkew), c.Now)
 	}}, nil
 }

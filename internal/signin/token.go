@@ -27,6 +27,7 @@ const (
 // A token is a verified assertion.
 type token struct {
 	id      string
+	issued  time.Time
 	expires time.Time
 	claims  map[string]any
 }
@@ -77,7 +78,7 @@ func (s *Service) verify(ctx context.Context, raw string, issuers []api.TrustedI
 	case signed.Expires.Sub(signed.Issued) > maxLife:
 		return nil, nil, bad("lives longer than a day")
 	}
-	return &token{signed.ID, signed.Expires, signed.Claims}, issuer, nil
+	return &token{signed.ID, signed.Issued, signed.Expires, signed.Claims}, issuer, nil
 }
 
 // unbelieved is the refusal of a token, or nil where it is not the token's fault.
