@@ -115,6 +115,30 @@ func byName(name s3.ChecksumAlgorithm) (algorithm, bool) {
 	return algorithm{}, false
 }
 
+// composite is how a row's algorithm ends if the checksum is not of an object's bytes
+// but of the checksums of its parts.
+const composite = " " + string(s3.ChecksumTypeComposite)
+
+// checksumKind reads a row's algorithm.
+func checksumKind(text string) (s3.ChecksumAlgorithm, s3.ChecksumType) {
+	if name, ok := strings.CutSuffix(text, composite); ok {
+		return s3.ChecksumAlgorithm(name), s3.ChecksumTypeComposite
+	}
+	return s3.ChecksumAlgorithm(text), s3.ChecksumTypeFullObject
+}
+
+// sumMember picks the member that a checksum belongs in, of those in the order of
+// algorithms. text is a row's algorithm.
+func sumMember(text string, members ...*string) *string {
+	name, _ := checksumKind(text)
+	for i, a := range algorithms {
+		if a.name == name {
+			return members[i]
+		}
+	}
+	return new(string)
+}
+
 func (c *check) Write(p []byte) (int, error) {
 	c.hash.Write(p)
 	if c.md5 != nil {

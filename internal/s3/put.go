@@ -5,10 +5,12 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
 	"bawn.dev/internal/api"
+	"bawn.dev/internal/blob"
 	"bawn.dev/internal/seal"
 	"bawn.dev/internal/shape/s3"
 	"bawn.dev/internal/store"
@@ -21,9 +23,16 @@ func (s *Service) newObject(_ context.Context, c *api.Call, in *s3.PutObjectInpu
 		return nil, nil, err
 	}
 	u := uploadOf(in)
+	setCreation(demands, true)
 	demands, err = s.admitted(c, p, demands, u)
 	p.upload = u
 	return p, demands, err
+}
+
+// setCreation says whether a request makes an object, or only begins or adds to one
+// that may come: bucket policies that ask for conditional writes spare the latter.
+func setCreation(demands []api.Demand, creates bool) {
+	demands[0].Keys.Set("s3:ObjectCreationOperation", strconv.FormatBool(creates))
 }
 
 func uploadOf(in *s3.PutObjectInput) *upload {
@@ -66,7 +75,10 @@ func (s *Service) putObject(ctx context.Context, c *api.Call, in *s3.PutObjectIn
 	}
 	defer clear(key)
 	c.Release()
-	checksum, err := s.receive(ctx, c, in.Body, p, o, key, check)
+	got, err := s.receive(ctx, in.Body, c.Size(), key, associated(p.arn, o.etag), check, c.Trailer)
+	if err == nil {
+		err = o.keep(got, key, p.arn, check)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +87,7 @@ func (s *Service) putObject(ctx context.Context, c *api.Call, in *s3.PutObjectIn
 		if err := s.store(ctx, tx, c.Now, p, &kept); err != nil {
 			return nil, err
 		}
-		return kept.uploaded(in, checksum), nil
+		return kept.uploaded(in, got.sum), nil
 	}, nil
 }
 
@@ -139,41 +151,51 @@ func encoding(s string) string {
 	return strings.Join(kept, ",")
 }
 
-// receive reads the body to its end, seals it into blob and checks it. It answers
-// the checksum.
-func (s *Service) receive(ctx context.Context, c *api.Call, body io.Reader, p *place, o *object, key []byte, check *check) (checksum string, err error) {
+// A received body is sealed in blob, and no row names it yet.
+type received struct {
+	ref  blob.Ref
+	size int64
+	sum  string // in base64
+}
+
+// receive reads a body of a stated size, or of -1, to its end, checks it and seals it
+// into blob, bound to what it is. trailer finds trailing headers.
+func (s *Service) receive(ctx context.Context, body io.Reader, size int64, key, bound []byte, check *check, trailer func(string) string) (*received, error) {
 	if body == nil {
 		body = strings.NewReader("")
 	}
 	sink, err := s.Blobs.Create(ctx)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer sink.Abort()
-	sealer, err := seal.NewWriter(sink, key, associated(p.arn, o.etag))
+	sealer, err := seal.NewWriter(sink, key, bound)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	buffer := make([]byte, copySize(c.Size()))
-	o.size, err = io.CopyBuffer(io.MultiWriter(sealer, check), io.LimitReader(body, maxObject+1), buffer)
+	got := &received{}
+	buffer := make([]byte, copySize(size))
+	got.size, err = io.CopyBuffer(io.MultiWriter(sealer, check), io.LimitReader(body, maxObject+1), buffer)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	if o.size > maxObject {
-		return "", tooLarge()
+	if got.size > maxObject {
+		return nil, tooLarge()
 	}
-	if checksum, err = check.done(c.Trailer); err != nil {
-		return "", err
-	}
-	o.algorithm = string(check.algorithm.name)
-	if err := o.prove(key, p.arn, checksum); err != nil {
-		return "", err
+	if got.sum, err = check.done(trailer); err != nil {
+		return nil, err
 	}
 	if err := sealer.Close(); err != nil {
-		return "", err
+		return nil, err
 	}
-	o.ref, err = sink.Commit()
-	return checksum, err
+	got.ref, err = sink.Commit()
+	return got, err
+}
+
+// keep takes what was received for the object's content.
+func (o *object) keep(got *received, key []byte, arn string, check *check) error {
+	o.ref, o.size, o.algorithm = got.ref, got.size, string(check.algorithm.name)
+	return o.prove(key, arn, got.sum)
 }
 
 // copySize is the length in bytes of a buffer for a body of a stated size, or -1.
@@ -219,11 +241,4 @@ func (o *object) uploaded(in *s3.PutObjectInput, checksum string) *s3.PutObjectO
 
 // sum picks the member that the object's checksum belongs in, in the order of
 // algorithms.
-func (o *object) sum(members ...*string) *string {
-	for i, a := range algorithms {
-		if string(a.name) == o.algorithm {
-			return members[i]
-		}
-	}
-	return new(string)
-}
+func (o *object) sum(members ...*string) *string { return sumMember(o.algorithm, members...) }
