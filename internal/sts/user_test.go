@@ -67,22 +67,21 @@ func (h *house) device(t testing.TB, user string) (serial string, next func() st
 	t.Helper()
 	d := must[iamshape.CreateVirtualMFADeviceOutput](t, h, h.admin, "iam:CreateVirtualMFADevice",
 		&iamshape.CreateVirtualMFADeviceInput{VirtualMFADeviceName: user}).VirtualMFADevice
-	next = func() string {
-		h.Advance(2 * time.Minute) // a new code, and tries enough
-		code, err := totp.GenerateCode(string(d.Base32StringSeed), h.Now())
+	shown := func(at time.Time) string {
+		code, err := totp.GenerateCode(string(d.Base32StringSeed), at)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return code
 	}
-	first := next()
-	second, err := totp.GenerateCode(string(d.Base32StringSeed), h.Now().Add(30*time.Second))
-	if err != nil {
-		t.Fatal(err)
+	next = func() string {
+		h.Advance(2 * time.Minute) // a new code, and tries enough
+		return shown(h.Now())
 	}
+	now := h.Now() // once: the two codes follow each other wherever in a step this is
 	h.Advance(30 * time.Second)
-	must[iamshape.EnableMFADeviceOutput](t, h, h.admin, "iam:EnableMFADevice",
-		&iamshape.EnableMFADeviceInput{UserName: user, SerialNumber: d.SerialNumber, AuthenticationCode1: first, AuthenticationCode2: second})
+	must[iamshape.EnableMFADeviceOutput](t, h, h.admin, "iam:EnableMFADevice", &iamshape.EnableMFADeviceInput{
+		UserName: user, SerialNumber: d.SerialNumber, AuthenticationCode1: shown(now), AuthenticationCode2: shown(now.Add(30 * time.Second))})
 	return d.SerialNumber, next
 }
 
