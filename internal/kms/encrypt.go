@@ -63,11 +63,7 @@ func (e encryption) holds(k *key, size int) error {
 	if e.algorithm == symmetric {
 		return nil
 	}
-	public, err := k.rsa()
-	if err != nil {
-		return err
-	}
-	if most := public.Size() - 2*sha256.Size - 2; size > most {
+	if most := moduli[k.spec]/8 - 2*sha256.Size - 2; size > most {
 		return invalid("Algorithm %s and key spec %s cannot encrypt data larger than %d bytes.", e.algorithm, k.spec, most)
 	}
 	return nil
@@ -83,16 +79,7 @@ func (s *Service) seal(sn *store.Snapshot, k *key, e encryption, plaintext []byt
 		})
 		return blob, err
 	}
-	public, err := k.rsa()
-	if err != nil {
-		return nil, err
-	}
-	return rsa.EncryptOAEP(sha256.New(), rand.Reader, public, plaintext, nil)
-}
-
-// rsa is the public half of an RSA key.
-func (k *key) rsa() (*rsa.PublicKey, error) {
-	public, err := k.publicKey()
+	public, err := s.publicKey(sn, k)
 	if err != nil {
 		return nil, err
 	}
@@ -100,5 +87,5 @@ func (k *key) rsa() (*rsa.PublicKey, error) {
 	if !ok {
 		return nil, fmt.Errorf("kms: the public key of %s is a %T", k.arn, public)
 	}
-	return r, nil
+	return rsa.EncryptOAEP(sha256.New(), rand.Reader, r, plaintext, nil)
 }

@@ -51,6 +51,20 @@ func generate(name kms.KeySpec) (material, public []byte, err error) {
 	return material, public, err
 }
 
+// generateInTurn is generate for callers: to find the primes of an RSA key takes a
+// processor up to seconds, and whoever may make some must leave others theirs.
+func (s *Service) generateInTurn(name kms.KeySpec) (material, public []byte, err error) {
+	if len(specs[name].encryption) > 0 && keyBytes(name) == 0 {
+		select {
+		case s.primes <- struct{}{}:
+			defer func() { <-s.primes }()
+		default:
+			return nil, nil, fail("ThrottlingException", "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.")
+		}
+	}
+	return generate(name)
+}
+
 // keyBytes is how long keys are that are nothing but random bytes: as long as the
 // hash for an HMAC (FIPS 198-1). It is 0 for the others.
 func keyBytes(name kms.KeySpec) int {
@@ -75,7 +89,7 @@ func (s *Service) furnish(k *key) ([]byte, error) {
 		return nil, nil
 	}
 	k.version = 1
-	material, public, err := generate(k.spec)
+	material, public, err := s.generateInTurn(k.spec)
 	if err != nil {
 		return nil, err
 	}

@@ -72,7 +72,7 @@ func (s *Service) generateDataKeyPairWithoutPlaintext(_ context.Context, c *api.
 type dataPair struct{ private, sealed, public []byte }
 
 func (s *Service) pair(sn *store.Snapshot, k *key, spec kms.DataKeyPairSpec, context map[string]string) (p dataPair, err error) {
-	if p.private, p.public, err = generate(kms.KeySpec(spec)); err != nil {
+	if p.private, p.public, err = s.generateInTurn(kms.KeySpec(spec)); err != nil {
 		return p, err
 	}
 	p.sealed, err = s.seal(sn, k, encryption{algorithm: symmetric, context: context}, p.private)

@@ -84,3 +84,20 @@ func TestDataKeyWithoutPlaintext(t *testing.T) {
 		refused[kms.GenerateDataKeyWithoutPlaintextOutput](t, admin, "kms:GenerateDataKeyWithoutPlaintext", in, "ValidationException")
 	}
 }
+
+// Who makes many RSA keys at once leaves the processors to others.
+func TestRSAKeysAreMadeInTurn(t *testing.T) {
+	p := plantedRig(t)
+	k := newTestKey(t, p.admin, nil).KeyId
+	rsa := &kms.GenerateDataKeyPairInput{KeyId: k, KeyPairSpec: kms.DataKeyPairSpecRsa2048}
+	for range cap(p.s.primes) {
+		p.s.primes <- struct{}{}
+	}
+	refused[kms.GenerateDataKeyPairOutput](t, p.admin, "kms:GenerateDataKeyPair", rsa, "ThrottlingException")
+	refused[kms.CreateKeyOutput](t, p.admin, "kms:CreateKey", &kms.CreateKeyInput{KeySpec: kms.KeySpecRsa2048, KeyUsage: kms.KeyUsageTypeSignVerify}, "ThrottlingException")
+	apitest.Must[kms.GenerateDataKeyPairOutput](t, p.admin, "kms:GenerateDataKeyPair", &kms.GenerateDataKeyPairInput{KeyId: k, KeyPairSpec: kms.DataKeyPairSpecEccNistP256})
+	<-p.s.primes
+	for range 2 {
+		apitest.Must[kms.GenerateDataKeyPairOutput](t, p.admin, "kms:GenerateDataKeyPair", rsa)
+	}
+}

@@ -2,6 +2,8 @@ package kms
 
 import (
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
 	"errors"
@@ -52,22 +54,34 @@ func (m *material) parse() error {
 // wipe overwrites what can be reached of a private key. What the FIPS module made of
 // it lies in structures of its own, which are left to the garbage collector.
 func wipe(private crypto.PrivateKey) {
-	k, ok := private.(*rsa.PrivateKey)
-	if !ok {
-		return
+	var numbers []*big.Int
+	switch k := private.(type) {
+	case *rsa.PrivateKey:
+		numbers = append([]*big.Int{k.D, k.Precomputed.Dp, k.Precomputed.Dq, k.Precomputed.Qinv}, k.Primes...)
+	case *ecdsa.PrivateKey:
+		//lint:ignore SA1019 it is to be invalid from now on
+		numbers = append(numbers, k.D)
+	case ed25519.PrivateKey:
+		clear(k)
 	}
-	for _, n := range append([]*big.Int{k.D, k.Precomputed.Dp, k.Precomputed.Dq, k.Precomputed.Qinv}, k.Primes...) {
+	for _, n := range numbers {
 		if n != nil {
 			clear(n.Bits())
 		}
 	}
 }
 
-// publicKey reads the key's public half.
-func (k *key) publicKey() (crypto.PublicKey, error) {
-	public, err := x509.ParsePKIXPublicKey(k.public)
-	if err != nil {
-		return nil, errors.New("kms: the stored public key of " + k.arn + " does not parse")
-	}
-	return public, nil
+// publicKey is the public half of an asymmetric key. It comes from the private half,
+// which is sealed: who can write the store cannot put another's in its place, to have
+// messages encrypted to him or his signatures taken for the key's.
+func (s *Service) publicKey(sn *store.Snapshot, k *key) (public crypto.PublicKey, err error) {
+	err = s.withPrivate(sn, k, func(private crypto.PrivateKey) error {
+		signer, ok := private.(crypto.Signer)
+		if !ok {
+			return errors.New("kms: the material of " + k.arn + " has no public half")
+		}
+		public = signer.Public()
+		return nil
+	})
+	return public, err
 }

@@ -2,6 +2,7 @@ package kms
 
 import (
 	"context"
+	"crypto/x509"
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/shape/kms"
@@ -19,9 +20,17 @@ func (s *Service) getPublicKey(_ context.Context, c *api.Call, _ *kms.GetPublicK
 	if err := n.ready(c.Now); err != nil {
 		return nil, err
 	}
+	public, err := s.publicKey(c.Snapshot, n.key)
+	if err != nil {
+		return nil, err
+	}
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return nil, err
+	}
 	can := n.algorithms()
 	return &kms.GetPublicKeyOutput{
-		KeyId: n.arn, KeySpec: n.spec, CustomerMasterKeySpec: kms.CustomerMasterKeySpec(n.spec), KeyUsage: n.usage, PublicKey: n.public,
+		KeyId: n.arn, KeySpec: n.spec, CustomerMasterKeySpec: kms.CustomerMasterKeySpec(n.spec), KeyUsage: n.usage, PublicKey: der,
 		EncryptionAlgorithms: can.encryption, SigningAlgorithms: can.signing, KeyAgreementAlgorithms: can.agreement,
 	}, nil
 }

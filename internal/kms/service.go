@@ -18,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"bawn.dev/internal/api"
@@ -53,6 +54,7 @@ type Service struct {
 	keys      *cache.Cache[string, *key]          // by id
 	aliases   *cache.Cache[string, string]        // key id by version key
 	materials *cache.Cache[materialID, *material] // in clear
+	primes    chan struct{}                       // holds one for each RSA key that is being made
 }
 
 // How many entries the caches hold.
@@ -81,6 +83,7 @@ func New(cfg Config) (*Service, error) {
 		keys:      cache.New[string, *key](cachedKeys, nil),
 		aliases:   cache.New[string, string](cachedAliases, nil),
 		materials: cache.New[materialID, *material](cachedMaterials, func(m *material) { m.forget() }),
+		primes:    make(chan struct{}, 2*runtime.GOMAXPROCS(0)),
 	}, nil
 }
 

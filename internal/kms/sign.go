@@ -117,7 +117,7 @@ func (s *Service) verify(_ context.Context, c *api.Call, in *kms.VerifyInput, g 
 	if err != nil {
 		return nil, err
 	}
-	public, err := g.publicKey()
+	public, err := s.publicKey(c.Snapshot, g.key)
 	if err != nil {
 		return nil, err
 	}

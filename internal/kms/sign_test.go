@@ -11,6 +11,7 @@ import (
 
 	"bawn.dev/internal/api/apitest"
 	"bawn.dev/internal/shape/kms"
+	"bawn.dev/internal/store"
 )
 
 // Every signing algorithm, with every kind of message: what one signs the other
@@ -123,4 +124,34 @@ func TestPrivateKeyGoesWithItsMaterial(t *testing.T) {
 	}
 	p.s.materials.Drop(materialID{id, 1})
 	apitest.Must[kms.SignOutput](t, p.admin, "kms:Sign", in)
+}
+
+// Who can write the store cannot make another's public key the key's.
+func TestPublicKeyComesFromThePrivateOne(t *testing.T) {
+	p := plantedRig(t)
+	for _, usage := range []kms.KeyUsageType{kms.KeyUsageTypeSignVerify, kms.KeyUsageTypeEncryptDecrypt} {
+		k := newTestKey(t, p.admin, &kms.CreateKeyInput{KeySpec: kms.KeySpecRsa2048, KeyUsage: usage})
+		before := apitest.Must[kms.GetPublicKeyOutput](t, p.admin, "kms:GetPublicKey", &kms.GetPublicKeyInput{KeyId: k.KeyId}).PublicKey
+		_, foreign, err := generate(kms.KeySpecRsa2048)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Store.Update(t.Context(), func(tx *store.Tx) error {
+			if _, err := tx.Exec("UPDATE kms_keys SET public = ? WHERE id = ?", foreign, k.KeyId); err != nil {
+				return err
+			}
+			return tx.Touch(versionKey(k.KeyId))
+		}); err != nil {
+			t.Fatal(err)
+		}
+		p.s.materials.Drop(materialID{k.KeyId, 1})
+		after := apitest.Must[kms.GetPublicKeyOutput](t, p.admin, "kms:GetPublicKey", &kms.GetPublicKeyInput{KeyId: k.KeyId}).PublicKey
+		if !bytes.Equal(after, before) {
+			t.Error("the store says whose key this is")
+		}
+		if usage == kms.KeyUsageTypeEncryptDecrypt {
+			blob := apitest.Must[kms.EncryptOutput](t, p.admin, "kms:Encrypt", &kms.EncryptInput{KeyId: k.KeyId, EncryptionAlgorithm: oaep, Plaintext: []byte("x")}).CiphertextBlob
+			apitest.Must[kms.DecryptOutput](t, p.admin, "kms:Decrypt", &kms.DecryptInput{KeyId: k.KeyId, EncryptionAlgorithm: oaep, CiphertextBlob: blob})
+		}
+	}
 }
