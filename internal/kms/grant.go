@@ -3,7 +3,6 @@ package kms
 import (
 	"math/bits"
 	"slices"
-	"strings"
 	"time"
 
 	"bawn.dev/internal/api"
@@ -99,18 +98,6 @@ func (s *Service) granted(c *api.Call, n *named, u use) (*policy.Grant, error) {
 		return nil, err
 	}
 	return allowing(c.Snapshot, c.Caller(), n.key, wanted{setOf(kms.GrantOperation(u.action)), u.context, true})
-}
-
-// Granting is the grant that would allow an action on a key with an encryption
-// context, or nil: for explanations.
-func (s *Service) Granting(sn *store.Snapshot, who policy.Principal, action, keyARN string, context map[string]string) (*policy.Grant, error) {
-	_, id, _ := strings.Cut(keyARN, ":key/")
-	k, err := s.get(sn, id)
-	if err != nil || k == nil || k.arn != keyARN {
-		return nil, err
-	}
-	name, _ := strings.CutPrefix(action, "kms:")
-	return allowing(sn, who, k, wanted{setOf(kms.GrantOperation(name)), context, true})
 }
 
 // wanted is what a grant has to allow: for a use one operation under an encryption

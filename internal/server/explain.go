@@ -140,6 +140,11 @@ func (s *Server) explain(ctx context.Context, sn *store.Snapshot, claim api.Clai
 	for key, values := range in.Context {
 		q.Keys.Set(key, values...)
 	}
+	if strings.HasPrefix(q.Action, "kms:") {
+		if err := s.keyed(sn, q); err != nil {
+			return nil, err
+		}
+	}
 	derived, err := s.door.Authorizer.Explain(ctx, sn, q)
 	if err != nil {
 		return nil, err
@@ -159,6 +164,28 @@ func (s *Server) explain(ctx context.Context, sn *store.Snapshot, claim api.Clai
 		x.Allowed, x.Verdict, x.Message = true, "allowed whatever policies say: "+why, ""
 	}
 	return x, nil
+}
+
+// keyed adds what the key service knows of a key, and the grant of it that allows what
+// is asked for.
+func (s *Server) keyed(sn *store.Snapshot, q *authz.Question) error {
+	context := map[string]string{}
+	for name, values := range q.Keys {
+		if pair, ok := strings.CutPrefix(name, "kms:encryptioncontext:"); ok && len(values) == 1 {
+			context[pair] = values[0]
+		}
+	}
+	known, grant, err := s.kms.Suppose(sn, q.Subject.Principal, q.Action, q.Target.ARN, context)
+	if err != nil {
+		return err
+	}
+	for name, values := range known {
+		if _, given := q.Keys.Get(name); !given {
+			q.Keys.Set(name, values...)
+		}
+	}
+	q.Grant = grant
+	return nil
 }
 
 // undeniable says why no policy can refuse an operation; empty for all others.

@@ -2,10 +2,13 @@ package server
 
 import (
 	"context"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json"
 
 	"bawn.dev/internal/arn"
 	"bawn.dev/internal/store"
@@ -44,7 +47,7 @@ func (s *Server) explainRecorded(ctx context.Context, sn *store.Snapshot, in Exp
 	}
 	demands := s.recordedDemands(r)
 	for _, d := range demands[:min(len(demands), maxDemands)] {
-		again.Action, again.Resource = d.action, d.resource
+		again.Action, again.Resource, again.Context = d.action, d.resource, recordedContext(r, d.action, in.Context)
 		x, err := s.explain(ctx, sn, claim, again)
 		if err != nil {
 			return nil, err
@@ -89,6 +92,32 @@ func (s *Server) recorded(ctx context.Context, sn *store.Snapshot, id string) (*
 // calledAction is the operation of a record, as actions are written.
 func calledAction(r *trail.Record) string {
 	return strings.TrimSuffix(r.EventSource, ".amazonaws.com") + ":" + r.EventName
+}
+
+// recordedContext are the condition keys that were given and those of the encryption
+// context that the record of a use of a key holds.
+func recordedContext(r *trail.Record, action string, given map[string][]string) map[string][]string {
+	var in struct {
+		Only map[string]string `json:"encryptionContext"`
+		From map[string]string `json:"sourceEncryptionContext"`
+		To   map[string]string `json:"destinationEncryptionContext"`
+	}
+	if service(action) != "kms" || json.Unmarshal(r.RequestParameters, &in) != nil {
+		return given
+	}
+	pairs := in.Only
+	switch action {
+	case "kms:ReEncryptFrom":
+		pairs = in.From
+	case "kms:ReEncryptTo":
+		pairs = in.To
+	}
+	keys := map[string][]string{}
+	for name, value := range pairs {
+		keys["kms:EncryptionContext:"+name] = []string{value}
+	}
+	maps.Copy(keys, given)
+	return keys
 }
 
 type recordedDemand struct{ action, resource string }

@@ -42,6 +42,8 @@ s3.create_bucket(Bucket="explained")
 for key in ("open", "secret/x"): s3.put_object(Bucket="explained", Key=key, Body=b"x")
 s3.put_bucket_policy(Bucket="explained", Policy=doc({"Sid": "Hidden", "Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::explained/secret/*",
     "Condition": {"ArnNotEquals": {"aws:PrincipalArn": admin}}}))
+granted = kms.create_key()["KeyMetadata"]["Arn"]
+grant = kms.create_grant(KeyId=granted, GranteePrincipal=ada, Operations=["Encrypt"], Constraints={"EncryptionContextSubset": {"Ward": "3"}})["GrantId"]
 key = kms.create_key(Policy=doc({"Effect": "Allow", "Principal": {"AWS": admin}, "Action": "kms:*", "Resource": "*"}))["KeyMetadata"]["Arn"]
 vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
 endpoint = ec2.create_vpc_endpoint(VpcId=vpc, ServiceName="com.amazonaws.us-east-1.s3", PolicyDocument=doc({"Principal": "*", **allow("s3:ListBucket")}))["VpcEndpoint"]["VpcEndpointId"]
@@ -69,6 +71,8 @@ calls = {
     "assume": [ada, "sts:AssumeRole", role, *ask(client("sts", keys=k).assume_role, RoleArn=role, RoleSessionName="day")],
     "session": [r["AssumedRoleUser"]["Arn"], "s3:ListBucket", "arn:aws:s3:::explained", *ask(client("s3", keys=session).list_objects_v2, Bucket="explained")],
     "session's key": [r["AssumedRoleUser"]["Arn"], "kms:DescribeKey", key, *ask(client("kms", keys=session).describe_key, KeyId=key)],
+    "granted": [ada, "kms:Encrypt", granted, *ask(hers("kms").encrypt, KeyId=granted, Plaintext=b"x", EncryptionContext={"Ward": "3", "Bed": "1"})],
+    "not granted": [ada, "kms:Encrypt", granted, *ask(hers("kms").encrypt, KeyId=granted, Plaintext=b"x", EncryptionContext={"Ward": "4"})],
     "key": [admin, "kms:DescribeKey", key, *ask(kms.describe_key, KeyId=key)],
     "token": [ada, "sts:GetSessionToken", "", *ask(hers("sts").get_session_token)],
     "who": [ada, "sts:GetCallerIdentity", "", *ask(hers("sts").get_caller_identity)],
@@ -77,7 +81,7 @@ calls = {
 store = client("sso-admin").list_instances()["Instances"][0]["IdentityStoreId"]
 person = client("identitystore").create_user(IdentityStoreId=store, UserName="eve", DisplayName="Eve", Name={"GivenName": "E", "FamilyName": "E"})["UserId"]
 iam.put_role_policy(RoleName="reader", PolicyName="personal", PolicyDocument=doc({"Effect": "Deny", "Action": "s3:PutObject", "Resource": "*", "Condition": {"Null": {"identitystore:UserId": "true"}}}))
-print(json.dumps({"calls": calls, "role": role, "endpoint": endpoint, "ada": ada, "person": person}))
+print(json.dumps({"grant": grant, "granted": granted, "calls": calls, "role": role, "endpoint": endpoint, "ada": ada, "person": person}))
 `
 
 // What bawn explain says of a call is what the call itself was told, whether it is
@@ -87,6 +91,7 @@ func TestExplanationsAgreeWithCalls(t *testing.T) {
 	var made struct {
 		Calls                       map[string][]any
 		Role, Endpoint, Ada, Person string
+		Grant, Granted              string
 	}
 	if err := json.Unmarshal([]byte(b.Python(t, explainable)), &made); err != nil {
 		t.Fatal(err)
@@ -97,7 +102,11 @@ func TestExplanationsAgreeWithCalls(t *testing.T) {
 		if was {
 			allowed++
 		}
-		out := explained(t, b, server.ExplainRequest{Principal: c[0].(string), Action: c[1].(string), Resource: c[2].(string)})
+		asked := server.ExplainRequest{Principal: c[0].(string), Action: c[1].(string), Resource: c[2].(string)}
+		if name == "granted" { // which the record holds
+			asked.Context = map[string][]string{"kms:EncryptionContext:ward": {"3"}}
+		}
+		out := explained(t, b, asked)
 		if out.Allowed != was {
 			t.Errorf("%s: the call was allowed: %v; explain says %+v", name, was, out.Demands[0])
 		}
@@ -124,6 +133,11 @@ func TestExplanationsAgreeWithCalls(t *testing.T) {
 		if !strings.Contains(heard, part) {
 			t.Errorf("the derivation lacks %q: %s", part, heard)
 		}
+	}
+	// What a grant allows, the grant is shown for, with its place in the derivation.
+	use := server.ExplainRequest{RequestID: made.Calls["granted"][4].(string)}
+	if x := one(use); x.Verdict != fmt.Sprintf("allowed by grant %q", made.Grant) || !strings.Contains(fmt.Sprintf("%+v", x.Policies), "Kind:grant Level:0 Policy:"+made.Grant) || x.Context["kms:keyspec"][0] != "SYMMETRIC_DEFAULT" {
+		t.Errorf("by grant: %+v", x)
 	}
 	// Through an endpoint, its policy applies too.
 	get.Resource, get.Endpoint = "arn:aws:s3:::explained/open", made.Endpoint
