@@ -132,6 +132,8 @@ func (w *writer) prepare(ctx context.Context) error {
 	if err := w.row(ctx, "SELECT coalesce(max(version), 0) FROM versions").Scan(&w.store.version); err != nil {
 		return err
 	}
+	w.store.known.versions = make(map[string]int64)
+	w.store.known.at = w.store.version
 	return w.guard.remember()
 }
 

@@ -308,3 +308,34 @@ func commitForEver(t *testing.T, path string) {
 	}
 	wg.Wait()
 }
+
+// Versions are in memory for so many keys; the others are looked up, and as right.
+func TestManyKeys(t *testing.T) {
+	s := storetest.SQLite(t)
+	const groups, each = 70, 1000 // more than are kept
+	for g := range groups {
+		must(t, s.Update(t.Context(), func(tx *store.Tx) error {
+			for i := range each {
+				if err := tx.Touch(fmt.Sprint("k", g*each+i)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+	}
+	n := glance(t, s)
+	whole := snapshot(t, s)
+	for i := 0; i < groups*each; i += 997 {
+		key := fmt.Sprint("k", i)
+		got, err := n.Version(key)
+		must(t, err)
+		var want int64
+		must(t, whole.QueryRow("SELECT version FROM versions WHERE key = ?", key).Scan(&want))
+		if got != want {
+			t.Errorf("%s has version %d, not %d", key, got, want)
+		}
+	}
+	if v, err := n.Version("never"); err != nil || v != 0 {
+		t.Errorf("a key that was never touched has version %d, %v", v, err)
+	}
+}

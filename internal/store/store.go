@@ -31,6 +31,7 @@ type Store struct {
 	failed  atomic.Pointer[error] // set once: the store refuses everything
 	texts   sync.Map              // PostgreSQL: query with '?' → with $n
 	version int64                 // SQLite: the last version given; the writer's
+	known   known                 // SQLite
 	writer  *writer               // SQLite
 	lock    *fileLock             // SQLite
 

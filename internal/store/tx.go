@@ -17,6 +17,8 @@ type Tx struct {
 	after []func()
 	err   error // the first failed statement; it dooms the transaction
 
+	touched map[string]int64 // SQLite: by Touch
+
 	// PostgreSQL: keys that Unchanged holds, and keys that an earlier attempt
 	// could not lock for itself.
 	confirmed, contended map[string]bool
@@ -42,7 +44,7 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	if s.dialect == postgres {
 		after, err = s.updatePostgres(ctx, fn)
 	} else {
-		after, err = s.writer.update(ctx, fn)
+		after, err = s.writer.update(&change{ctx: ctx, fn: fn})
 	}
 	if err != nil {
 		return err

@@ -69,6 +69,10 @@ func (t *Tx) Touch(keys ...string) error {
 			t.store.version++ // only the writer's goroutine is here
 			_, err = t.Exec(`INSERT INTO versions (key, version) VALUES (?, ?)
 				ON CONFLICT (key) DO UPDATE SET version = excluded.version`, key, t.store.version)
+			if t.touched == nil {
+				t.touched = make(map[string]int64)
+			}
+			t.touched[key] = t.store.version
 		}
 		if err != nil {
 			return err
@@ -82,7 +86,7 @@ func (t *Tx) Touch(keys ...string) error {
 func (t *Tx) Unchanged(deps Dependencies) error {
 	now := make(Dependencies, len(deps))
 	keys := slices.Sorted(maps.Keys(deps))
-	read := func() error { return readVersions(t, now, keys, "") }
+	read := func() error { return t.current(now, keys) }
 	if t.store.dialect == postgres {
 		read = func() error { return t.confirmedPostgres(now, keys) }
 	}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"sync/atomic"
 	"time"
 
@@ -28,6 +29,8 @@ type writer struct {
 	conn  *conn
 	guard guard
 
+	touched map[string]int64 // keys of the group in progress, with their new versions
+
 	queue  chan *change
 	stop   chan struct{}
 	exited chan struct{}
@@ -43,6 +46,11 @@ type change struct {
 	taken atomic.Bool // by the writer, or by a caller who stopped waiting
 	done  chan struct{}
 
+	// Of one that only adds rows; else into is empty.
+	into    string
+	columns int
+	values  []any
+
 	after []func()
 	err   error
 }
@@ -52,8 +60,9 @@ func newWriter(s *Store, db *sql.DB, c *conn, path string, minFree uint64) *writ
 		queue: make(chan *change, queueLength), stop: make(chan struct{}), exited: make(chan struct{})}
 }
 
-func (w *writer) update(ctx context.Context, fn func(*Tx) error) ([]func(), error) {
-	c := &change{ctx: ctx, fn: fn, done: make(chan struct{})}
+func (w *writer) update(c *change) ([]func(), error) {
+	ctx := c.ctx
+	c.done = make(chan struct{})
 	select {
 	case w.queue <- c:
 	case <-ctx.Done():
@@ -106,7 +115,7 @@ func (w *writer) close() error {
 
 // group runs first and what waits behind it, commits, and answers them.
 func (w *writer) group(first *change) {
-	var members []*change
+	var members, rows []*change
 	var outcome error
 	ended := false
 	defer func() {
@@ -122,11 +131,14 @@ func (w *writer) group(first *change) {
 	}()
 
 	outcome = w.begin()
+	w.touched = make(map[string]int64)
 	start := time.Now()
 	for c := first; c != nil; {
 		if c.taken.CompareAndSwap(false, true) {
 			members = append(members, c)
-			if outcome == nil {
+			if c.into != "" {
+				rows = append(rows, c)
+			} else if outcome == nil {
 				outcome = w.one(c)
 			}
 		}
@@ -137,6 +149,9 @@ func (w *writer) group(first *change) {
 			default:
 			}
 		}
+	}
+	if outcome == nil {
+		outcome = w.rows(rows)
 	}
 	if outcome == nil {
 		outcome = w.commit()
@@ -178,17 +193,27 @@ func (w *writer) one(c *change) error {
 			return errors.Join(err, c.err)
 		}
 	}
+	if c.err == nil {
+		maps.Copy(w.touched, tx.touched)
+	}
 	return w.control("RELEASE one")
 }
 
 // commit makes the group durable, and then looks whether the files that hold it
 // are still there.
 func (w *writer) commit() error {
+	if len(w.touched) > 0 {
+		w.store.known.commits.Lock()
+		defer w.store.known.commits.Unlock()
+	}
 	if err := w.control("COMMIT"); err != nil {
 		if e, ok := errors.AsType[*sqlitedriver.Error](err); ok && e.Code()&0xff == sqliteFull {
 			return err
 		}
 		return w.store.fail(fmt.Errorf("store: commit failed: %w", err))
+	}
+	if len(w.touched) > 0 {
+		w.store.known.committed(w.touched, w.store.version)
 	}
 	if err := w.guard.present(); err != nil {
 		return w.store.fail(err)
