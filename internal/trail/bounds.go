@@ -1,6 +1,7 @@
 package trail
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -102,6 +103,12 @@ func boundJSON(v *jsontext.Value) error {
 	}
 	if !v.IsValid() || v.Kind() != '{' {
 		return errors.New("trail: parameters, elements and additional data are JSON objects")
+	}
+	if bytes.ContainsAny(*v, "\r\n") { // an event is one line
+		*v = bytes.Clone(*v)
+		if err := v.Compact(); err != nil {
+			return err
+		}
 	}
 	if len(*v) > maxJSON {
 		*v = jsontext.Value(fmt.Sprintf(`{"omitted":true,"originalSize":%d,"reason":"too long"}`, len(*v)))

@@ -11,7 +11,7 @@ import (
 
 const eventVersion = "1.11"
 
-// event is CloudTrail's JSON. parentRequestID is ours: it ties a call that a
+// event is CloudTrail's JSON, as it is read. parentRequestID is ours: it ties a call that a
 // service made to the call that it served.
 type event struct {
 	EventVersion         string         `json:"eventVersion"`
@@ -92,40 +92,6 @@ type tlsDetails struct {
 	Host        string `json:"clientProvidedHostHeader,omitzero"`
 }
 
-// MarshalEvent gives CloudTrail's JSON of the record, on one line.
-func (r *Record) MarshalEvent() ([]byte, error) {
-	u := r.UserIdentity
-	e := event{
-		EventVersion: eventVersion,
-		UserIdentity: identity{Type: u.Type, PrincipalID: u.PrincipalID, ARN: u.ARN, AccountID: u.AccountID,
-			AccessKeyID: u.AccessKeyID, UserName: u.UserName, InvokedBy: u.InvokedBy, IdentityProvider: u.IdentityProvider, CredentialID: u.CredentialID},
-		EventTime:   stamp(r.EventTime),
-		EventSource: r.EventSource, EventName: r.EventName, Region: r.Region,
-		SourceIP: r.SourceIP, UserAgent: r.UserAgent,
-		ErrorCode: r.ErrorCode, ErrorMessage: r.ErrorMessage,
-		RequestParameters: r.RequestParameters, ResponseElements: r.ResponseElements,
-		AdditionalEventData: r.AdditionalEventData,
-		RequestID:           r.RequestID, ParentRequestID: r.ParentRequestID, EventID: r.EventID, SharedEventID: r.SharedEventID,
-		ReadOnly: r.ReadOnly, EventType: r.EventType, ManagementEvent: r.ManagementEvent,
-		Account: r.Account, VpcEndpointID: r.VpcEndpointID, VpcEndpointAccountID: r.VpcEndpointAccountID,
-		EventCategory: r.EventCategory, TLS: tlsDetails(r.TLS),
-	}
-	if s := u.SessionContext; s != nil {
-		e.UserIdentity.SessionContext = &session{
-			SessionIssuer:  issuer(s.SessionIssuer),
-			Attributes:     attributes{stamp(s.CreationDate), fmt.Sprint(s.MFA)},
-			SourceIdentity: s.SourceIdentity,
-		}
-	}
-	if p := u.OnBehalfOf; p != nil {
-		e.UserIdentity.OnBehalfOf = &onBehalf{p.UserID, p.IdentityStoreARN}
-	}
-	for _, x := range r.Resources {
-		e.Resources = append(e.Resources, resource(x))
-	}
-	return json.Marshal(&e)
-}
-
 // UnmarshalEvent reads what MarshalEvent gave. Times come back in seconds.
 func UnmarshalEvent(data []byte) (*Record, error) {
 	var e event
@@ -185,10 +151,10 @@ func notNull(v jsontext.Value) jsontext.Value {
 	return v
 }
 
-func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
+const stampFormat = "2006-01-02T15:04:05Z"
 
 func unstamp(s string) (time.Time, error) {
-	t, err := time.Parse("2006-01-02T15:04:05Z", s)
+	t, err := time.Parse(stampFormat, s)
 	if err != nil {
 		return t, fmt.Errorf("trail: not an event's time: %w", err)
 	}

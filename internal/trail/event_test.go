@@ -5,6 +5,9 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // TestEventForm fixes the names and places that CloudTrail's readers know.
@@ -35,6 +38,41 @@ func TestEventForm(t *testing.T) {
 	if string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
+}
+
+// FuzzMarshalEvent holds what is written member by member against what the JSON
+// package writes of the same event.
+func FuzzMarshalEvent(f *testing.F) {
+	f.Add("ada", "", "1.3", true)
+	f.Add("\"\\\x01é\u2028\x7f<&>", "x", "", false)
+	f.Fuzz(func(t *testing.T, a, b, c string, more bool) {
+		r := &Record{
+			EventID: a, RequestID: b, EventSource: c + "s", EventName: a + "n", Region: b, Account: "1" + c, UserIdentity: UserIdentity{Type: a, ARN: b, UserName: c},
+			ErrorCode: b, ErrorMessage: c, ParentRequestID: c, SharedEventID: b, ReadOnly: more, TLS: TLS{Version: c, Host: b}, SourceIP: a, UserAgent: a,
+		}
+		if more {
+			r.RequestParameters = jsontext.Value("{\n\"a\": 1}")
+			r.AdditionalEventData = jsontext.Value(`{"b":"c"}`)
+			r.Resources = []Resource{{ARN: a, Account: b, Type: c}, {ARN: b}}
+			r.UserIdentity.SessionContext = &SessionContext{SessionIssuer: SessionIssuer{ARN: a, UserName: b}, MFA: true, SourceIdentity: c}
+			r.UserIdentity.OnBehalfOf = &OnBehalfOf{UserID: a, IdentityStoreARN: b}
+		}
+		if err := r.complete(); err != nil {
+			t.Skip(err)
+		}
+		got, err := r.MarshalEvent()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var e event
+		if err := json.Unmarshal(got, &e); err != nil {
+			t.Fatalf("%s: %v", got, err)
+		}
+		want, err := json.Marshal(&e)
+		if err != nil || string(got) != string(want) {
+			t.Errorf("got  %s\nwant %s, %v", got, want, err)
+		}
+	})
 }
 
 func FuzzBound(f *testing.F) {

@@ -59,9 +59,6 @@ const MaxLimit = 50
 // examined bounds the records that one page reads past to find its own.
 const examined = 4096
 
-// place is where a page ends: strictly older records follow.
-type place struct{ time, seq int64 }
-
 // Find returns an account's records, newest first. It sees every record that was
 // committed before the call.
 func (t *Trail) Find(ctx context.Context, q Query) (Page, error) {
@@ -98,11 +95,11 @@ func (q Query) page(n *store.Snapshot, at place) (Page, error) {
 	filtered := len(wanted) > 1 && !slices.Equal(wanted[1:], []string{""})
 	var page Page
 	for read := 0; read < examined; {
-		rows, err := store.Collect(n, scanRow, `SELECT t.seq, t.time, t.account, r.event
-			FROM trail_terms t JOIN trail_records r ON r.seq = t.seq
-			WHERE t.account = ? AND t.term = ? AND t.time >= ? AND t.time <= ? AND (t.time, t.seq) < (?, ?)
-			ORDER BY t.time DESC, t.seq DESC LIMIT ?`,
-			q.Account, wanted[0], start, end, at.time, at.seq, q.Limit+1)
+		places, err := before(n, posted{q.Account, wanted[0]}, at, start, end, q.Limit+1)
+		if err != nil {
+			return Page{}, err
+		}
+		rows, err := recordsAt(n, places)
 		if err != nil {
 			return Page{}, err
 		}
@@ -122,13 +119,36 @@ func (q Query) page(n *store.Snapshot, at place) (Page, error) {
 			at = place{r.time, r.seq}
 			page.Entries = append(page.Entries, Entry{r.seq, record, r.event})
 		}
-		if len(rows) <= q.Limit {
+		if len(places) <= q.Limit {
 			return page, nil
 		}
-		read += len(rows)
+		at = places[len(places)-1]
+		read += len(places)
 	}
 	page.NextToken = q.token(at)
 	return page, nil
+}
+
+// recordsAt reads the records at places, in their order.
+func recordsAt(q store.Querier, places []place) ([]row, error) {
+	var rows []row
+	for chunk := range slices.Chunk(places, MaxLimit) {
+		seqs := make([]any, len(chunk))
+		for i, p := range chunk {
+			seqs[i] = p.seq
+		}
+		found, err := store.Collect(q, scanRow, "SELECT seq, time, account, event FROM trail_records WHERE seq IN (?"+
+			strings.Repeat(",?", len(seqs)-1)+")", seqs...)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range chunk {
+			if i := slices.IndexFunc(found, func(r row) bool { return r.seq == p.seq }); i >= 0 {
+				rows = append(rows, found[i])
+			}
+		}
+	}
+	return rows, nil
 }
 
 func containsAll(sorted, wanted []string) bool {

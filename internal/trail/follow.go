@@ -2,6 +2,8 @@ package trail
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -40,11 +42,11 @@ func (t *Trail) follow(ctx context.Context, from int64, fn func(Entry) error) (i
 		return from, err
 	}
 	defer n.Close()
-	var last int64
-	if err := n.QueryRow("SELECT coalesce(max(seq), 0) FROM trail_leaves").Scan(&last); err != nil {
+	sealed, err := lastLeaf(n)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return from, err
 	}
-	rows, err := readRows(n, from, last, batch)
+	rows, err := readRows(n, from, sealed.seq, batch)
 	if err != nil {
 		return from, err
 	}

@@ -12,7 +12,7 @@ import (
 
 // batch bounds what one sealing transaction writes, because the hot path waits
 // behind it.
-const batch = 128
+const batch = 256
 
 // head is how far the log is sealed.
 type head struct {
@@ -76,24 +76,31 @@ func (t *Trail) sealBatch(ctx context.Context, last int64) (done bool, err error
 		return true, nil
 	}
 
-	tree := ledger.NewBuilder(h.size, stored{n})
-	var leaves, nodes, terms []any
+	tree := ledger.NewBuilder(h.size, t.peaks.over(nodes{n}))
+	var leaves []any
 	next := h
-	for _, r := range rows {
+	for i := range rows {
+		r := &rows[i]
 		hash := ledger.LeafHash(r.event)
 		if err := tree.Add(hash); err != nil {
 			return false, err
 		}
-		leaves = append(leaves, next.size, r.seq, hash[:])
-		next = head{next.size + 1, r.seq}
-		for _, term := range r.terms() {
-			terms = append(terms, r.account, term, r.time, r.seq)
+		r.terms = t.recent.take(hash, r.event)
+		if i > 0 && r.seq == next.seq+1 {
+			run := leaves[len(leaves)-1].([]byte)
+			leaves[len(leaves)-1] = append(run, hash[:]...)
+		} else {
+			leaves = append(leaves, next.size, r.seq, append([]byte(nil), hash[:]...))
 		}
+		next = head{next.size + 1, r.seq}
 	}
-	for i, hash := range tree.New {
-		nodes = append(nodes, tree.First+int64(i), hash[:])
+	hashes := make([]byte, 0, hashSize*len(tree.New))
+	for _, hash := range tree.New {
+		hashes = append(hashes, hash[:]...)
 	}
-	root, err := tree.Root()
+	terms := indexed(rows)
+	above := peaks{}
+	root, err := above.of(next.size, tree)
 	if err != nil {
 		return false, err
 	}
@@ -119,11 +126,11 @@ func (t *Trail) sealBatch(ctx context.Context, last int64) (done bool, err error
 			args    []any
 		}{
 			{"trail_leaves (leaf, seq, hash)", 3, leaves},
-			{"trail_hashes (idx, hash)", 2, nodes},
-			{"trail_terms (account, term, time, seq)", 4, terms},
+			{"trail_hashes (idx, hash)", 2, []any{tree.First, hashes}},
+			{"trail_terms (account, term, time, seq, more)", 5, terms},
 			{"trail_checkpoints (size, signed)", 2, []any{next.size, signed}},
 		} {
-			if err := insertAll(tx, rows.into, rows.columns, rows.args); err != nil {
+			if err := tx.Insert(rows.into, rows.columns, rows.args); err != nil {
 				return err
 			}
 		}
@@ -136,25 +143,56 @@ func (t *Trail) sealBatch(ctx context.Context, last int64) (done bool, err error
 	if err != nil {
 		return false, err
 	}
-	t.head = next
+	t.head, t.peaks = next, above
 	return len(rows) < batch, nil
 }
+
+// peaks are the nodes that the tree goes on from: those that its root was made of.
+type peaks map[int64]ledger.Hash
+
+// of reads a tree's root and keeps what it was made of.
+func (p peaks) of(size int64, tree ledger.Hashes) (ledger.Hash, error) {
+	return ledger.Root(size, reading(func(indexes []int64) ([]ledger.Hash, error) {
+		hashes, err := tree.ReadHashes(indexes)
+		for i := range hashes {
+			p[indexes[i]] = hashes[i]
+		}
+		return hashes, err
+	}))
+}
+
+// over answers from memory what it can.
+func (p peaks) over(tree ledger.Hashes) ledger.Hashes {
+	return reading(func(indexes []int64) ([]ledger.Hash, error) {
+		hashes := make([]ledger.Hash, len(indexes))
+		for i, index := range indexes {
+			h, ok := p[index]
+			if !ok {
+				return tree.ReadHashes(indexes)
+			}
+			hashes[i] = h
+		}
+		return hashes, nil
+	})
+}
+
+type reading func([]int64) ([]ledger.Hash, error)
+
+// ReadHashes reads nodes by their index.
+func (f reading) ReadHashes(indexes []int64) ([]ledger.Hash, error) { return f(indexes) }
 
 // readHead reads how far the log is sealed. It refuses to continue a log whose
 // stored tree is not the one that was signed: the next checkpoint would make an
 // alteration look right.
 func (t *Trail) readHead(q store.Querier) (head, error) {
-	var h head
-	var leaf int64
-	err := q.QueryRow("SELECT leaf, seq FROM trail_leaves ORDER BY leaf DESC LIMIT 1").Scan(&leaf, &h.seq)
-	if err == nil {
-		h.size = leaf + 1
-	} else if !errors.Is(err, sql.ErrNoRows) {
+	h, err := lastLeaf(q)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return h, err
 	}
 	if h == t.head && h.size > 0 {
 		return h, nil
 	}
+	t.peaks = nil // another copy's work, or what was there at the start
 	var signed []byte
 	err = q.QueryRow("SELECT signed FROM trail_checkpoints ORDER BY size DESC LIMIT 1").Scan(&signed)
 	if errors.Is(err, sql.ErrNoRows) && h.size == 0 {
@@ -167,7 +205,7 @@ func (t *Trail) readHead(q store.Querier) (head, error) {
 	if err != nil {
 		return h, fmt.Errorf("trail: the last checkpoint: %w", err)
 	}
-	root, err := ledger.Root(h.size, stored{q})
+	root, err := ledger.Root(h.size, nodes{q})
 	if err != nil {
 		return h, err
 	}
@@ -175,6 +213,16 @@ func (t *Trail) readHead(q store.Querier) (head, error) {
 		return h, fmt.Errorf("trail: the log has %d leaves, and its last checkpoint, over %d, does not sign them; run fsck", h.size, c.Size)
 	}
 	return h, nil
+}
+
+// lastLeaf is how far the stored leaves go; without any it is sql.ErrNoRows.
+func lastLeaf(q store.Querier) (h head, err error) {
+	var leaf, first, bytes int64
+	if err := q.QueryRow("SELECT leaf, seq, length(hash) FROM trail_leaves ORDER BY leaf DESC LIMIT 1").Scan(&leaf, &first, &bytes); err != nil {
+		return h, err
+	}
+	n := max(1, bytes/int64(hashSize))
+	return head{leaf + n, first + n - 1}, nil
 }
 
 // Checkpoint returns the newest signed tree head, or nil before the first seal.
@@ -198,6 +246,8 @@ type row struct {
 	seq, time int64
 	account   string
 	event     []byte
+	terms     []string // once it is being sealed or verified
+	leaf      int64    // likewise, verified
 }
 
 func scanRow(rows *store.Rows) (r row, err error) {

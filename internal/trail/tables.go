@@ -2,7 +2,6 @@ package trail
 
 import (
 	"fmt"
-	"strings"
 
 	"bawn.dev/internal/ledger"
 	"bawn.dev/internal/store"
@@ -24,37 +23,45 @@ var migrations = []store.Migration{{Room: "trail", Version: 1, SQL: []string{
 	// The lookup index: a row per record and thing to look it up by.
 	`CREATE TABLE trail_terms (account TEXT NOT NULL, term TEXT NOT NULL, time INTEGER NOT NULL,
 		seq INTEGER NOT NULL, PRIMARY KEY (account, term, time, seq)) WITHOUT ROWID`,
+}}, {Room: "trail", Version: 2, SQL: []string{
+	// Further records of the row: see index.go. Rows of leaves and hashes hold several
+	// too from here on: those that follow each other, in seq and idx as well.
+	`ALTER TABLE trail_terms ADD COLUMN more BLOB`,
 }}}
 
-// stored reads the tree's nodes.
-type stored struct{ q store.Querier }
+// records is where a record goes.
+const records = "trail_records (time, account, event)"
 
-func (s stored) ReadHashes(indexes []int64) ([]ledger.Hash, error) {
+// nodes reads the tree's nodes.
+type nodes struct{ q store.Querier }
+
+func (s nodes) ReadHashes(indexes []int64) ([]ledger.Hash, error) {
 	hashes := make([]ledger.Hash, len(indexes))
 	for i, index := range indexes {
-		var h []byte
-		if err := s.q.QueryRow("SELECT hash FROM trail_hashes WHERE idx = ?", index).Scan(&h); err != nil {
+		var first int64
+		var row []byte
+		if err := s.q.QueryRow("SELECT idx, hash FROM trail_hashes WHERE idx <= ? ORDER BY idx DESC LIMIT 1", index).Scan(&first, &row); err != nil {
 			return nil, fmt.Errorf("trail: node %d of the tree: %w", index, err)
 		}
-		if len(h) != len(hashes[i]) {
-			return nil, fmt.Errorf("trail: node %d of the tree is not a hash", index)
+		all := unpacked(row)
+		if index-first >= int64(len(all)) {
+			return nil, fmt.Errorf("trail: node %d of the tree is not there", index)
 		}
-		copy(hashes[i][:], h)
+		hashes[i] = all[index-first]
 	}
 	return hashes, nil
 }
 
-// insertAll inserts rows of so many columns, given one after another in args,
-// with few statements.
-func insertAll(tx *store.Tx, into string, columns int, args []any) error {
-	const rows = 64
-	row := "(?" + strings.Repeat(",?", columns-1) + ")"
-	for len(args) > 0 {
-		n := min(rows, len(args)/columns)
-		if _, err := tx.Exec("INSERT INTO "+into+" VALUES "+row+strings.Repeat(","+row, n-1), args[:n*columns]...); err != nil {
-			return err
-		}
-		args = args[n*columns:]
+// unpacked are the hashes of a row; of one that is none, the zero hash stands for it.
+func unpacked(row []byte) []ledger.Hash {
+	if len(row) == 0 || len(row)%hashSize != 0 {
+		return make([]ledger.Hash, 1)
 	}
-	return nil
+	all := make([]ledger.Hash, len(row)/hashSize)
+	for i := range all {
+		copy(all[i][:], row[i*hashSize:])
+	}
+	return all
 }
+
+const hashSize = len(ledger.Hash{})

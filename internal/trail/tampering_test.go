@@ -1,8 +1,11 @@
 package trail_test
 
 import (
+	"encoding/binary"
+	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"bawn.dev/internal/ledger"
 	"bawn.dev/internal/store"
@@ -61,11 +64,94 @@ var attacks = []attack{
 	{name: "node added", sql: []string{"INSERT INTO trail_hashes (idx, hash) SELECT 9999, hash FROM trail_hashes WHERE idx = 0"}, want: "nodes are stored"},
 }
 
+// packedAttacks are on rows that hold several leaves, nodes or places: those of the
+// first checkpoint are rows of 12 leaves, of 22 nodes and of all places of a term.
+var packedAttacks = []attack{
+	{name: "packed leaf altered", sql: []string{"UPDATE trail_leaves SET hash = substr(hash, 1, 32) || substr(hash, 1, 32) || substr(hash, 65) WHERE leaf = 0"},
+		want: "leaf 1 record 2 was altered"},
+	{name: "packed leaf cut out", sql: []string{"UPDATE trail_leaves SET hash = substr(hash, 1, 32) || substr(hash, 65) WHERE leaf = 0"},
+		want: "leaf 1 record 2 was altered"},
+	{name: "packed leaves cut off", sql: []string{"UPDATE trail_leaves SET hash = substr(hash, 1, 64) WHERE leaf = 0"}, want: "leaf 2 is missing"},
+	{name: "packed leaves that are none", sql: []string{"UPDATE trail_leaves SET hash = substr(hash, 1, 63) WHERE leaf = 0"}, want: "leaf 0 record 1 was altered"},
+	{name: "packed node altered", sql: []string{"UPDATE trail_hashes SET hash = substr(hash, 1, 32) || substr(hash, 1, 32) || substr(hash, 65) WHERE idx = 0"},
+		want: "the tree's node 1"},
+	{name: "packed nodes cut off", sql: []string{"UPDATE trail_hashes SET hash = substr(hash, 1, 672) WHERE idx = 0"}, want: "the tree's node 21"},
+	{name: "packed node added", sql: []string{"UPDATE trail_hashes SET hash = hash || substr(hash, 1, 32) WHERE idx = 22"}, want: "nodes are stored"},
+	{name: "hidden from packed lookup", sql: []string{"UPDATE trail_terms SET more = NULL WHERE more IS NOT NULL"}, want: "is not in the lookup index under"},
+	{name: "false packed lookup", sql: []string{"UPDATE trail_terms SET more = more || substr(more, 1, 16) WHERE term = '' AND more IS NOT NULL"}, want: "the lookup index has"},
+}
+
+// single takes the packed rows apart.
+func single(t *testing.T, s *store.Store) {
+	t.Helper()
+	must(t, s.Update(t.Context(), func(tx *store.Tx) error {
+		type row struct {
+			account, term string
+			a, b          int64
+			blob          []byte
+		}
+		read := func(query string, scan func(*store.Rows, *row) error) ([]row, error) {
+			return store.Collect(tx, func(r *store.Rows) (x row, err error) { return x, scan(r, &x) }, query)
+		}
+		leaves, err := read("SELECT leaf, seq, hash FROM trail_leaves", func(r *store.Rows, x *row) error { return r.Scan(&x.a, &x.b, &x.blob) })
+		if err != nil {
+			return err
+		}
+		hashes, err := read("SELECT idx, hash FROM trail_hashes", func(r *store.Rows, x *row) error { return r.Scan(&x.a, &x.blob) })
+		if err != nil {
+			return err
+		}
+		terms, err := read("SELECT account, term, more FROM trail_terms", func(r *store.Rows, x *row) error { return r.Scan(&x.account, &x.term, &x.blob) })
+		if err != nil {
+			return err
+		}
+		for _, table := range []string{"leaves", "hashes"} {
+			if _, err := tx.Exec("DELETE FROM trail_" + table); err != nil {
+				return err
+			}
+		}
+		var values [3][]any
+		for _, x := range leaves {
+			for i := range int64(len(x.blob) / 32) {
+				values[0] = append(values[0], x.a+i, x.b+i, x.blob[i*32:(i+1)*32])
+			}
+		}
+		for _, x := range hashes {
+			for i := range int64(len(x.blob) / 32) {
+				values[1] = append(values[1], x.a+i, x.blob[i*32:(i+1)*32])
+			}
+		}
+		for _, x := range terms {
+			for b := x.blob; len(b) > 0; b = b[16:] {
+				values[2] = append(values[2], x.account, x.term, int64(binary.BigEndian.Uint64(b)), int64(binary.BigEndian.Uint64(b[8:])))
+			}
+		}
+		if _, err := tx.Exec("UPDATE trail_terms SET more = NULL"); err != nil {
+			return err
+		}
+		return errors.Join(tx.Insert("trail_leaves (leaf, seq, hash)", 3, values[0]), tx.Insert("trail_hashes (idx, hash)", 2, values[1]),
+			tx.Insert("trail_terms (account, term, time, seq)", 4, values[2]))
+	}))
+}
+
 func tampering(t *testing.T, s *store.Store) {
 	tr, signer := twentyRecords(t, s)
 	must(t, tr.Verify(t.Context()))
 	kept, err := tr.Checkpoint(t.Context())
 	must(t, err)
+	must(t, tr.Verify(t.Context(), kept))
+	for _, a := range packedAttacks {
+		t.Run(a.name, func(t *testing.T) {
+			defer saved(t, s)()
+			apply(t, s, a.sql...)
+			if err := tr.Verify(t.Context()); err == nil || !strings.Contains(err.Error(), a.want) {
+				t.Errorf("Verify says %v\nwant %s", err, a.want)
+			}
+		})
+	}
+	// What follows speaks of single rows: as an earlier release wrote them, and as an
+	// attacker may rewrite them.
+	single(t, s)
 	must(t, tr.Verify(t.Context(), kept))
 	for _, a := range attacks {
 		t.Run(a.name, func(t *testing.T) {
@@ -111,7 +197,9 @@ func twentyRecords(t *testing.T, s *store.Store) (*trail.Trail, ledger.Signer) {
 	signer := newSigner(t)
 	tr := newTrail(t, s, signer)
 	for i := range 20 {
-		add(t, s, tr, minute(i))
+		r := minute(i)
+		r.EventTime = noon.Add(time.Duration(i) * 10 * time.Millisecond) // within a moment, as under load
+		add(t, s, tr, r)
 		if i == 11 || i == 19 {
 			must(t, tr.Seal(t.Context()))
 		}

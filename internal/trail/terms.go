@@ -3,6 +3,9 @@ package trail
 import (
 	"slices"
 	"strings"
+	"sync"
+
+	"bawn.dev/internal/ledger"
 )
 
 // A trait is what a record is looked up by: a letter for the kind, and the value.
@@ -21,14 +24,45 @@ const (
 	byReadOnly     = "o:"
 )
 
-// terms lists a stored record's terms. One that does not decode, which Append
+// termsOf lists a stored record's terms. One that does not decode, which Append
 // never wrote, still has the empty one: it is sealed and seen.
-func (r row) terms() []string {
-	record, err := UnmarshalEvent(r.event)
+func termsOf(event []byte) []string {
+	record, err := UnmarshalEvent(event)
 	if err != nil {
 		return []string{""}
 	}
 	return record.terms()
+}
+
+// recent are the terms of records that this process appended and did not seal yet, by
+// their leaf's hash: they need not be read from what was stored.
+type recent struct {
+	mu    sync.Mutex
+	terms map[ledger.Hash][]string
+}
+
+// maxRecent bounds what waits to be sealed, or never was committed.
+const maxRecent = 1 << 14
+
+func (c *recent) put(event []byte, terms []string) {
+	hash := ledger.LeafHash(event)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.terms == nil || len(c.terms) >= maxRecent {
+		c.terms = make(map[ledger.Hash][]string)
+	}
+	c.terms[hash] = terms
+}
+
+func (c *recent) take(hash ledger.Hash, event []byte) []string {
+	c.mu.Lock()
+	terms, ok := c.terms[hash]
+	delete(c.terms, hash)
+	c.mu.Unlock()
+	if ok {
+		return terms
+	}
+	return termsOf(event)
 }
 
 func (r *Record) terms() []string {

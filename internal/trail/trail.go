@@ -25,6 +25,8 @@ type Trail struct {
 
 	sealing chan struct{} // holds one token: the right to seal
 	head    head          // of the last seal; guarded by sealing
+	peaks   peaks         // of the tree at head, if known; guarded by sealing
+	recent  recent
 
 	mu     sync.Mutex
 	sealed chan struct{} // closed and replaced after each seal
@@ -57,23 +59,47 @@ func (t *Trail) Append(tx *store.Tx, rs ...*Record) error {
 	if err := tx.Enter(gate); err != nil {
 		return err
 	}
+	values, err := t.stored(rs)
+	if err != nil {
+		return err
+	}
+	if err := tx.Insert(records, 3, values); err != nil {
+		return fmt.Errorf("trail: append: %w", err)
+	}
+	return nil
+}
+
+// Write is Append in a transaction of its own, which holds nothing else: when it
+// returns nil the records are durable.
+func (t *Trail) Write(ctx context.Context, rs ...*Record) error {
+	values, err := t.stored(rs)
+	if err != nil {
+		return err
+	}
+	if err := t.store.Insert(ctx, gate, records, 3, values); err != nil {
+		return fmt.Errorf("trail: append: %w", err)
+	}
+	return nil
+}
+
+// stored completes records and gives their rows' values.
+func (t *Trail) stored(rs []*Record) ([]any, error) {
+	values := make([]any, 0, 3*len(rs))
 	for _, r := range rs {
 		if err := r.complete(); err != nil {
-			return err
+			return nil, err
 		}
 		event, err := r.MarshalEvent()
 		if err != nil {
-			return fmt.Errorf("trail: %w", err)
+			return nil, fmt.Errorf("trail: %w", err)
 		}
 		if len(event) > maxEvent {
-			return fmt.Errorf("trail: a record of %d bytes, %d at most", len(event), maxEvent)
+			return nil, fmt.Errorf("trail: a record of %d bytes, %d at most", len(event), maxEvent)
 		}
-		if _, err := tx.Exec("INSERT INTO trail_records (time, account, event) VALUES (?, ?, ?)",
-			r.EventTime.UnixMicro(), r.Account, event); err != nil {
-			return fmt.Errorf("trail: append: %w", err)
-		}
+		t.recent.put(event, r.terms())
+		values = append(values, r.EventTime.UnixMicro(), r.Account, event)
 	}
-	return nil
+	return values, nil
 }
 
 // Run seals records until the context ends, or returns why the log cannot be

@@ -98,41 +98,67 @@ func (v *verification) report(leaf, seq int64, format string, args ...any) error
 	return nil
 }
 
-// sealedRow is a leaf with the record that it stands for.
+// sealedRow is a leaf with the record that it stands for, if that is there.
 type sealedRow struct {
 	leaf, seq int64
-	hash      []byte
-	time      *int64
-	account   *string
-	event     []byte
+	hash      ledger.Hash
+	record    *row
 }
 
 // leaves walks all leaves in order.
 func (v *verification) leaves() error {
 	for from := int64(-1); ; {
-		rows, err := store.Collect(v.q, func(r *store.Rows) (s sealedRow, err error) {
-			return s, r.Scan(&s.leaf, &s.seq, &s.hash, &s.time, &s.account, &s.event)
-		}, `SELECT l.leaf, l.seq, l.hash, r.time, r.account, r.event
-			FROM trail_leaves l LEFT JOIN trail_records r ON r.seq = l.seq
-			WHERE l.leaf > ? ORDER BY l.leaf LIMIT 256`, from)
-		if err != nil || len(rows) == 0 {
+		runs, err := store.Collect(v.q, func(r *store.Rows) (s run, err error) {
+			return s, r.Scan(&s.leaf, &s.seq, &s.hashes)
+		}, "SELECT leaf, seq, hash FROM trail_leaves WHERE leaf > ? ORDER BY leaf LIMIT 16", from)
+		if err != nil || len(runs) == 0 {
 			return err
 		}
-		from = rows[len(rows)-1].leaf
-		var nodes []ledger.Hash
-		for _, r := range rows {
-			if err := v.leaf(r); err != nil {
-				return err
-			}
-			nodes = append(nodes, v.tree.Add(asHash(r.hash))...)
-			if err := v.checkpoint(); err != nil {
+		from = runs[len(runs)-1].leaf
+		for _, r := range runs {
+			if err := v.run(r); err != nil {
 				return err
 			}
 		}
-		if err := v.compare(nodes, rows[0].leaf); err != nil {
+	}
+}
+
+// A run is a row of leaves: they and their records follow each other.
+type run struct {
+	leaf, seq int64
+	hashes    []byte
+}
+
+func (v *verification) run(r run) error {
+	hashes := unpacked(r.hashes)
+	end := r.seq + int64(len(hashes))
+	records, err := readRows(v.q, r.seq-1, end-1, len(hashes))
+	if err != nil {
+		return err
+	}
+	var nodes []ledger.Hash
+	var good []row
+	for i, hash := range hashes {
+		s := sealedRow{leaf: r.leaf + int64(i), seq: r.seq + int64(i), hash: hash}
+		if len(records) > 0 && records[0].seq == s.seq {
+			s.record, records = &records[0], records[1:]
+		}
+		before := len(v.problems)
+		if err := v.leaf(s); err != nil {
+			return err
+		}
+		if len(v.problems) == before {
+			good = append(good, *s.record)
+		}
+		nodes = append(nodes, v.tree.Add(hash)...)
+		if err := v.checkpoint(); err != nil {
 			return err
 		}
 	}
+	if err := v.index(good); err != nil {
+		return err
+	}
+	return v.compare(nodes, r.leaf)
 }
 
 // leaf checks one record against its leaf. The tree is computed from the leaf's
@@ -150,10 +176,10 @@ func (v *verification) leaf(r sealedRow) error {
 			return err
 		}
 	}
-	if r.time == nil {
+	if r.record == nil {
 		return v.report(r.leaf, r.seq, "was deleted")
 	}
-	if ledger.LeafHash(r.event) != asHash(r.hash) {
+	if ledger.LeafHash(r.record.event) != r.hash {
 		return v.report(r.leaf, r.seq, "was altered: it does not hash to its leaf")
 	}
 	return v.columns(r)
@@ -161,22 +187,44 @@ func (v *verification) leaf(r sealedRow) error {
 
 // columns checks what is derived from a record that is authentic.
 func (v *verification) columns(r sealedRow) error {
-	record, err := UnmarshalEvent(r.event)
+	record, err := UnmarshalEvent(r.record.event)
 	if err != nil {
 		return v.report(r.leaf, r.seq, "is not an event")
 	}
-	if record.Account != *r.account || record.EventTime.Unix() != *r.time/1e6 {
-		return v.report(r.leaf, r.seq, "is filed under account %q and another time than its own", *r.account)
+	if record.Account != r.record.account || record.EventTime.Unix() != r.record.time/1e6 {
+		return v.report(r.leaf, r.seq, "is filed under account %q and another time than its own", r.record.account)
 	}
-	for _, term := range record.terms() {
-		v.terms++
-		var n int
-		if err := v.q.QueryRow("SELECT count(*) FROM trail_terms WHERE account = ? AND term = ? AND time = ? AND seq = ?",
-			*r.account, term, *r.time, r.seq).Scan(&n); err != nil {
-			return err
-		}
-		if n != 1 {
-			return v.report(r.leaf, r.seq, "is not in the lookup index under %q", term)
+	r.record.terms, r.record.leaf = record.terms(), r.leaf
+	return nil
+}
+
+// index checks that records which follow each other are found under their terms.
+func (v *verification) index(records []row) error {
+	found := make(map[posted]map[place]bool)
+	first, last := int64(math.MaxInt64), int64(math.MinInt64)
+	for _, r := range records {
+		first, last = min(first, r.time), max(last, r.time)
+	}
+	for _, r := range records {
+		for _, term := range r.terms {
+			key := posted{r.account, term}
+			if found[key] == nil {
+				blocks, err := store.Collect(v.q, scanBlock, `SELECT time, seq, more FROM trail_terms
+					WHERE account = ? AND term = ? AND time >= ? AND time <= ?`, key.account, key.term, first, last+moment)
+				if err != nil {
+					return err
+				}
+				found[key] = make(map[place]bool)
+				for _, b := range blocks {
+					for _, p := range b.places() {
+						found[key][p] = true
+					}
+				}
+			}
+			v.terms++
+			if !found[key][place{r.time, r.seq}] {
+				return v.report(r.leaf, r.seq, "is not in the lookup index under %q", term)
+			}
 		}
 	}
 	return nil
@@ -188,18 +236,33 @@ func (v *verification) compare(nodes []ledger.Hash, first int64) error {
 		return nil // what is wrong was said; all later nodes differ
 	}
 	from := ledger.StoredCount(first)
-	rows, err := store.Collect(v.q, func(r *store.Rows) (h []byte, err error) { return h, r.Scan(&h) },
-		"SELECT hash FROM trail_hashes WHERE idx >= ? AND idx < ? ORDER BY idx", from, from+int64(len(nodes)))
+	rows, err := store.Collect(v.q, func(r *store.Rows) (n nodeRow, err error) { return n, r.Scan(&n.first, &n.hashes) },
+		`SELECT idx, hash FROM trail_hashes
+		WHERE idx >= coalesce((SELECT max(idx) FROM trail_hashes WHERE idx <= ?), 0) AND idx < ? ORDER BY idx`, from, from+int64(len(nodes)))
 	if err != nil {
 		return err
 	}
-	v.nodes += int64(len(rows))
+	stored := make([]*ledger.Hash, len(nodes))
+	for _, r := range rows {
+		for i, h := range unpacked(r.hashes) {
+			if at := r.first + int64(i) - from; at >= 0 && at < int64(len(nodes)) {
+				v.nodes++
+				stored[at] = &h
+			}
+		}
+	}
 	for i, h := range nodes {
-		if i >= len(rows) || asHash(rows[i]) != h {
+		if stored[i] == nil || *stored[i] != h {
 			return v.report(ledger.LeafOf(from+int64(i)), None, "has another hash than the tree's node %d, or the node is missing", from+int64(i))
 		}
 	}
 	return nil
+}
+
+// nodeRow is a row of nodes that follow each other.
+type nodeRow struct {
+	first  int64
+	hashes []byte
 }
 
 // checkpoint checks the checkpoint of the tree's present size, if there is one.
@@ -244,8 +307,9 @@ func (v *verification) checkpoint() error {
 // strangers looks for records among the sealed ones that are no leaf.
 func (v *verification) strangers() error {
 	seqs, err := store.Collect(v.q, func(r *store.Rows) (seq int64, err error) { return seq, r.Scan(&seq) },
-		`SELECT r.seq FROM trail_records r WHERE r.seq <= ?
-			AND NOT EXISTS (SELECT 1 FROM trail_leaves l WHERE l.seq = r.seq) ORDER BY r.seq LIMIT ?`, v.lastSeq, maxProblems)
+		`SELECT r.seq FROM trail_records r WHERE r.seq <= ? AND r.seq >= coalesce(
+			(SELECT l.seq + length(l.hash) / 32 FROM trail_leaves l WHERE l.seq <= r.seq ORDER BY l.seq DESC LIMIT 1), r.seq)
+			ORDER BY r.seq LIMIT ?`, v.lastSeq, maxProblems)
 	if err != nil {
 		return err
 	}
@@ -284,24 +348,17 @@ func (v *verification) ends() error {
 	if len(v.problems) > 0 {
 		return nil // the counts below would only repeat what was found
 	}
-	if err := v.q.QueryRow("SELECT count(*) FROM trail_hashes").Scan(&nodes); err != nil {
+	if err := v.q.QueryRow("SELECT CAST(coalesce(sum(length(hash) / 32), 0) AS BIGINT) FROM trail_hashes").Scan(&nodes); err != nil {
 		return err
 	}
-	if err := v.q.QueryRow("SELECT count(*) FROM trail_terms").Scan(&terms); err != nil {
+	if err := v.q.QueryRow("SELECT CAST(coalesce(sum(1 + coalesce(length(more), 0) / 16), 0) AS BIGINT) FROM trail_terms").Scan(&terms); err != nil {
 		return err
 	}
 	if nodes != v.nodes {
 		return v.report(None, None, "%d nodes are stored, the tree has %d", nodes, v.nodes)
 	}
 	if terms != v.terms {
-		return v.report(None, None, "the lookup index has %d rows, the records make %d", terms, v.terms)
+		return v.report(None, None, "the lookup index has %d places, the records make %d", terms, v.terms)
 	}
 	return nil
-}
-
-func asHash(b []byte) (h ledger.Hash) {
-	if len(b) == len(h) {
-		copy(h[:], b)
-	}
-	return h
 }

@@ -1,0 +1,150 @@
+package trail
+
+import (
+	"cmp"
+	"container/heap"
+	"encoding/binary"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"bawn.dev/internal/store"
+)
+
+// The lookup index has a row for the records of one sealing that share a term and
+// lie within a moment: the newest of them in its columns, the others in more. So a
+// term that every record has costs a row for hundreds.
+
+// moment bounds how much older the others of a row are than its newest.
+const moment = int64(time.Second / time.Microsecond)
+
+// placeSize is the length of a place in more.
+const placeSize = 16
+
+// place is where a record stands in the order of Find.
+type place struct{ time, seq int64 }
+
+func (p place) compare(o place) int {
+	return cmp.Or(cmp.Compare(p.time, o.time), cmp.Compare(p.seq, o.seq))
+}
+
+// posted is what the index has under one key.
+type posted struct{ account, term string }
+
+// indexed gives the index's rows for records, as insertAll takes them.
+func indexed(rows []row) []any {
+	lists := make(map[posted][]place, 3*len(rows))
+	for _, r := range rows {
+		for _, term := range r.terms {
+			key := posted{r.account, term}
+			lists[key] = append(lists[key], place{r.time, r.seq})
+		}
+	}
+	keys := make([]posted, 0, len(lists))
+	for key := range lists {
+		keys = append(keys, key)
+	}
+	slices.SortFunc(keys, func(a, b posted) int {
+		return cmp.Or(strings.Compare(a.account, b.account), strings.Compare(a.term, b.term))
+	})
+	var values []any
+	for _, key := range keys {
+		list := lists[key]
+		slices.SortFunc(list, func(a, b place) int { return b.compare(a) })
+		for len(list) > 0 {
+			first, n := list[0], 1
+			for n < len(list) && first.time-list[n].time <= moment {
+				n++
+			}
+			values = append(values, key.account, key.term, first.time, first.seq, packed(list[1:n]))
+			list = list[n:]
+		}
+	}
+	return values
+}
+
+// packed is nil for none.
+func packed(list []place) []byte {
+	var out []byte
+	for _, p := range list {
+		out = binary.BigEndian.AppendUint64(out, uint64(p.time))
+		out = binary.BigEndian.AppendUint64(out, uint64(p.seq))
+	}
+	return out
+}
+
+// A block is a row of the index.
+type block struct {
+	place
+	more []byte
+}
+
+func scanBlock(r *store.Rows) (b block, err error) { return b, r.Scan(&b.time, &b.seq, &b.more) }
+
+// places are all of a block's.
+func (b block) places() []place {
+	all := []place{b.place}
+	for more := b.more; len(more) >= placeSize; more = more[placeSize:] {
+		all = append(all, place{int64(binary.BigEndian.Uint64(more)), int64(binary.BigEndian.Uint64(more[8:]))})
+	}
+	return all
+}
+
+// newest is a heap of places.
+type newest []place
+
+func (h newest) Len() int           { return len(h) }
+func (h newest) Less(i, j int) bool { return h[i].compare(h[j]) > 0 }
+func (h newest) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *newest) Push(x any)        { *h = append(*h, x.(place)) }
+func (h *newest) Pop() any {
+	last := (*h)[len(*h)-1]
+	*h = (*h)[:len(*h)-1]
+	return last
+}
+
+// before lists up to limit places of a term that lie before one place and from start
+// to end, newest first. A block's others are older than its own place, by a moment at
+// most: until the next block's place is passed, one of those may be the next.
+func before(q store.Querier, key posted, at place, start, end int64, limit int) ([]place, error) {
+	last := min(end, at.time)
+	if last < math.MaxInt64-moment {
+		last += moment
+	} else {
+		last = math.MaxInt64
+	}
+	var found []place
+	var waiting newest
+	emit := func(until place) bool {
+		for len(waiting) > 0 && waiting[0].compare(until) >= 0 && len(found) < limit {
+			found = append(found, heap.Pop(&waiting).(place))
+		}
+		return len(found) == limit
+	}
+	const blocks = 64
+	for from := (place{last, math.MaxInt64}); ; {
+		list, err := store.Collect(q, scanBlock, `SELECT time, seq, more FROM trail_terms
+			WHERE account = ? AND term = ? AND time >= ? AND (time, seq) <= (?, ?) ORDER BY time DESC, seq DESC LIMIT ?`,
+			key.account, key.term, start, from.time, from.seq, blocks)
+		if err != nil {
+			return nil, err
+		}
+		for _, b := range list {
+			if emit(b.place) {
+				return found, nil
+			}
+			for _, p := range b.places() {
+				if p.compare(at) < 0 && start <= p.time && p.time <= end {
+					heap.Push(&waiting, p)
+				}
+			}
+		}
+		if len(list) < blocks {
+			emit(place{math.MinInt64, math.MinInt64})
+			return found, nil
+		}
+		from = list[len(list)-1].place
+		from.seq--
+	}
+}
