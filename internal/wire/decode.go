@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -58,6 +59,11 @@ func (m *Match) decode(c *checker, r *http.Request, body io.Reader, dst reflect.
 }
 
 func readBody(body io.Reader) ([]byte, error) {
+	if whole, ok := body.(*bytes.Reader); ok && whole.Len() <= MaxDocument {
+		text := make([]byte, whole.Len())
+		_, err := io.ReadFull(whole, text)
+		return text, err
+	}
 	text, err := io.ReadAll(io.LimitReader(body, MaxDocument+1))
 	if err != nil {
 		return nil, err

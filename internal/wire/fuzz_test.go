@@ -48,7 +48,9 @@ func survive(t *testing.T, router *Router, make func() *http.Request, scope stri
 	if d := cmp.Diff(one, two); d != "" {
 		t.Fatalf("one request, two inputs: %s", d)
 	}
-	m.RequestParameters(in)
+	if v := m.RequestParameters(in); v != nil && !v.IsValid() {
+		t.Errorf("the record is not JSON: %s", v)
+	}
 }
 
 func FuzzJSON(f *testing.F) {

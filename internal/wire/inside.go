@@ -1,10 +1,6 @@
 package wire
 
-import (
-	"reflect"
-
-	"bawn.dev/internal/shape"
-)
+import "bawn.dev/internal/shape"
 
 // Inside is the match of an operation that is called without a request, from inside: it serves to render the call's record. It is nil
 // for a service or an operation that the router does not have.
@@ -15,14 +11,4 @@ func (r *Router) Inside(s *shape.Service, operation string) *Match {
 		}
 	}
 	return nil
-}
-
-// ResponseElements renders an output for its record, under the rules of RequestParameters.
-func (m *Match) ResponseElements(out any) map[string]any {
-	src := reflect.ValueOf(out)
-	if m.op == nil || out == nil || src.Type() != m.op.outType || src.IsNil() {
-		return nil
-	}
-	r := &recorder{left: maxRecordNodes}
-	return r.structure(m.op.out, src.Elem())
 }

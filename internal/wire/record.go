@@ -1,8 +1,13 @@
 package wire
 
 import (
+	"math"
 	"reflect"
+	"strconv"
+	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"bawn.dev/internal/shape"
 )
@@ -17,28 +22,56 @@ const (
 	maxRecordNodes = 1_000 // values in all
 )
 
-// RequestParameters renders an input for its record: names as CloudTrail writes them, sensitive values hidden, bytes and streams left
-// out, and everything of bounded size. in is a pointer to the operation's input, as Decode filled it; nil gives nil.
-func (m *Match) RequestParameters(in any) map[string]any {
+// RequestParameters renders an input for its record, as a JSON object: names as CloudTrail writes them, sensitive values hidden, bytes
+// and streams left out, and everything of bounded size. in is a pointer to the operation's input, as Decode filled it; nil, and one of
+// which nothing is to be said, gives nil.
+func (m *Match) RequestParameters(in any) jsontext.Value {
 	src := reflect.ValueOf(in)
 	if m.op == nil || in == nil || src.Type() != m.op.inType || src.IsNil() {
 		return nil
 	}
-	r := &recorder{left: maxRecordNodes}
-	fields := r.structure(m.op.in, src.Elem())
-	if m.service.Protocol == shape.RestXML {
-		if bucket, ok := fields["bucket"]; ok {
-			delete(fields, "bucket")
-			fields["bucketName"] = bucket
-		}
-	}
-	return fields
+	return m.rendered(m.op.in, src.Elem())
 }
 
-type recorder struct{ left int }
+// ResponseElements renders an output for its record, under the rules of RequestParameters.
+func (m *Match) ResponseElements(out any) jsontext.Value {
+	src := reflect.ValueOf(out)
+	if m.op == nil || out == nil || src.Type() != m.op.outType || src.IsNil() {
+		return nil
+	}
+	return m.rendered(m.op.out, src.Elem())
+}
 
-func (r *recorder) structure(st *structure, src reflect.Value) map[string]any {
-	fields := make(map[string]any)
+func (m *Match) rendered(st *structure, src reflect.Value) jsontext.Value {
+	r := &recorder{jsonWriter: jsonWriter{buf: make([]byte, 0, 256)}, left: maxRecordNodes}
+	if r.structure(st, src, m.service.Protocol == shape.RestXML && st == m.op.in); len(r.buf) == len("{}") {
+		return nil
+	}
+	return r.buf
+}
+
+type recorder struct {
+	jsonWriter
+	left int
+}
+
+// text writes a string of bounded length. What is no UTF-8 came from inside.
+func (r *recorder) text(s string) {
+	s = strings.ToValidUTF8(clip(s, maxRecordText), "\uFFFD")
+	_ = r.quote(s, 0)
+}
+
+func (r *recorder) member(name string) {
+	if r.buf[len(r.buf)-1] != '{' {
+		r.buf = append(r.buf, ',')
+	}
+	r.text(name)
+	r.buf = append(r.buf, ':')
+}
+
+// structure writes an object. S3's bucket has another name in records than in its API.
+func (r *recorder) structure(st *structure, src reflect.Value, s3 bool) {
+	r.buf = append(r.buf, '{')
 	for i := range st.fields {
 		f := &st.fields[i]
 		v := src.Field(i)
@@ -46,49 +79,79 @@ func (r *recorder) structure(st *structure, src reflect.Value) map[string]any {
 			continue
 		}
 		if r.left--; r.left < 0 {
-			return fields
+			break
 		}
-		fields[f.path] = r.value(f.value, v)
+		if s3 && f.path == "bucket" {
+			r.member("bucketName")
+		} else {
+			r.member(f.path)
+		}
+		r.value(f.value, v)
 	}
-	return fields
+	r.buf = append(r.buf, '}')
 }
 
-func (r *recorder) value(v *value, src reflect.Value) any {
+func (r *recorder) value(v *value, src reflect.Value) {
 	if v.Sensitive {
-		return Hidden
+		r.text(Hidden)
+		return
 	}
 	if src.Kind() == reflect.Pointer {
 		src = src.Elem()
 	}
 	switch v.Kind {
 	case shape.Structure:
-		return r.structure(v.fields, src)
+		r.structure(v.fields, src, false)
 	case shape.List:
-		list := make([]any, 0, min(src.Len(), maxRecordItems))
+		r.buf = append(r.buf, '[')
 		for i := range src.Len() {
 			if r.left--; i == maxRecordItems || r.left < 0 {
 				break
 			}
-			list = append(list, r.value(v.elem, src.Index(i)))
-		}
-		return list
-	case shape.Map:
-		m := make(map[string]any)
-		for i, key := range sortedKeys(src) {
-			if r.left--; i == maxRecordItems || r.left < 0 {
-				break
+			if i > 0 {
+				r.buf = append(r.buf, ',')
 			}
-			m[clip(key.String(), maxRecordText)] = r.value(v.elem, src.MapIndex(key))
+			r.value(v.elem, src.Index(i))
 		}
-		return m
+		r.buf = append(r.buf, ']')
+	case shape.Map:
+		r.dict(v, src)
 	case shape.Any:
-		return clip(string(src.Bytes()), maxRecordText)
+		r.text(string(src.Bytes()))
 	case shape.String:
-		return clip(src.String(), maxRecordText)
+		r.text(src.String())
 	case shape.Timestamp:
-		return src.Interface().(time.Time).UTC().Format(time.RFC3339)
-	case shape.Blob:
-		return nil
+		r.text(src.Interface().(time.Time).UTC().Format(time.RFC3339))
+	case shape.Boolean:
+		r.buf = strconv.AppendBool(r.buf, src.Bool())
+	case shape.Integer, shape.Long:
+		r.buf = strconv.AppendInt(r.buf, src.Int(), 10)
+	case shape.Float, shape.Double:
+		f := src.Float()
+		if math.IsNaN(f) || math.IsInf(f, 0) {
+			f = 0 // no request brings one
+		}
+		r.buf = strconv.AppendFloat(r.buf, f, 'g', -1, 64)
+	default:
+		r.buf = append(r.buf, "null"...)
 	}
-	return src.Interface()
+}
+
+// dict writes a map. Of two keys that are the same once they are cut, the first stays.
+func (r *recorder) dict(v *value, src reflect.Value) {
+	r.buf = append(r.buf, '{')
+	last := ""
+	for i, key := range sortedKeys(src) {
+		if r.left--; i == maxRecordItems || r.left < 0 {
+			break
+		}
+		name := clip(key.String(), maxRecordText)
+		if i > 0 && name == last {
+			continue
+		}
+		last = name
+		r.member(name)
+		r.value(v.elem, src.MapIndex(key))
+	}
+	r.buf = append(r.buf, '}')
 }
