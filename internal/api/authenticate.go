@@ -14,6 +14,12 @@ import (
 // so that it does not answer sooner than a wrong signature.
 const nobody = "nobody-holds-this-secret"
 
+// A signing key is what a secret gives for a day, a region and a service, and always
+// the same.
+type signing struct{ secret, date, region, service string }
+
+const cachedSigning = 4096
+
 // authenticate finds who signed a request and yields its body, of which no byte
 // that the signature does not cover reaches a decoder. doc is nil for a stream.
 func (d *Door) authenticate(ctx context.Context, c *Call, r *http.Request, sig *sigv4.Signature, doc *document) (io.Reader, error) {
@@ -29,7 +35,11 @@ func (d *Door) authenticate(ctx context.Context, c *Call, r *http.Request, sig *
 	if doc != nil {
 		hash = doc.hash
 	}
-	key := sigv4.SigningKey(secret, sig.Date, sig.Region, sig.Service)
+	day := signing{secret, sig.Date, sig.Region, sig.Service}
+	key, kept := d.signing.Get(day, 0)
+	if !kept {
+		key = sigv4.SigningKey(secret, sig.Date, sig.Region, sig.Service)
+	}
 	verified := sig.VerifyWithKey(r, key, c.Now, hash)
 	if unknown {
 		return nil, err
@@ -37,6 +47,9 @@ func (d *Door) authenticate(ctx context.Context, c *Call, r *http.Request, sig *
 	c.suspect = claim
 	if verified != nil {
 		return nil, verified
+	}
+	if !kept {
+		d.signing.Put(day, 0, key) // of those who hold the secret only
 	}
 	c.signature = sig
 	if c.subject, err = d.Authorizer.Subject(ctx, c.Snapshot, claim); err != nil {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 
 	"bawn.dev/internal/arn"
 	"bawn.dev/internal/authz"
+	"bawn.dev/internal/cache"
 	"bawn.dev/internal/shape"
 	"bawn.dev/internal/store"
 	"bawn.dev/internal/trail"
@@ -69,6 +71,8 @@ type Door struct {
 	resolvers map[string][]Resolver
 	limit     limiter // of refusals
 	opens     limiter // of open operations
+	suites    map[uint16]string
+	signing   *cache.Cache[signing, []byte]
 }
 
 type entry struct {
@@ -87,7 +91,11 @@ func New(cfg Config) (*Door, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	d := &Door{Config: cfg, byModel: map[string]*entry{}, byAction: map[string]*entry{}, resolvers: map[string][]Resolver{}}
+	d := &Door{Config: cfg, byModel: map[string]*entry{}, byAction: map[string]*entry{}, resolvers: map[string][]Resolver{}, suites: map[uint16]string{},
+		signing: cache.New[signing, []byte](cachedSigning, nil)}
+	for _, suite := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
+		d.suites[suite.ID] = suite.Name
+	}
 	var models []*shape.Service
 	for _, s := range cfg.Services {
 		models = append(models, s.Model)

@@ -148,9 +148,10 @@ type Event struct {
 // Happened commits a change and its record together, without a decision: what
 // happened cannot be refused.
 func (d *Door) Happened(ctx context.Context, e Event, change func(*store.Tx) error) error {
+	now := d.Now()
 	record := &trail.Record{
-		EventID:         uuid.New(),
-		EventTime:       d.Now(),
+		EventID:         uuid.At(now),
+		EventTime:       now,
 		EventSource:     e.Service + ".amazonaws.com",
 		EventName:       e.Name,
 		Region:          d.Region,

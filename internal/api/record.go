@@ -12,7 +12,6 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
-	"bawn.dev/internal/store"
 	"bawn.dev/internal/trail"
 	"bawn.dev/internal/uuid"
 	"bawn.dev/internal/wire"
@@ -49,7 +48,7 @@ func (d *Door) record(ctx context.Context, c *Call, failure *Error) error {
 		*c.pending = append(*c.pending, own...)
 		return nil
 	}
-	if err := d.Store.Update(ctx, func(tx *store.Tx) error { return d.Trail.Append(tx, c.records(own)...) }); err != nil {
+	if err := d.Trail.Write(ctx, c.records(own)...); err != nil {
 		return err
 	}
 	c.flushed()
@@ -81,7 +80,7 @@ func (c *Call) shared(r *trail.Record) []*trail.Record {
 			r.SharedEventID = uuid.New()
 		}
 		other := *r
-		other.EventID, other.Account = uuid.New(), t.Account
+		other.EventID, other.Account = uuid.At(c.Now), t.Account
 		all = append(all, &other)
 	}
 	return all
@@ -96,7 +95,7 @@ func (c *Call) flushed() {
 // event is the record of a call as it ends.
 func (c *Call) event(failure *Error, out any) *trail.Record {
 	r := &trail.Record{
-		EventID:         uuid.New(),
+		EventID:         uuid.At(c.Now), // in the order of time: the lookup index grows at its end
 		RequestID:       c.RequestID,
 		ParentRequestID: c.parent,
 		EventTime:       c.Now,
@@ -115,10 +114,10 @@ func (c *Call) event(failure *Error, out any) *trail.Record {
 			r.EventCategory, r.ManagementEvent = "Data", false
 		}
 		if c.in != nil {
-			r.RequestParameters = object(c.match.RequestParameters(c.in))
+			r.RequestParameters = c.match.RequestParameters(c.in)
 		}
 		if out != nil && !c.op.silent {
-			r.ResponseElements = object(c.match.ResponseElements(out))
+			r.ResponseElements = c.match.ResponseElements(out)
 		}
 	} else {
 		r.EventSource, r.EventName = "bawn", "UnknownOperation"

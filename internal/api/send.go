@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"reflect"
 
-	"bawn.dev/internal/store"
 	"bawn.dev/internal/uuid"
 )
 
@@ -33,7 +32,8 @@ func (d *Door) send(ctx context.Context, w http.ResponseWriter, c *Call, out any
 		return
 	}
 	end := c.event(nil, nil)
-	end.EventID, end.EventTime = uuid.New(), d.Now()
+	end.EventTime = d.Now()
+	end.EventID = uuid.At(end.EventTime)
 	end.AdditionalEventData = object(map[string]any{"stream": "end", "bytesTransferredOut": count.n})
 	if count.err != nil { // what was stored is not what is there now
 		end.ErrorCode, end.ErrorMessage = "IntegrityFailure", "the stored bytes failed their check"
@@ -41,7 +41,7 @@ func (d *Door) send(ctx context.Context, w http.ResponseWriter, c *Call, out any
 	} else if err != nil {
 		end.ErrorCode, end.ErrorMessage = "ClientDisconnected", "the caller went away"
 	}
-	if err := d.Store.Update(ctx, func(tx *store.Tx) error { return d.Trail.Append(tx, end) }); err != nil {
+	if err := d.Trail.Write(ctx, end); err != nil {
 		d.Log.Error("the end of a stream was not recorded", "request", c.RequestID, "err", err)
 	}
 	if count.err != nil || err != nil {

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 
@@ -68,11 +69,21 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, origin *Origin) {
 	}
 
 	// Who asks? From here on everything is read on one snapshot.
-	if c.Snapshot, err = d.Store.Snapshot(ctx); err != nil {
-		d.answer(w, c, d.refuse(ctx, c, err))
-		return
+	var body io.Reader
+	begin := d.Store.Glance
+	for i := range attempts {
+		if i == attempts-1 {
+			begin = d.Store.Snapshot
+		}
+		c.release()
+		if c.Snapshot, err = begin(ctx); err != nil {
+			d.answer(w, c, d.refuse(ctx, c, err))
+			return
+		}
+		if body, err = d.authenticate(ctx, c, r, sig, doc); !errors.Is(err, store.ErrChanged) {
+			break
+		}
 	}
-	body, err := d.authenticate(ctx, c, r, sig, doc)
 	if err != nil {
 		d.reject(ctx, w, c, err)
 		return
@@ -200,7 +211,7 @@ func (d *Door) receive(r *http.Request, origin *Origin) *Call {
 		c.Scheme = "https"
 		c.tls = trail.TLS{
 			Version:     tls.VersionName(r.TLS.Version),
-			CipherSuite: tls.CipherSuiteName(r.TLS.CipherSuite),
+			CipherSuite: d.suites[r.TLS.CipherSuite],
 			Host:        r.Host,
 		}
 	}
@@ -246,7 +257,9 @@ func (c *Call) release() {
 	if c.Snapshot == nil {
 		return
 	}
-	c.seen = c.Snapshot.Dependencies()
+	if c.op == nil || !c.op.ReadOnly() { // whose commit they are a condition of
+		c.seen = c.Snapshot.Dependencies()
+	}
 	if !c.borrowed {
 		c.Snapshot.Close()
 	}

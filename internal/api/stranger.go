@@ -27,7 +27,7 @@ func (d *Door) TurnedAway(ctx context.Context, s Stranger) (bool, error) {
 		return false, nil
 	}
 	record := &trail.Record{
-		EventID: uuid.New(), RequestID: uuid.New(), EventTime: now,
+		EventID: uuid.At(now), RequestID: uuid.New(), EventTime: now,
 		EventSource: s.Service, EventName: s.Name, Region: d.Region, Account: d.Account,
 		EventType: "AwsApiCall", EventCategory: "Management", ManagementEvent: true, ReadOnly: true,
 		SourceIP: s.Origin.SourceIP, UserAgent: s.Agent, UserIdentity: trail.UserIdentity{Type: "Unknown"},

@@ -1,6 +1,7 @@
 package sigv4
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
@@ -74,7 +75,12 @@ func ReadBody(r *http.Request, limit int64) (body []byte, hash string, err error
 	if r.ContentLength > limit {
 		return nil, "", refuse(BodyTooLarge, "the body is too large")
 	}
-	body, err = io.ReadAll(io.LimitReader(r.Body, limit+1))
+	var read bytes.Buffer
+	if r.ContentLength > 0 { // as stated, unless that is much: nothing of it has come yet
+		read.Grow(int(min(r.ContentLength, 16<<10)) + bytes.MinRead)
+	}
+	_, err = read.ReadFrom(io.LimitReader(r.Body, limit+1))
+	body = read.Bytes()
 	if err != nil {
 		return nil, "", err
 	}
