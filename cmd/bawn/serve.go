@@ -62,6 +62,7 @@ type serveCmd struct {
 }
 
 func (c *serveCmd) Run(ctx context.Context) error {
+	tuneMemory()
 	cfg, err := load(c.Data, c.Database)
 	if err != nil {
 		return err
