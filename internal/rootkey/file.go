@@ -82,7 +82,7 @@ func openFile(cfg config.Config, r Root) (Provider, error) {
 
 // readKey reads a key file that nobody else can read.
 func readKey(path string) (seal.Key, error) {
-	info, err := os.Lstat(path)
+	info, err := os.Stat(path)
 	if err != nil {
 		return seal.Key{}, fmt.Errorf("the root key: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"syscall"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -71,7 +72,23 @@ func writeManifest(cfg config.Config, p Provider, keys [][]byte, erase string) (
 	return m, saveManifest(cfg, m)
 }
 
+// ours refuses to write where the files would be another user's than the directory:
+// the server could not read them.
+func ours(cfg config.Config) error {
+	info, err := os.Stat(cfg.Path("keys"))
+	if err != nil {
+		return err
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Geteuid() {
+		return fmt.Errorf("DIR/keys belongs to user %d, this process to user %d: run the command as that user", st.Uid, os.Geteuid())
+	}
+	return nil
+}
+
 func saveManifest(cfg config.Config, m manifest) error {
+	if err := ours(cfg); err != nil {
+		return err
+	}
 	raw, err := json.Marshal(m, jsontext.WithIndent("  "))
 	if err != nil {
 		return err

@@ -32,6 +32,11 @@ func Open(cfg config.Config, memory *locked.Arena, opens func(key []byte) bool) 
 	if err != nil {
 		return nil, err
 	}
+	if len(m.Keys) > 1 || m.Erase != "" { // there is something to finish
+		if err := ours(cfg); err != nil {
+			return nil, err
+		}
+	}
 	p, err := open(cfg, m.Root)
 	if err != nil {
 		return nil, err
@@ -45,10 +50,8 @@ func Open(cfg config.Config, memory *locked.Arena, opens func(key []byte) bool) 
 		r.keys = append(r.keys, memory.Copy(key[:]))
 		key.Zero()
 	}
-	if err := p.Close(); err != nil {
-		return nil, errors.Join(err, r.Close())
-	}
-	if len(r.keys) == 1 {
+	err = p.Close()
+	if err == nil && r.Settled() {
 		err = r.Settle()
 	}
 	if err != nil {

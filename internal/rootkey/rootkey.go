@@ -77,6 +77,9 @@ func Make(cfg config.Config, want config.Root) (Provider, error) {
 	if want.Kind != PKCS11 && (want.Module != "" || want.Token != "") {
 		return nil, fmt.Errorf("module and token are for a root on a token, not for a %s", want.Kind)
 	}
+	if err := ours(cfg); err != nil {
+		return nil, err
+	}
 	switch want.Kind {
 	case File, "":
 		return makeFile(cfg)

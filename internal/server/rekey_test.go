@@ -290,3 +290,23 @@ func (s *site) killedAt(n int, to, secret string) bool {
 	}
 	return n <= 0
 }
+
+// Root does not leave the server's user files that he cannot read.
+func TestRekeyByAnotherUser(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs a second user: run as root")
+	}
+	s := newSite(t)
+	s.must("init")
+	before, err := os.ReadFile(filepath.Join(s.data, "keys", "root.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(filepath.Join(s.data, "keys"), 61234, 61234); err != nil {
+		t.Fatal(err)
+	}
+	s.refused("DIR/keys belongs to user 61234", "rekey", "--to", "file")
+	if after, err := os.ReadFile(filepath.Join(s.data, "keys", "root.json")); err != nil || !bytes.Equal(after, before) {
+		t.Errorf("it was done all the same: %v", err)
+	}
+}
