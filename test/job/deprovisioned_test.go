@@ -72,19 +72,25 @@ func (h *house) bawn(t testing.TB, arg ...string) string {
 	return string(out)
 }
 
-func bySCIM(t testing.TB, h *house) (string, func(), func()) {
-	var token struct{ URL, Text, ID string }
-	if err := json.Unmarshal([]byte(h.bawn(t, "scim", "create-token", "--output", "json")), &token); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { h.bawn(t, "scim", "delete-token", token.ID) })
+// client is one that trusts the server.
+func (h *house) client(t testing.TB) *http.Client {
+	t.Helper()
 	text, err := os.ReadFile(filepath.Join(h.data, "ca.pem"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(text)
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true}}
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true}}
+}
+
+func bySCIM(t testing.TB, h *house) (string, func(), func()) {
+	var token struct{ URL, Text, ID string }
+	if err := json.Unmarshal([]byte(h.bawn(t, "scim", "create-token", "--output", "json")), &token); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { h.bawn(t, "scim", "delete-token", token.ID) })
+	client := h.client(t)
 	send := func(method, path, body string, want int) (out struct{ ID string }) {
 		t.Helper()
 		r, err := http.NewRequestWithContext(context.Background(), method, h.url+"/scim/v2"+path, strings.NewReader(body))
