@@ -107,7 +107,7 @@ func (s *Service) deletedBucket(_ context.Context, c *api.Call, in *s3.DeleteBuc
 	return s.on(c, "DeleteBucket", in.Bucket, in.ExpectedBucketOwner)
 }
 
-func (s *Service) deleteBucket(_ context.Context, _ *api.Call, in *s3.DeleteBucketInput, _ *found) (api.Commit[s3.DeleteBucketOutput], error) {
+func (s *Service) deleteBucket(ctx context.Context, _ *api.Call, in *s3.DeleteBucketInput, _ *found) (api.Commit[s3.DeleteBucketOutput], error) {
 	return func(tx *store.Tx) (*s3.DeleteBucketOutput, error) {
 		var etag string
 		err := tx.QueryRow("SELECT etag FROM s3_objects WHERE bucket = ? LIMIT 1", in.Bucket).Scan(&etag)
@@ -124,6 +124,9 @@ func (s *Service) deleteBucket(_ context.Context, _ *api.Call, in *s3.DeleteBuck
 			e.Fields = map[string]string{"BucketName": in.Bucket}
 			return nil, e
 		} else if !errors.Is(err, sql.ErrNoRows) {
+			return nil, err
+		}
+		if err := s.dropUploads(ctx, tx, in.Bucket); err != nil {
 			return nil, err
 		}
 		if _, err := tx.Exec("DELETE FROM s3_buckets WHERE name = ?", in.Bucket); err != nil {

@@ -34,7 +34,9 @@ var algorithms = [...]algorithm{
 }
 
 // newCRC64 is CRC-64/NVME, S3's own choice where a client chose none.
-func newCRC64() hash.Hash { return crc64.New(crc64.MakeTable(0x9a6c9329ac4bc9b5)) }
+func newCRC64() hash.Hash { return crc64.New(crc64.MakeTable(nvme)) }
+
+const nvme = 0x9a6c9329ac4bc9b5
 
 // A check compares a body with the checksums that came with it. Feed it the whole
 // body, then ask done.
@@ -125,6 +127,58 @@ func checksumKind(text string) (s3.ChecksumAlgorithm, s3.ChecksumType) {
 		return s3.ChecksumAlgorithm(name), s3.ChecksumTypeComposite
 	}
 	return s3.ChecksumAlgorithm(text), s3.ChecksumTypeFullObject
+}
+
+// uploadKind is what CreateMultipartUpload asks for, as a row says it. Of the parts'
+// checksums only a CRC gives that of the whole.
+func uploadKind(name s3.ChecksumAlgorithm, kind s3.ChecksumType) (string, error) {
+	if name == "" {
+		if kind != "" {
+			return "", badRequest("The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.")
+		}
+		name = s3.ChecksumAlgorithmCrc64nvme
+	}
+	if _, ok := byName(name); !ok {
+		return "", notServed("The checksum algorithm " + string(name))
+	}
+	_, crc := polynomialOf(name)
+	switch {
+	case kind == "" && name == s3.ChecksumAlgorithmCrc64nvme:
+		kind = s3.ChecksumTypeFullObject
+	case kind == "":
+		kind = s3.ChecksumTypeComposite
+	}
+	if kind == s3.ChecksumTypeFullObject && !crc || kind == s3.ChecksumTypeComposite && name == s3.ChecksumAlgorithmCrc64nvme {
+		return "", badRequest("The " + string(kind) + " checksum type cannot be used with the " + strings.ToLower(string(name)) + " checksum algorithm.")
+	}
+	if kind == s3.ChecksumTypeComposite {
+		return string(name) + composite, nil
+	}
+	return string(name), nil
+}
+
+// newPartCheck is newCheck for a part of an upload with a checksum of its own kind.
+func newPartCheck(in *sums, kind string, announced func(header string) bool) (*check, error) {
+	name, _ := checksumKind(kind)
+	if in.silent(announced) {
+		in.algorithm = name
+	}
+	c, err := newCheck(in, announced)
+	if err == nil && c.algorithm.name != name {
+		return nil, badRequest("Checksum Type mismatch occurred, expected checksum Type: " + strings.ToLower(string(name)) +
+			", actual checksum Type: " + strings.ToLower(string(c.algorithm.name)))
+	}
+	return c, err
+}
+
+// silent says whether a request states and announces no checksum.
+func (in *sums) silent(announced func(header string) bool) bool {
+	for i, a := range algorithms {
+		if in.stated[i] != "" || announced(a.header) {
+			return false
+		}
+	}
+	return in.algorithm == ""
 }
 
 // sumMember picks the member that a checksum belongs in, of those in the order of

@@ -24,21 +24,27 @@ func (s *Service) getObject(ctx context.Context, c *api.Call, in *s3.GetObjectIn
 	if err := (&conditions{in.IfMatch, in.IfNoneMatch, in.IfModifiedSince, in.IfUnmodifiedSince}).check(o); err != nil {
 		return nil, err
 	}
-	if in.PartNumber != nil {
-		return nil, notServed("PartNumber")
-	}
-	part, err := parseRange(in.Range, o.size)
+	sel, err := o.choose(c.Snapshot, in.Range, in.PartNumber)
 	if err != nil {
 		return nil, err
 	}
-	body, checksum, err := s.open(ctx, c, p, part)
+	key, err := s.unsealKey(ctx, c, p)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(key)
+	checksum, err := sel.checksum(key, p.arn)
+	if err != nil {
+		return nil, err
+	}
+	body, err := s.open(ctx, c, p, key, sel.part)
 	if err != nil {
 		return nil, err
 	}
 	if in.ChecksumMode != s3.ChecksumModeEnabled {
 		checksum = ""
 	}
-	head := o.head(checksum, part)
+	head := sel.head(checksum)
 	out := s3.GetObjectOutput{
 		AcceptRanges: "bytes", Body: body, BucketKeyEnabled: head.BucketKeyEnabled,
 		CacheControl:       either(in.ResponseCacheControl, head.CacheControl),
@@ -51,6 +57,7 @@ func (s *Service) getObject(ctx context.Context, c *api.Call, in *s3.GetObjectIn
 		ChecksumSHA1: head.ChecksumSHA1, ChecksumSHA256: head.ChecksumSHA256, ChecksumType: head.ChecksumType,
 		ContentLength: head.ContentLength, ContentRange: head.ContentRange, ETag: head.ETag, LastModified: head.LastModified,
 		Metadata: head.Metadata, SSEKMSKeyId: head.SSEKMSKeyId, ServerSideEncryption: head.ServerSideEncryption, VersionId: head.VersionId,
+		PartsCount: head.PartsCount,
 	}
 	return &out, nil
 }
@@ -78,10 +85,7 @@ func (s *Service) headObject(ctx context.Context, c *api.Call, in *s3.HeadObject
 	if err := (&conditions{in.IfMatch, in.IfNoneMatch, in.IfModifiedSince, in.IfUnmodifiedSince}).check(o); err != nil {
 		return nil, err
 	}
-	if in.PartNumber != nil {
-		return nil, notServed("PartNumber")
-	}
-	part, err := parseRange(in.Range, o.size)
+	sel, err := o.choose(c.Snapshot, in.Range, in.PartNumber)
 	if err != nil {
 		return nil, err
 	}
@@ -92,11 +96,11 @@ func (s *Service) headObject(ctx context.Context, c *api.Call, in *s3.HeadObject
 			return nil, err
 		}
 		defer clear(key)
-		if checksum, err = o.checksum(key, p.arn); err != nil {
+		if checksum, err = sel.checksum(key, p.arn); err != nil {
 			return nil, err
 		}
 	}
-	out := o.head(checksum, part)
+	out := sel.head(checksum)
 	out.CacheControl = either(in.ResponseCacheControl, out.CacheControl)
 	out.ContentDisposition = either(in.ResponseContentDisposition, out.ContentDisposition)
 	out.ContentEncoding = either(in.ResponseContentEncoding, out.ContentEncoding)
@@ -107,51 +111,45 @@ func (s *Service) headObject(ctx context.Context, c *api.Call, in *s3.HeadObject
 }
 
 // head is what is said of the object beside its bytes.
-func (o *object) head(checksum string, part *part) *s3.HeadObjectOutput {
+func (l *selection) head(checksum string) *s3.HeadObjectOutput {
+	o := l.object
 	d := &o.details
 	out := &s3.HeadObjectOutput{
 		AcceptRanges: "bytes", BucketKeyEnabled: &d.BucketKey, CacheControl: d.CacheControl, ContentDisposition: d.ContentDisposition,
 		ContentEncoding: d.ContentEncoding, ContentLanguage: d.ContentLanguage, ContentType: d.ContentType, Expires: d.Expires,
 		ContentLength: &o.size, ETag: `"` + o.etag + `"`, LastModified: o.modified, Metadata: d.Metadata,
-		SSEKMSKeyId: o.shownKey(), ServerSideEncryption: o.sse(), VersionId: o.shownVersion(),
+		SSEKMSKeyId: o.shownKey(), ServerSideEncryption: o.sse(), VersionId: o.shownVersion(), PartsCount: l.count,
 	}
-	if part != nil {
+	if part := l.part; part != nil {
 		length := part.length
 		out.ContentLength = &length
-		out.ContentRange = fmt.Sprintf("bytes %d-%d/%d", part.start, part.start+part.length-1, o.size)
-	} else if checksum != "" {
-		// The checksum is of the whole object: beside a part it would be taken for the part's.
+		if length > 0 {
+			out.ContentRange = fmt.Sprintf("bytes %d-%d/%d", part.start, part.start+part.length-1, o.size)
+		}
+	}
+	if checksum != "" {
 		*o.sum(&out.ChecksumCRC64NVME, &out.ChecksumCRC32, &out.ChecksumCRC32C, &out.ChecksumSHA1, &out.ChecksumSHA256) = checksum
-		out.ChecksumType = s3.ChecksumTypeFullObject
+		_, out.ChecksumType = checksumKind(o.algorithm)
 	}
 	return out
 }
 
-// open opens the object's bytes, and the checksum of all of them. What is read
-// from the result has been authenticated; it ends with io.EOF only if everything
-// that was asked for was there.
-func (s *Service) open(ctx context.Context, c *api.Call, p *place, part *part) (body io.ReadCloser, checksum string, err error) {
-	key, err := s.unsealKey(ctx, c, p)
-	if err != nil {
-		return nil, "", err
-	}
-	defer clear(key)
-	if checksum, err = p.object.checksum(key, p.arn); err != nil {
-		return nil, "", err
-	}
+// open opens the object's bytes. What is read from the result has been authenticated; it
+// ends with io.EOF only if everything that was asked for was there.
+func (s *Service) open(ctx context.Context, c *api.Call, p *place, key []byte, part *part) (io.ReadCloser, error) {
 	start, length := int64(0), p.object.size
 	if part != nil {
 		start, length = part.start, part.length
 	}
-	body, err = s.content(ctx, c, p, key, start, length)
+	body, err := s.content(ctx, c, p, key, start, length)
 	if errors.Is(err, fs.ErrNotExist) {
 		// Most likely the object was overwritten since the snapshot was taken.
-		return nil, "", fmt.Errorf("s3: the bytes of %s are gone: %w", p.arn, api.ErrAgain)
+		return nil, fmt.Errorf("s3: the bytes of %s are gone: %w", p.arn, api.ErrAgain)
 	}
 	if err != nil {
-		return nil, "", fmt.Errorf("s3: the bytes of %s: %w", p.arn, err)
+		return nil, fmt.Errorf("s3: the bytes of %s: %w", p.arn, err)
 	}
-	return body, checksum, nil
+	return body, nil
 }
 
 // content opens a range of an object's bytes, wherever they lie.

@@ -175,10 +175,10 @@ func (l *listing) read(from, end []byte, limit int) ([]s3.Object, error) {
 			return nil, err
 		}
 		l.rows++
+		name, kind := checksumKind(algorithm)
 		out = append(out, s3.Object{
 			Key: string(key), ETag: `"` + etag + `"`, Size: &size, LastModified: time.UnixMicro(modified).UTC(),
-			StorageClass: s3.ObjectStorageClassStandard, ChecksumType: s3.ChecksumTypeFullObject,
-			ChecksumAlgorithm: []s3.ChecksumAlgorithm{s3.ChecksumAlgorithm(algorithm)},
+			StorageClass: s3.ObjectStorageClassStandard, ChecksumType: kind, ChecksumAlgorithm: []s3.ChecksumAlgorithm{name},
 		})
 	}
 	return out, rows.Err()

@@ -31,6 +31,27 @@ func associatedPart(arn, upload string, p *uploadPart) []byte {
 	return fmt.Appendf(nil, "s3 part %s %d %s %s", upload, p.number, p.etag, arn)
 }
 
+const provingPart seal.Purpose = "s3 part details"
+
+// claims are what the store says of the part and its upload has proven.
+func (p *uploadPart) claims(arn, upload string) []byte {
+	return fmt.Appendf(nil, "%s %d %s %d %d %s", upload, p.number, p.etag, p.size, p.modified.UnixMicro(), arn)
+}
+
+func (p *uploadPart) prove(key []byte, arn, upload, checksum string) (err error) {
+	p.proof, err = provingPart.Seal(key, []byte(checksum), p.claims(arn, upload))
+	return err
+}
+
+// checksum opens the proof.
+func (p *uploadPart) checksum(key []byte, arn, upload string) (string, error) {
+	sum, err := provingPart.Open(key, p.proof, p.claims(arn, upload))
+	if err != nil {
+		return "", fmt.Errorf("s3: what is stored of part %d of %s is not what was uploaded: %w", p.number, arn, err)
+	}
+	return string(sum), nil
+}
+
 // manifest stands in an object's details, and so in what its proof binds, for the
 // parts that make it up and their order.
 func manifest(parts []uploadPart) string {
@@ -41,6 +62,7 @@ func manifest(parts []uploadPart) string {
 	return base64.StdEncoding.EncodeToString(h.Sum(nil))
 }
 
+// partRows reads an upload's parts in the order of their numbers.
 func partRows(q querier, upload string) ([]uploadPart, error) {
 	rows, err := q.Query("SELECT number, etag, size, modified, ref, proof FROM s3_parts WHERE upload = ? ORDER BY number", upload)
 	if err != nil {

@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"strings"
 	"testing"
 
 	"bawn.dev/internal/api/apitest"
@@ -11,6 +12,7 @@ func TestTheLeastCapableCallerIsRefusedEverything(t *testing.T) {
 	b := newBench(t)
 	b.bucket(t, "data")
 	b.put(t, "data", "k", "content")
+	upload := apitest.Must[s3.CreateMultipartUploadOutput](t, b.admin, "s3:CreateMultipartUpload", &s3.CreateMultipartUploadInput{Bucket: "data", Key: "k"})
 	nobody := b.User(t, apitest.Account, "nobody")
 	calls := map[string]any{
 		"CreateBucket": &s3.CreateBucketInput{Bucket: "new-bucket"}, "DeleteBucket": &s3.DeleteBucketInput{Bucket: "data"},
@@ -24,6 +26,15 @@ func TestTheLeastCapableCallerIsRefusedEverything(t *testing.T) {
 		"PutObject": put("data", "k", "x"), "GetObject": &s3.GetObjectInput{Bucket: "data", Key: "k"},
 		"HeadObject": &s3.HeadObjectInput{Bucket: "data", Key: "k"}, "DeleteObject": &s3.DeleteObjectInput{Bucket: "data", Key: "k"},
 		"ListObjectsV2": &s3.ListObjectsV2Input{Bucket: "data"},
+
+		"CopyObject":              &s3.CopyObjectInput{Bucket: "data", Key: "copy", CopySource: "data/k"},
+		"CreateMultipartUpload":   &s3.CreateMultipartUploadInput{Bucket: "data", Key: "k"},
+		"UploadPart":              &s3.UploadPartInput{Bucket: "data", Key: "k", UploadId: upload.UploadId, PartNumber: 1, Body: strings.NewReader("x")},
+		"UploadPartCopy":          &s3.UploadPartCopyInput{Bucket: "data", Key: "k", UploadId: upload.UploadId, PartNumber: 1, CopySource: "data/k"},
+		"CompleteMultipartUpload": &s3.CompleteMultipartUploadInput{Bucket: "data", Key: "k", UploadId: upload.UploadId, MultipartUpload: &s3.CompletedMultipartUpload{}},
+		"AbortMultipartUpload":    &s3.AbortMultipartUploadInput{Bucket: "data", Key: "k", UploadId: upload.UploadId},
+		"ListParts":               &s3.ListPartsInput{Bucket: "data", Key: "k", UploadId: upload.UploadId},
+		"ListMultipartUploads":    &s3.ListMultipartUploadsInput{Bucket: "data"},
 	}
 	for _, m := range s3.Model().Operations {
 		in := calls[m.Name]

@@ -41,6 +41,7 @@ type Config struct {
 type Service struct {
 	Config
 	buckets *cache.Cache[string, *bucket]
+	minPart int64 // bytes of each part of an upload but the last
 }
 
 // New makes the service. It fails when something of Config is missing.
@@ -51,7 +52,7 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Orphan == nil {
 		cfg.Orphan = func(blob.Ref, error) {}
 	}
-	return &Service{Config: cfg, buckets: cache.New[string, *bucket](4096, nil)}, nil
+	return &Service{Config: cfg, buckets: cache.New[string, *bucket](4096, nil), minPart: 5 << 20}, nil
 }
 
 // API is what the door serves.
@@ -85,6 +86,18 @@ func (s *Service) operations() []api.Operation {
 		api.Read("HeadObject", s.headedObject, s.headObject).Data().Demands("s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"),
 		api.Write("DeleteObject", s.deletedObject, s.deleteObject).Data().
 			Demands("s3:DeleteObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"),
+		api.Write("CopyObject", s.copiedObject, s.copyObject).Data().
+			Demands("s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "s3:ListBucketVersions", "s3:GetObjectTagging", "s3:GetObjectVersionTagging",
+				"s3:PutObject", "s3:PutObjectTagging", "s3:PutObjectRetention", "s3:PutObjectLegalHold"),
+		api.Write("CreateMultipartUpload", s.newUpload, s.createUpload).Data().
+			Demands("s3:PutObject", "s3:PutObjectTagging", "s3:PutObjectRetention", "s3:PutObjectLegalHold"),
+		api.Write("UploadPart", s.newPart, s.putPart).Data().Streams().Demands("s3:PutObject"),
+		api.Write("UploadPartCopy", s.copiedPart, s.copyPart).Data().
+			Demands("s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "s3:ListBucketVersions", "s3:PutObject"),
+		api.Write("CompleteMultipartUpload", s.completedUpload, s.completeUpload).Data().Demands("s3:PutObject"),
+		api.Write("AbortMultipartUpload", s.abortedUpload, s.abortUpload).Data(),
+		api.Read("ListParts", s.listingParts, s.listParts).Data().Demands("s3:ListMultipartUploadParts"),
+		api.Read("ListMultipartUploads", s.listingUploads, s.listUploads).Data().Demands("s3:ListBucketMultipartUploads"),
 		api.Read("ListObjectsV2", s.listingObjects, s.listObjects).Data().Demands("s3:ListBucket"),
 	}
 }
