@@ -17,6 +17,7 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -40,23 +41,33 @@ func build(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(tools)
-	for dir, program := range map[string]string{filepath.Join("..", ".."): "./cmd/bawn", "sops": "github.com/getsops/sops/v3/cmd/sops"} {
-		cmd := exec.Command("go", "build", "-o", tools+"/", program)
-		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFIPS140=certified")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "building %s: %v\n%s", program, err, out)
-			return 1
-		}
+	if err := compile(filepath.Join("..", ".."), "./cmd/bawn"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
 	return m.Run()
 }
+
+// compile puts the program of a package, as the module in dir knows it, among the tools.
+func compile(dir, program string) error {
+	cmd := exec.Command("go", "build", "-o", tools+"/", program)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFIPS140=certified")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building %s: %w\n%s", program, err, out)
+	}
+	return nil
+}
+
+// sops is compiled once, for the tests that need it: it takes a minute or two.
+var sops = sync.OnceValue(func() error { return compile("sops", "github.com/getsops/sops/v3/cmd/sops") })
 
 // A bawn is a running server.
 type bawn struct {
 	t    *testing.T
 	data string
 	url  string
+	log  string // the file
 }
 
 var serving = regexp.MustCompile(`msg=serving address=\S+:(\d+)`)
@@ -87,10 +98,11 @@ func start(t *testing.T) *bawn {
 		t.Fatal(err)
 	}
 	ready, drained := make(chan string, 1), make(chan struct{})
-	var said strings.Builder
+	b.log = filepath.Join(t.TempDir(), "log")
+	said := must[*os.File](t)(os.Create(b.log))
 	go func() {
 		defer close(drained)
-		lines := bufio.NewScanner(io.TeeReader(logs, &said))
+		lines := bufio.NewScanner(io.TeeReader(logs, said))
 		for lines.Scan() {
 			if m := serving.FindStringSubmatch(lines.Text()); m != nil {
 				ready <- m[1]
@@ -104,8 +116,9 @@ func start(t *testing.T) *bawn {
 		if err := <-stopped; err != nil {
 			t.Errorf("serve: %v", err)
 		}
+		said.Close()
 		if t.Failed() {
-			t.Logf("the server said:\n%s", &said)
+			t.Logf("the server said:\n%s", must[[]byte](t)(os.ReadFile(b.log)))
 		}
 	})
 	port := <-ready

@@ -13,6 +13,9 @@ var block = regexp.MustCompile("(?ms)^```(\\w+)\n(.*?)^```$")
 // docs/clients.md does what it says: its commands, one after the other, as they stand
 // there, with the profile that `bawn init` wrote.
 func TestDocument(t *testing.T) {
+	if err := sops(); err != nil {
+		t.Fatal(err)
+	}
 	b := start(t)
 	c := b.admin()
 	dir := node(t, c)

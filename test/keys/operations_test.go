@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -265,6 +266,11 @@ func TestGrants(t *testing.T) {
 	fails(t, "AccessDeniedException", bob.Encrypt, use)
 	used := slices.DeleteFunc(b.record(cfg, "Encrypt"), func(e event) bool { return e.ErrorCode != "" })
 	if len(used) != 2 || !used[0].about(*id) || used[0].context("site") != "Cork" {
-		t.Errorf("of two uses by grant the record has %d", len(used))
+		t.Fatalf("of two uses by grant the record has %d", len(used))
+	}
+	for i, grant := range []*string{passed.GrantId, grant.GrantId} { // the newest first
+		if !strings.Contains(used[i].raw, `"grantIds":["`+*grant+`"]`) {
+			t.Errorf("the record does not tell the grant:\n%s", used[i].raw)
+		}
 	}
 }

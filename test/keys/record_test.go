@@ -45,12 +45,16 @@ func (e event) context(name string) string {
 	return value
 }
 
-// record is every event of KMS with this name, the newest first.
+// record is every event of KMS, or those with a name, the newest first.
 func (b *bawn) record(cfg aws.Config, name string) []event {
 	b.t.Helper()
 	var out []event
-	for p := cloudtrail.NewLookupEventsPaginator(cloudtrail.NewFromConfig(cfg), &cloudtrail.LookupEventsInput{LookupAttributes: []trailtypes.LookupAttribute{
-		{AttributeKey: trailtypes.LookupAttributeKeyEventName, AttributeValue: &name}}}); p.HasMorePages(); {
+	by := trailtypes.LookupAttribute{AttributeKey: trailtypes.LookupAttributeKeyEventName, AttributeValue: &name}
+	if name == "" {
+		by = trailtypes.LookupAttribute{AttributeKey: trailtypes.LookupAttributeKeyEventSource, AttributeValue: aws.String("kms.amazonaws.com")}
+	}
+	for p := cloudtrail.NewLookupEventsPaginator(cloudtrail.NewFromConfig(cfg), &cloudtrail.LookupEventsInput{
+		LookupAttributes: []trailtypes.LookupAttribute{by}}); p.HasMorePages(); {
 		for _, found := range must[*cloudtrail.LookupEventsOutput](b.t)(p.NextPage(b.t.Context())).Events {
 			e := event{raw: *found.CloudTrailEvent}
 			if err := json.Unmarshal([]byte(e.raw), &e); err != nil {

@@ -15,6 +15,9 @@ import (
 
 // Files that sops encrypts under keys that a role may use, for those who may assume it.
 func TestSops(t *testing.T) {
+	if err := sops(); err != nil {
+		t.Fatal(err)
+	}
 	b := start(t)
 	cfg := b.admin().config()
 	client, people := kms.NewFromConfig(cfg), iam.NewFromConfig(cfg)
