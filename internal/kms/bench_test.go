@@ -51,6 +51,29 @@ func BenchmarkDecrypt(b *testing.B) {
 	}
 }
 
+// benchmarkSign is a whole call of Sign.
+func benchmarkSign(b *testing.B, spec kms.KeySpec, algorithm kms.SigningAlgorithmSpec) {
+	rig := newRig(b)
+	admin := rig.User(b, apitest.Account, "admin", apitest.Admin)
+	k := newTestKey(b, admin, &kms.CreateKeyInput{KeySpec: spec, KeyUsage: kms.KeyUsageTypeSignVerify})
+	call := caller(b, rig, admin)
+	in := &kms.SignInput{KeyId: k.KeyId, Message: make([]byte, 256), SigningAlgorithm: algorithm}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := api.Invoke[kms.SignOutput](b.Context(), call, "kms:Sign", in); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkSignP256(b *testing.B) {
+	benchmarkSign(b, kms.KeySpecEccNistP256, kms.SigningAlgorithmSpecEcdsaSha256)
+}
+
+func BenchmarkSignRSA2048(b *testing.B) {
+	benchmarkSign(b, kms.KeySpecRsa2048, kms.SigningAlgorithmSpecRsassaPssSha256)
+}
+
 // BenchmarkSeal and BenchmarkOpen are the cryptography alone.
 func BenchmarkSeal(b *testing.B) {
 	k := &key{id: uuid.New(), version: 1}

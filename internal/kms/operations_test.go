@@ -11,6 +11,7 @@ import (
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/api/apitest"
 	"bawn.dev/internal/shape/kms"
+	"bawn.dev/internal/trail"
 )
 
 // try makes a call as a user, whatever it answers.
@@ -42,10 +43,12 @@ const (
 	oaep      = kms.EncryptionAlgorithmSpecRsaesOaepSha256
 )
 
+const marker = "MARKER-of-a-message-that-no-record-may-hold"
+
 // trials are all operations that use material, each with a fresh key.
 func trials(t *testing.T, admin *apitest.Caller) []trial {
 	t.Helper()
-	message := []byte("a message")
+	message := []byte(marker)
 	key := func(spec kms.KeySpec, usage kms.KeyUsageType) string {
 		return newTestKey(t, admin, &kms.CreateKeyInput{KeySpec: spec, KeyUsage: usage}).KeyId
 	}
@@ -144,6 +147,43 @@ func TestDryRun(t *testing.T) {
 	bent[len(bent)-1] ^= 1
 	refused[kms.DecryptOutput](t, admin, "kms:Decrypt", &kms.DecryptInput{CiphertextBlob: bent, DryRun: &yes}, "InvalidCiphertextException")
 	refused[kms.ReEncryptOutput](t, admin, "kms:ReEncrypt", &kms.ReEncryptInput{CiphertextBlob: bent, DestinationKeyId: k.KeyId, DryRun: &yes}, "InvalidCiphertextException")
+}
+
+// The record says which key was used and how, and nothing of what went through it.
+func TestRecordsOfCryptography(t *testing.T) {
+	rig := newRig(t)
+	admin := rig.User(t, apitest.Account, "admin", apitest.Admin)
+	secrets := []string{marker}
+	for _, o := range trials(t, admin) {
+		out, err := try(t, rig, admin, o.action, o.in(o.key, nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch out := out.(type) {
+		case *kms.GenerateDataKeyOutput:
+			secrets = append(secrets, string(out.Plaintext))
+		case *kms.GenerateDataKeyPairOutput:
+			secrets = append(secrets, string(out.PrivateKeyPlaintext[40:60]))
+		case *kms.DeriveSharedSecretOutput:
+			secrets = append(secrets, string(out.SharedSecret[:20]))
+		case *kms.GenerateMacOutput:
+			secrets = append(secrets, string(out.Mac))
+		case *kms.SignOutput:
+			secrets = append(secrets, string(out.Signature))
+		}
+		r := rig.Records(t, apitest.Account, o.action)[0]
+		named := slices.ContainsFunc(r.Resources, func(r trail.Resource) bool { return strings.HasSuffix(r.ARN, "key/"+o.key) })
+		if !named || o.action == "ReEncrypt" && len(r.Resources) != 2 || len(r.ResponseElements) > 0 || !r.ReadOnly {
+			t.Errorf("%s is recorded as %+v", o.action, r)
+		}
+		asked := algorithmOf(o.in(o.key, nil))
+		if asked != string(symmetric) && !strings.Contains(string(r.RequestParameters), asked) {
+			t.Errorf("%s: the record does not say by which algorithm: %s", o.action, r.RequestParameters)
+		}
+	}
+	for _, secret := range secrets {
+		apitest.NoPlaintext(t, rig.Dir, secret)
+	}
 }
 
 // A key that is disabled, about to be destroyed or without material does nothing, from
