@@ -14,7 +14,7 @@ func TestEnds(t *testing.T) {
 	h := open(t)
 	t.Parallel()
 	for name, test := range map[string]func(*testing.T, *house){
-		"failure": failureSaid, "stopped": stopTold, "out of time": outOfTime, "out of memory": outOfMemory, "key off": keyOff,
+		"failure": failureSaid, "stopped": stopTold, "out of time": outOfTime, "out of memory": outOfMemory, "key off": keyOff, "key doomed": keyDoomed,
 		"person gone": personGone, "untrusting role": untrustingRole, "no such image": noSuchImage, "other account": otherAccount,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -80,17 +80,21 @@ func (h *house) sealedFile(t *testing.T, name string) (path string, open bool) {
 	return strings.Join(found, " "), len(found) > 0
 }
 
-func keyOff(t *testing.T, h *house) {
+func keyOff(t *testing.T, h *house)    { keyLost(t, h, "disable_key", "disabled") }
+func keyDoomed(t *testing.T, h *house) { keyLost(t, h, "schedule_key_deletion", "pending deletion") }
+
+func keyLost(t *testing.T, h *house, operation, why string) {
 	key := h.newKey(t)
-	name := h.start(t, order{key: key, command: []string{"sh", "-c", "echo secret >/opt/ml/model/of-key-off; echo ready; while :; do sleep 0.1; done"}})
+	file := "of-" + operation
+	name := h.start(t, order{key: key, command: []string{"sh", "-c", "echo secret >/opt/ml/model/" + file + "; echo ready; while :; do sleep 0.1; done"}})
 	h.says(t, name, "ready")
-	if _, open := h.sealedFile(t, "of-key-off"); !open {
+	if _, open := h.sealedFile(t, file); !open {
 		t.Fatal("the volume is not where this test looks")
 	}
-	h.must(t, "admin", "kms", "disable_key", args{"KeyId": key}, nil)
-	expect(t, h.end(t, name), "Failed", "Failed", key)
+	h.must(t, "admin", "kms", operation, args{"KeyId": key}, nil)
+	expect(t, h.end(t, name), "Failed", "Failed", key, why)
 	// It was locked before anybody was told.
-	if path, open := h.sealedFile(t, "of-key-off"); open {
+	if path, open := h.sealedFile(t, file); open {
 		t.Errorf("%s can still be read", path)
 	}
 }
