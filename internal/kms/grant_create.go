@@ -32,19 +32,20 @@ func (s *Service) granting(ctx context.Context, c *api.Call, in *kms.CreateGrant
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(in.Operations) == 0 {
+	operations := setOf(in.Operations...)
+	if operations == 0 {
 		return nil, nil, invalid("1 validation error detected: Value '[]' at 'operations' failed to satisfy constraint: Member must have length greater than or equal to 1")
 	}
 	n, err := s.find(ctx, c, in.KeyId, anyKey)
 	if err != nil {
 		return nil, nil, err
 	}
-	g := &newGrant{n, setOf(in.Operations...), constraint}
+	g := &newGrant{n, operations, constraint}
 	demand := s.demand(c, "CreateGrant", n)
 	s.grantConditions(c, demand.Keys)
-	names := make([]string, len(in.Operations))
-	for i, op := range in.Operations {
-		names[i] = string(op)
+	var names []string
+	for _, op := range g.operations.list() {
+		names = append(names, string(op))
 	}
 	demand.Keys.Set("kms:GrantOperations", names...)
 	demand.Keys.Set("kms:GranteePrincipal", in.GranteePrincipal)

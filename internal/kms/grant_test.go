@@ -303,3 +303,33 @@ func TestGrantOperationsOfSpecs(t *testing.T) {
 		}
 	}
 }
+
+// A key that cannot be used gets no grants; those that it has can be seen and ended.
+func TestGrantsInEachState(t *testing.T) {
+	rig := newRig(t)
+	admin := rig.User(t, apitest.Account, "admin", apitest.Admin)
+	for code, turn := range map[string]func(key string){
+		"": func(string) {},
+		"DisabledException": func(key string) {
+			apitest.Must[kms.DisableKeyOutput](t, admin, "kms:DisableKey", &kms.DisableKeyInput{KeyId: key})
+		},
+		"KMSInvalidStateException": func(key string) {
+			apitest.Must[kms.ScheduleKeyDeletionOutput](t, admin, "kms:ScheduleKeyDeletion", &kms.ScheduleKeyDeletionInput{KeyId: key})
+		},
+	} {
+		k := newTestKey(t, admin, nil)
+		in := &kms.CreateGrantInput{KeyId: k.KeyId, GranteePrincipal: admin.Entity.ARN, Operations: toEncrypt}
+		first, second := newGrantTo(t, admin, in), newGrantTo(t, admin, in)
+		turn(k.KeyId)
+		if _, err := apitest.Call[kms.CreateGrantOutput](t, admin, "kms:CreateGrant", in); code == "" && err != nil || code != "" && (err == nil || err.Code != code) {
+			t.Errorf("%v, not %q", err, code)
+		}
+		revoke(t, admin, k.KeyId, first.GrantId)
+		apitest.Must[kms.RetireGrantOutput](t, admin, "kms:RetireGrant", &kms.RetireGrantInput{GrantToken: second.GrantToken})
+		if left := len(grantsOf(t, admin, k.KeyId)); left > 1 {
+			t.Errorf("%d grants are left", left)
+		}
+	}
+	empty := newTestKey(t, admin, &kms.CreateKeyInput{Origin: kms.OriginTypeExternal})
+	refused[kms.CreateGrantOutput](t, admin, "kms:CreateGrant", &kms.CreateGrantInput{KeyId: empty.KeyId, GranteePrincipal: admin.Entity.ARN, Operations: toEncrypt}, "KMSInvalidStateException")
+}

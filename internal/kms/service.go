@@ -1,11 +1,11 @@
-// Package kms is the Key Management Service: symmetric keys that never leave it,
-// the policies that say who may use them, their aliases and tags, and the three
-// operations that everything sealed in Bawn rests on: Encrypt, Decrypt and
-// GenerateDataKey.
+// Package kms is the Key Management Service: keys that never leave it and what is
+// done with them, the policies and grants that say who may, and their life from
+// their making to their end.
 //
 // It trusts package api to have authenticated the caller and to decide every
 // demand that a resolver states; a key's policy is the root of that trust, so a
-// demand on a key is never allowed by IAM alone. Key material is stored wrapped
+// demand on a key is never allowed by IAM alone, but by a grant that somebody made
+// whom the policy lets. Who has a grant can give on what it allows and no more. Key material is stored wrapped
 // under the key that Config hands over and is in clear only in a bounded cache of
 // this process. Whoever controls requests or ciphertexts can neither read
 // material nor make a ciphertext open under another key or encryption context,
