@@ -52,6 +52,9 @@ func (s *Service) newAlias(ctx context.Context, c *api.Call, in *kms.CreateAlias
 }
 
 func (s *Service) createAlias(_ context.Context, c *api.Call, in *kms.CreateAliasInput, n *named) (api.Commit[kms.CreateAliasOutput], error) {
+	if err := n.undeleted(); err != nil {
+		return nil, err
+	}
 	return func(tx *store.Tx) (*kms.CreateAliasOutput, error) {
 		old, err := aliasTarget(tx, c.Account, in.AliasName)
 		if err != nil {
@@ -97,6 +100,9 @@ func (s *Service) movedAlias(ctx context.Context, c *api.Call, in *kms.UpdateAli
 }
 
 func (s *Service) updateAlias(_ context.Context, c *api.Call, in *kms.UpdateAliasInput, p *pointed) (api.Commit[kms.UpdateAliasOutput], error) {
+	if err := p.new.undeleted(); err != nil {
+		return nil, err
+	}
 	return func(tx *store.Tx) (*kms.UpdateAliasOutput, error) {
 		if _, err := tx.Exec("UPDATE kms_aliases SET key = ?, updated = ? WHERE account = ? AND name = ?",
 			p.new.id, c.Now.UnixMicro(), c.Account, in.AliasName); err != nil {

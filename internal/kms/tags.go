@@ -58,6 +58,9 @@ func (s *Service) taggedKey(ctx context.Context, c *api.Call, in *kms.TagResourc
 }
 
 func (s *Service) tagResource(_ context.Context, _ *api.Call, in *kms.TagResourceInput, n *named) (api.Commit[kms.TagResourceOutput], error) {
+	if err := n.undeleted(); err != nil {
+		return nil, err
+	}
 	all := maps.Clone(n.tags)
 	if all == nil {
 		all = map[string]string{}
@@ -93,6 +96,9 @@ func (s *Service) untaggedKey(ctx context.Context, c *api.Call, in *kms.UntagRes
 }
 
 func (s *Service) untagResource(_ context.Context, _ *api.Call, in *kms.UntagResourceInput, n *named) (api.Commit[kms.UntagResourceOutput], error) {
+	if err := n.undeleted(); err != nil {
+		return nil, err
+	}
 	return func(tx *store.Tx) (*kms.UntagResourceOutput, error) {
 		for _, name := range in.TagKeys {
 			if _, err := tx.Exec("DELETE FROM kms_tags WHERE key = ? AND name = ?", n.id, name); err != nil {
