@@ -57,13 +57,15 @@ func (l *partList) choose(stored []uploadPart) error {
 		if err := l.compare(want, sum); err != nil {
 			return err
 		}
-		if part.size < l.least && i < len(list)-1 {
+		l.chosen, l.sums, l.size = append(l.chosen, part), append(l.sums, sum), l.size+part.size
+	}
+	for _, part := range l.chosen[:max(0, len(l.chosen)-1)] {
+		if part.size < l.least {
 			e := fail(400, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size")
 			e.Fields = map[string]string{"ProposedSize": strconv.FormatInt(part.size, 10), "MinSizeAllowed": strconv.FormatInt(l.least, 10),
-				"PartNumber": strconv.Itoa(int(n)), "ETag": part.etag}
+				"PartNumber": strconv.Itoa(int(part.number)), "ETag": part.etag}
 			return e
 		}
-		l.chosen, l.sums, l.size = append(l.chosen, part), append(l.sums, sum), l.size+part.size
 	}
 	return nil
 }
