@@ -50,25 +50,28 @@ func TestEveryBitOfACiphertext(t *testing.T) {
 // What RSA encrypts is nothing but RSA: who has the public key makes it elsewhere, and
 // who has the private key opens it elsewhere.
 func TestRSAEncryption(t *testing.T) {
-	rig := newRig(t)
-	admin := rig.User(t, apitest.Account, "admin", apitest.Admin)
+	p := plantedRig(t)
+	admin := p.admin
 	secret := []byte("a secret")
-	for spec, most := range map[kms.KeySpec]int{kms.KeySpecRsa2048: 190, kms.KeySpecRsa3072: 318, kms.KeySpecRsa4096: 446} {
+	sizes := map[kms.KeySpec]int{kms.KeySpecRsa2048: 190, kms.KeySpecRsa3072: 318, kms.KeySpecRsa4096: 446}
+	for _, g := range vectors(t, "decrypt") {
+		spec := kms.KeySpec(g.Spec)
+		most := sizes[spec]
 		t.Run(string(spec), func(t *testing.T) {
-			k := newTestKey(t, admin, &kms.CreateKeyInput{KeySpec: spec, KeyUsage: kms.KeyUsageTypeEncryptDecrypt})
-			encrypt := &kms.EncryptInput{KeyId: k.KeyId, EncryptionAlgorithm: oaep, Plaintext: secret}
+			k := p.plant(t, spec, kms.KeyUsageTypeEncryptDecrypt, g.Private, nil)
+			encrypt := &kms.EncryptInput{KeyId: k, EncryptionAlgorithm: oaep, Plaintext: secret}
 			out := apitest.Must[kms.EncryptOutput](t, admin, "kms:Encrypt", encrypt)
-			if len(out.CiphertextBlob) != most+66 || out.EncryptionAlgorithm != oaep || out.KeyId != k.Arn {
+			if len(out.CiphertextBlob) != most+66 || out.EncryptionAlgorithm != oaep || !strings.HasSuffix(out.KeyId, ":key/"+k) {
 				t.Errorf("%d bytes by %s of %s", len(out.CiphertextBlob), out.EncryptionAlgorithm, out.KeyId)
 			}
 			decrypt := func(blob []byte) *kms.DecryptInput {
-				return &kms.DecryptInput{KeyId: k.KeyId, EncryptionAlgorithm: oaep, CiphertextBlob: blob}
+				return &kms.DecryptInput{KeyId: k, EncryptionAlgorithm: oaep, CiphertextBlob: blob}
 			}
 			back := apitest.Must[kms.DecryptOutput](t, admin, "kms:Decrypt", decrypt(out.CiphertextBlob))
 			if !bytes.Equal(back.Plaintext, secret) || back.EncryptionAlgorithm != oaep || back.KeyMaterialId != "" {
 				t.Errorf("%+v", back)
 			}
-			published := apitest.Must[kms.GetPublicKeyOutput](t, admin, "kms:GetPublicKey", &kms.GetPublicKeyInput{KeyId: k.KeyId})
+			published := apitest.Must[kms.GetPublicKeyOutput](t, admin, "kms:GetPublicKey", &kms.GetPublicKeyInput{KeyId: k})
 			public, err := x509.ParsePKIXPublicKey(published.PublicKey)
 			if err != nil {
 				t.Fatal(err)
