@@ -83,8 +83,16 @@ func (s *Service) listRetirableGrants(ctx context.Context, c *api.Call, in *kms.
 
 func (s *Service) grantPage(ctx context.Context, c *api.Call, p page, all []*grant) (list []kms.GrantListEntry, next string, more *bool, err error) {
 	all, next, truncated := cut(p, all, func(g *grant) string { return g.id })
+	known := map[principal]string{} // the same few, often
 	for _, g := range all {
-		e, err := s.entry(ctx, c, g)
+		for _, p := range []principal{g.grantee, g.retiring} {
+			if _, ok := known[p]; !ok {
+				if known[p], err = p.shown(ctx, c); err != nil {
+					return nil, "", nil, err
+				}
+			}
+		}
+		e, err := s.entry(c, g, known)
 		if err != nil {
 			return nil, "", nil, err
 		}
@@ -93,21 +101,16 @@ func (s *Service) grantPage(ctx context.Context, c *api.Call, p page, all []*gra
 	return list, next, &truncated, nil
 }
 
-func (s *Service) entry(ctx context.Context, c *api.Call, g *grant) (kms.GrantListEntry, error) {
+// entry shows a grant; shown has its principals.
+func (s *Service) entry(c *api.Call, g *grant, shown map[principal]string) (kms.GrantListEntry, error) {
 	e := kms.GrantListEntry{
 		GrantId: g.id, Name: g.name, IssuingAccount: "arn:aws:iam::" + g.issuer + ":root",
 		Operations: g.operations.list(), Constraints: g.constraint.shape(), CreationDate: g.created,
+		GranteePrincipal: shown[g.grantee], RetiringPrincipal: shown[g.retiring],
 	}
 	k, err := s.get(c.Snapshot, g.key)
-	if err != nil {
-		return e, err
-	}
 	if k != nil {
 		e.KeyId = k.arn
 	}
-	if e.GranteePrincipal, err = g.grantee.shown(ctx, c); err != nil {
-		return e, err
-	}
-	e.RetiringPrincipal, err = g.retiring.shown(ctx, c)
 	return e, err
 }
