@@ -130,6 +130,11 @@ func TestEncryptionSDK(t *testing.T) {
 		}
 	}
 	b.silent(cfg, secret)
+	for _, arn := range []string{first, second} {
+		if said := b.bawn("audit", "--person", "ada", "--resource", arn); !strings.Contains(said, "Decrypt") || !strings.Contains(said, "GenerateDataKey") {
+			t.Errorf("of what ada did with %s, `bawn audit` says:\n%s", arn, said)
+		}
+	}
 
 	// Who has a grant and nothing else; and messages from before a rotation.
 	guest := b.user(cfg, "guest", "")

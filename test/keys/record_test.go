@@ -15,6 +15,7 @@ type event struct {
 	ErrorCode    string `json:"errorCode"`
 	ReadOnly     bool   `json:"readOnly"`
 	UserIdentity struct {
+		AccountID  string `json:"accountId"`
 		Arn        string `json:"arn"`
 		OnBehalfOf struct {
 			UserID string `json:"userId"`
