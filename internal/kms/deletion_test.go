@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -278,5 +279,45 @@ func TestWrappedMaterialLeavesTheDisk(t *testing.T) {
 		if strings.Contains(string(file), wrapped) {
 			t.Errorf("wrapped material %d that was destroyed is still there", i)
 		}
+	}
+}
+
+// Run does what is due and ends with its context, also where several copies run.
+func TestRun(t *testing.T) { lives(t, run) }
+
+func run(t *testing.T, l *life) {
+	k := newTestKey(t, l.admin, nil)
+	l.doom(t, k.KeyId, 7)
+	l.Advance(8 * days)
+	done := make(chan string, 10)
+	happened := l.service.Happened
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	for range 3 {
+		cfg := l.service.Config
+		cfg.Happened = func(ctx context.Context, e api.Event, change func(*store.Tx) error) error {
+			err := happened(ctx, e, change)
+			if err == nil {
+				done <- e.Name
+			}
+			return err
+		}
+		other, err := New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Go(func() {
+			if err := other.Run(ctx, l.Store, func(err error) { t.Error(err) }); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if name := <-done; name != "DeleteKey" || l.left(t, k.KeyId) != 0 {
+		t.Errorf("%s, and %d rows are left", name, l.left(t, k.KeyId))
+	}
+	cancel()
+	all.Wait()
+	if len(done) != 0 {
+		t.Errorf("%s came too", <-done)
 	}
 }
