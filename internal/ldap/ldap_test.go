@@ -68,6 +68,28 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// What the operator calls things is read.
+func TestAttributesAreMapped(t *testing.T) {
+	s := ldaptest.Start(t, true)
+	s.Entry("cn=Ada,"+ldaptest.People, "objectClass", "inetOrgPerson", "cn", "Ada", "sn", "Lovelace", "uid", "not this", "employeeNumber", "4711", "title", "Countess",
+		"userPassword", "of ada")
+	s.Entry("cn=team,"+ldaptest.Groups, "objectClass", "groupOfUniqueNames", "cn", "team", "description", "Analysts", "uniqueMember", "cn=Ada,"+ldaptest.People)
+	d := directory(t, s, func(d *ldap.Directory) {
+		d.Attributes = map[string]string{"userName": "employeeNumber", "displayName": "title", "groupName": "description", "member": "uniqueMember"}
+	})
+	c := read(t, d)
+	ada := named(t, c, "4711")
+	if ada.DisplayName != "Countess" || ada.FamilyName != "Lovelace" || ada.Problem != "" {
+		t.Errorf("%+v", ada)
+	}
+	if len(c.Groups) != 1 || c.Groups[0].Name != "Analysts" || !slices.Contains(c.Groups[0].Members, ada.DN) {
+		t.Errorf("%+v", c.Groups)
+	}
+	if ok, err := d.Authenticate(t.Context(), ldaptest.Password, ada.ID, "of ada"); err != nil || !ok {
+		t.Errorf("she does not come in: %v %v", ok, err)
+	}
+}
+
 // A password is checked where it is kept; nothing else passes for one.
 func TestAuthenticate(t *testing.T) {
 	s := ldaptest.Start(t, true)
