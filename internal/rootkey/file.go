@@ -1,6 +1,7 @@
 package rootkey
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -23,7 +24,7 @@ const (
 
 type file struct {
 	root Root
-	kek  seal.Key
+	kek  *seal.Key // by pointer everywhere: a copy could not be overwritten
 }
 
 func keyPath(cfg config.Config, name string) string { return cfg.Path("keys", name) }
@@ -31,26 +32,26 @@ func keyPath(cfg config.Config, name string) string { return cfg.Path("keys", na
 // makeFile makes a key and puts it, durably, where it waits.
 func makeFile(cfg config.Config) (Provider, error) {
 	key := seal.NewKey()
-	defer key.Zero()
 	text := append(hex.AppendEncode(nil, key[:]), '\n')
 	defer clear(text)
 	if err := config.WriteFile(keyPath(cfg, nextName), text); err != nil {
 		return nil, err
 	}
-	return newFile(key), nil
+	return newFile(&key), nil
 }
 
-func newFile(key seal.Key) *file { return &file{Root{Kind: File, ID: fingerprint(key)}, key} }
+// newFile takes the key over.
+func newFile(key *seal.Key) *file { return &file{Root{Kind: File, ID: fingerprint(key)}, key} }
 
 // fingerprint tells one key from another, and nothing else of it.
-func fingerprint(key seal.Key) string {
+func fingerprint(key *seal.Key) string {
 	mac := hmac.New(sha256.New, key[:])
 	mac.Write([]byte("bawn.dev root key id v1"))
 	return hex.EncodeToString(mac.Sum(nil)[:16])
 }
 
 // erased is the id of what an erasure leaves that is interrupted.
-var erased = fingerprint(seal.Key{})
+var erased = fingerprint(&seal.Key{})
 
 // openFile finds the key that the manifest names: in its place, or where it waited
 // when the last rekey was interrupted.
@@ -65,7 +66,6 @@ func openFile(cfg config.Config, r Root) (Provider, error) {
 			return nil, err
 		}
 		p := newFile(key)
-		key.Zero()
 		if p.root.ID == r.ID {
 			return p, nil
 		}
@@ -81,26 +81,26 @@ func openFile(cfg config.Config, r Root) (Provider, error) {
 }
 
 // readKey reads a key file that nobody else can read.
-func readKey(path string) (seal.Key, error) {
+func readKey(path string) (*seal.Key, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return seal.Key{}, fmt.Errorf("the root key: %w", err)
+		return nil, fmt.Errorf("the root key: %w", err)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return seal.Key{}, fmt.Errorf("the root key %s can be read by others (mode %04o): chmod 600 it, and consider whether it was", path, info.Mode().Perm())
+		return nil, fmt.Errorf("the root key %s can be read by others (mode %04o): chmod 600 it, and consider whether it was", path, info.Mode().Perm())
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return seal.Key{}, err
+		return nil, err
 	}
 	defer clear(text)
-	trimmed := strings.TrimSpace(string(text))
-	var key seal.Key
+	trimmed := bytes.TrimSpace(text)
+	key := new(seal.Key)
 	if len(trimmed) != hex.EncodedLen(seal.KeySize) {
-		return seal.Key{}, fmt.Errorf("the root key %s is not 64 hexadecimal digits", path)
+		return nil, fmt.Errorf("the root key %s is not 64 hexadecimal digits", path)
 	}
-	if _, err := hex.Decode(key[:], []byte(trimmed)); err != nil {
-		return seal.Key{}, fmt.Errorf("the root key %s is not 64 hexadecimal digits", path)
+	if _, err := hex.Decode(key[:], trimmed); err != nil {
+		return nil, fmt.Errorf("the root key %s is not 64 hexadecimal digits", path)
 	}
 	return key, nil
 }

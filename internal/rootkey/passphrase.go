@@ -26,7 +26,7 @@ const (
 
 type passphrase struct {
 	root Root
-	kek  seal.Key
+	kek  *seal.Key
 }
 
 func makePassphrase(secret func(string) ([]byte, error)) (Provider, error) {
@@ -61,8 +61,7 @@ func derive(r Root, text []byte) (Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer clear(key)
-	return &passphrase{r, seal.Key(key)}, nil
+	return &passphrase{r, (*seal.Key)(key)}, nil // the same bytes, not a copy
 }
 
 // Root implements Provider.

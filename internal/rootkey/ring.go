@@ -69,12 +69,11 @@ func adopt(cfg config.Config, memory *locked.Arena, opens func(key []byte) bool)
 	if err != nil {
 		return nil, err
 	}
-	defer key.Zero()
+	p := newFile(key)
+	defer p.Close() // and with it the key
 	if !opens(key[:]) {
 		return nil, errNoManifest
 	}
-	p := newFile(key)
-	defer p.Close()
 	r := &Ring{cfg: cfg, memory: memory}
 	return r, r.change(p, key[:], "")
 }

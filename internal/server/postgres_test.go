@@ -21,6 +21,10 @@ func TestFrontDoorOnPostgres(t *testing.T) {
 	}
 	apitest.NoPlaintext(t, b.Config.Data, "MARKER-plaintext-of-the-data-set")
 	b.Restart(t)
+	if _, err := b.Rekey(context.Background(), server.RekeyRequest{Operator: "test", To: "file"}); err != nil {
+		t.Error(err)
+	}
+	b.Restart(t)
 	lines, err := b.Audit(context.Background(), server.AuditRequest{Operator: "test", Person: user})
 	if err != nil || len(lines) < 5 {
 		t.Errorf("%d records on her behalf, %v", len(lines), err)

@@ -16,6 +16,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"bawn.dev/internal/api/apitest"
 )
 
 // A site is a data directory with the programs that work on it.
@@ -155,6 +157,12 @@ func TestRekeyWhileServing(t *testing.T) {
 		t.Errorf("the record: %s", record)
 	}
 	p.stop(syscall.SIGTERM)
+	if log := p.said.String(); strings.Contains(log, passphrase) {
+		t.Errorf("the log: %s", log)
+	}
+	for _, secret := range []string{passphrase, strings.TrimSpace(string(old))} {
+		apitest.NoPlaintext(t, s.data, secret)
+	}
 
 	s.refused("the passphrase is needed", "serve", "--listen", "127.0.0.1:0")
 	s.refused("the passphrase is wrong", "serve", "--listen", "127.0.0.1:0", "--root-secret-file", wrong)
@@ -308,5 +316,70 @@ func TestRekeyByAnotherUser(t *testing.T) {
 	s.refused("DIR/keys belongs to user 61234", "rekey", "--to", "file")
 	if after, err := os.ReadFile(filepath.Join(s.data, "keys", "root.json")); err != nil || !bytes.Equal(after, before) {
 		t.Errorf("it was done all the same: %v", err)
+	}
+}
+
+// At a terminal a passphrase is asked for, twice when it is new, and never shown.
+func TestPassphraseAtTheTerminal(t *testing.T) {
+	s := newSite(t)
+	for _, c := range []struct {
+		command, typed []string
+		says           string
+	}{
+		{[]string{"init", "--root", "passphrase"}, []string{passphrase, passphrase + "s"}, "two different ones"},
+		{[]string{"init", "--root", "passphrase"}, []string{passphrase, passphrase}, "initialized"},
+		{[]string{"fsck"}, []string{passphrase + "s"}, "the passphrase is wrong"},
+		{[]string{"fsck"}, []string{passphrase}, " 0 problems"},
+	} {
+		out := s.typing(c.command, c.typed)
+		if !strings.Contains(out, c.says) || !strings.Contains(out, "passphrase") {
+			t.Errorf("%v: without %q\n%s", c.command, c.says, out)
+		}
+		if strings.Contains(out, passphrase) {
+			t.Errorf("%v shows what was typed:\n%s", c.command, out)
+		}
+	}
+}
+
+// typing runs a command at a terminal of its own, types a line at each of its
+// questions, and answers all that the terminal showed.
+func (s *site) typing(command, lines []string) string {
+	s.t.Helper()
+	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer terminal.Close()
+	if err := unix.IoctlSetPointerInt(int(terminal.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		s.t.Fatal(err)
+	}
+	n, err := unix.IoctlGetInt(int(terminal.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	side, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	cmd := exec.Command(s.binary, append([]string{command[0], "--data", s.data}, command[1:]...)...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = side, side, side
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	side.Close()
+	var shown strings.Builder
+	buf := make([]byte, 4096)
+	for {
+		n, err := terminal.Read(buf) // an error when the other side is closed
+		shown.Write(buf[:n])
+		if len(lines) > 0 && strings.HasSuffix(shown.String(), ": ") {
+			fmt.Fprintln(terminal, lines[0])
+			lines = lines[1:]
+		}
+		if err != nil {
+			cmd.Wait()
+			return shown.String()
+		}
 	}
 }
