@@ -13,6 +13,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 )
 
+// ports are the two items of the list.
+var ports = regexp.MustCompile(`(?m)^( +- ENC\S+\n)( +- ENC\S+\n)`)
+
 // Files that sops encrypts under keys that a role may use, for those who may assume it.
 func TestSops(t *testing.T) {
 	if err := sops(); err != nil {
@@ -69,20 +72,32 @@ func TestSops(t *testing.T) {
 	}
 
 	original := read("a.yaml")
-	blob := regexp.MustCompile(`(?m)^( +enc: )(AQ|[A-Za-z0-9+/])(\S+)$`)
-	for what, change := range map[string]func(string) string{
-		"its data key":    func(s string) string { return blob.ReplaceAllString(s, "${1}B${3}") },
-		"its context":     func(s string) string { return strings.Replace(s, "app: ward", "app: lab", 1) },
-		"its key":         func(s string) string { return strings.Replace(s, first, second, 1) },
-		"a name":          func(s string) string { return strings.Replace(s, "password:", "username:", 1) },
-		"a value's place": func(s string) string { return strings.Replace(s, "database:", "data:", 1) },
+	blob := regexp.MustCompile(`enc: (\S{40})(\S)`)
+	swap := func(s string) string { // a few bits of the sealed data key
+		m := blob.FindStringSubmatchIndex(s)
+		other := "A"
+		if s[m[4]:m[5]] == other {
+			other = "B"
+		}
+		return s[:m[4]] + other + s[m[5]:]
+	}
+	for what, way := range map[string]struct {
+		change  func(string) string
+		because string
+	}{
+		"its data key":    {swap, "InvalidCiphertextException"},
+		"its context":     {func(s string) string { return strings.Replace(s, "app: ward", "app: lab", 1) }, "InvalidCiphertextException"},
+		"a wider context": {func(s string) string { return strings.Replace(s, "stage: prod", "stage: test", 1) }, "AccessDenied"},
+		"its key":         {func(s string) string { return strings.Replace(s, first, second, 1) }, "IncorrectKeyException"},
+		"a name":          {func(s string) string { return strings.Replace(s, "password:", "username:", 1) }, "message authentication failed"},
+		"a list's order":  {func(s string) string { return ports.ReplaceAllString(s, "$2$1") }, "MAC mismatch"},
 	} {
-		changed := change(original)
+		changed := way.change(original)
 		if changed == original {
 			t.Fatalf("%s: nothing was changed in\n%s", what, original)
 		}
 		write("changed.yaml", changed)
-		ada.no(nil, "", dir, "sops", "decrypt", "changed.yaml")
+		ada.no([]string{way.because}, "", dir, "sops", "decrypt", "changed.yaml")
 	}
 
 	// A new data key, and then another key of KMS as well, which is enough to read.
