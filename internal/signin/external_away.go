@@ -174,7 +174,7 @@ func (s *Service) arrived(ctx context.Context, c *api.Call, in *shape.FinishFede
 		return nil, nil, over()
 	}
 	c.Note("provider", p.ID)
-	f := &flow{Stage: stageElsewhere, Provider: p.ID, ID: j.id, Binding: bound(in.Binding), Expires: j.Expires}
+	f := &flow{Stage: stageElsewhere, Provider: p.ID, ID: j.id, Binding: bound(in.Binding), Expires: j.Expires.Add(flowLife - samlUntil)}
 	if j.Flow != "" {
 		if f, err = s.openFlow(c.Snapshot, j.Flow, in.Binding, c.Now); err != nil {
 			return nil, nil, err

@@ -131,6 +131,40 @@ func TestLeaving(t *testing.T) {
 	}
 }
 
+// Half a sign-in does not come through a sign-out from everything, nor through a time
+// in which its person was out. The next does.
+func TestHalfASignIn(t *testing.T) {
+	for name, out := range map[string]func(*front, string){
+		"signed out": func(f *front, id string) {
+			f.update(func(tx *store.Tx) error { return f.people.SignOut(tx, id, f.Now()) })
+		},
+		"disabled and back": func(f *front, id string) {
+			f.disable(id)
+			enabled := directory.AttributeOperation{AttributePath: "userStatus", AttributeValue: []byte(`"ENABLED"`)}
+			apitest.Must[directory.UpdateUserOutput](f.t, f.admin, "identitystore:UpdateUser", &directory.UpdateUserInput{
+				IdentityStoreId: f.store, UserId: id, Operations: []directory.AttributeOperation{enabled},
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFront(t)
+			f.t = t
+			b := f.browser("127.0.0.1")
+			ada := b.join("ada")
+			key := newAuthenticator(t)
+			setup := b.call("BeginPasskey", values{"Session": ada.session})
+			b.call("FinishPasskey", values{"Session": ada.session, "Setup": setup.Setup, "Passkey": key.create(t, setup.PasskeyOptions)})
+			second, alone := b.password("ada", goodPassword), b.begin("")
+			out(f, ada.id)
+			f.refusedWith(b.next(second.Flow, values{"Code": f.code(ada.secret)}), "AccessDeniedException", "her second factor")
+			f.refusedWith(b.next(alone.Flow, values{"Passkey": key.get(t, alone.PasskeyOptions)}), "AccessDeniedException", "her passkey")
+			if b.enter(ada) == "" {
+				t.Error("she does not come in anew")
+			}
+		})
+	}
+}
+
 // A password for one use is for one use, and not for ever.
 func TestOneTimePasswords(t *testing.T) {
 	f := newFront(t)

@@ -232,8 +232,16 @@ func (s *Service) advance(ctx context.Context, c *api.Call, a *attempt) error {
 	return s.ask(ctx, c, a)
 }
 
-// enter begins the session.
+// enter begins the session. What was proved before she was last signed out of
+// everything, or taken out and let in again, does not count.
 func (s *Service) enter(ctx context.Context, c *api.Call, a *attempt) (err error) {
+	err = s.Directory.Present(ctx, c.Snapshot, &api.Person{UserID: a.f.UserID, SignedIn: a.f.Expires.Add(-flowLife)})
+	if errors.Is(err, api.ErrGone) {
+		return over()
+	}
+	if err != nil {
+		return err
+	}
 	a.session = &Session{
 		ID: uuid.New(), UserID: a.f.UserID, Created: c.Now.UTC(), Methods: a.f.Methods, Provider: a.f.Provider, Source: sourceOf(c), Agent: c.Agent(),
 	}
