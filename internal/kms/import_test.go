@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
@@ -65,6 +66,7 @@ func TestImportOfEverySpec(t *testing.T) {
 	const oaepWrap, aesWrap = kms.AlgorithmSpecRsaesOaepSha256, kms.AlgorithmSpecRsaAesKeyWrapSha256
 	signing, encrypting, macs := kms.KeyUsageTypeSignVerify, kms.KeyUsageTypeEncryptDecrypt, kms.KeyUsageTypeGenerateVerifyMac
 	p256, p521 := newECC(t, elliptic.P256()), newECC(t, elliptic.P521())
+	edwards := ed25519.NewKeyFromSeed(bytes32())
 	big, err := rsa.GenerateKey(rand.Reader, 3072)
 	if err != nil {
 		t.Fatal(err)
@@ -83,6 +85,7 @@ func TestImportOfEverySpec(t *testing.T) {
 		{kms.KeySpecHmac512, macs, oaepWrap, kms.WrappingKeySpecRsa2048, bytes.Repeat([]byte{1}, 64), nil},
 		{kms.KeySpecEccNistP256, signing, oaepWrap, kms.WrappingKeySpecRsa2048, encoded(t, p256), p256.Public()},
 		{kms.KeySpecEccNistP521, kms.KeyUsageTypeKeyAgreement, aesWrap, kms.WrappingKeySpecRsa2048, encoded(t, p521), p521.Public()},
+		{kms.KeySpecEccNistEdwards25519, signing, oaepWrap, kms.WrappingKeySpecRsa2048, encoded(t, edwards), edwards.Public()},
 		{kms.KeySpecRsa2048, signing, aesWrap, kms.WrappingKeySpecRsa2048, encoded(t, wrappingKey), wrappingKey.Public()},
 		{kms.KeySpecRsa3072, encrypting, aesWrap, kms.WrappingKeySpecRsa3072, encoded(t, big), big.Public()},
 	} {

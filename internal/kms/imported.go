@@ -2,6 +2,7 @@ package kms
 
 import (
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/asn1"
@@ -36,6 +37,11 @@ func judge(name kms.KeySpec, imported []byte) (material, public []byte, err erro
 		public, err = x509.MarshalPKIXPublicKey(private.Public())
 	case *ecdsa.PrivateKey:
 		if curves[private.Curve.Params().Name] != name {
+			return nil, nil, wrong
+		}
+		public, err = x509.MarshalPKIXPublicKey(private.Public())
+	case ed25519.PrivateKey:
+		if name != kms.KeySpecEccNistEdwards25519 {
 			return nil, nil, wrong
 		}
 		public, err = x509.MarshalPKIXPublicKey(private.Public())

@@ -19,36 +19,27 @@ func (s *Service) withPrivate(sn *store.Snapshot, k *key, f func(crypto.PrivateK
 	return s.held(sn, k, k.version, func(m *material) error { return m.usePrivate(f) })
 }
 
+// usePrivate hands the private key to f, which keeps nothing of it. The first to need
+// the key reads it, and has it alone meanwhile.
 func (m *material) usePrivate(f func(crypto.PrivateKey) error) error {
-	if err := m.parse(); err != nil {
-		return err
-	}
 	m.mu.RLock()
-	defer m.mu.RUnlock()
+	if m.private != nil {
+		defer m.mu.RUnlock()
+		return f(m.private)
+	}
+	m.mu.RUnlock()
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if m.gone {
 		return errEvicted
 	}
+	if m.private == nil {
+		var err error
+		if m.private, err = x509.ParsePKCS8PrivateKey(m.clear); err != nil {
+			return errors.New("kms: stored material is no private key") // err could tell of it
+		}
+	}
 	return f(m.private)
-}
-
-// parse reads the private key, unless that was done.
-func (m *material) parse() error {
-	m.mu.RLock()
-	known := m.private != nil || m.gone
-	m.mu.RUnlock()
-	if known {
-		return nil
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.private != nil || m.gone {
-		return nil
-	}
-	var err error
-	if m.private, err = x509.ParsePKCS8PrivateKey(m.clear); err != nil {
-		return errors.New("kms: stored material is no private key") // err could tell of it
-	}
-	return nil
 }
 
 // wipe overwrites what can be reached of a private key. What the FIPS module made of
