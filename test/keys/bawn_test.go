@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -158,6 +159,18 @@ func (b *bawn) as(id, secret, token string) *caller {
 		env = append(env, "AWS_SESSION_TOKEN="+token)
 	}
 	return &caller{b, env}
+}
+
+// narrow is the caller whose other services are at AWS.
+func (c *caller) narrow() *caller {
+	env := slices.Clone(c.env)
+	for i, pair := range env {
+		if url, ok := strings.CutPrefix(pair, "AWS_ENDPOINT_URL="); ok {
+			env[i] = "AWS_ENDPOINT_URL_KMS=" + url
+			env = append(env, "AWS_ENDPOINT_URL_STS="+url)
+		}
+	}
+	return &caller{c.bawn, env}
 }
 
 // admin is the first administrator, by the profile that `bawn init` wrote.

@@ -83,6 +83,8 @@ func TestEncryptionSDK(t *testing.T) {
 		"Condition":{"StringEquals":{"kms:EncryptionContext:trial":"T-17"}}}`, first, second))
 	reader := b.user(cfg, "reader", fmt.Sprintf(`{"Effect":"Allow","Action":"kms:Decrypt","Resource":%q}`, second))
 
+	reader = reader.narrow()
+
 	const secret = "patient 4711 has a sailor's blood pressure"
 	purpose := map[string]string{"trial": "T-17", "site": "Dún Laoghaire"}
 	made := ada.encryption(dir, job{Encrypt: aws.String(secret), Generator: first, Keys: []string{second}, Context: purpose}).Messages[0]

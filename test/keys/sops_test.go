@@ -26,7 +26,7 @@ func TestSops(t *testing.T) {
 	client, people := kms.NewFromConfig(cfg), iam.NewFromConfig(cfg)
 	first := *call(t, client.CreateKey, kms.CreateKeyInput{}).KeyMetadata.Arn
 	second := *call(t, client.CreateKey, kms.CreateKeyInput{}).KeyMetadata.Arn
-	ada, eve := b.user(cfg, "ada", ""), b.user(cfg, "eve", "")
+	ada, eve := b.user(cfg, "ada", "").narrow(), b.user(cfg, "eve", "")
 	role := *call(t, people.CreateRole, iam.CreateRoleInput{RoleName: aws.String("deploy"),
 		AssumeRolePolicyDocument: policy(`{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` + account + `:user/ada"},"Action":"sts:AssumeRole"}`)}).Role.Arn
 	call(t, people.PutRolePolicy, iam.PutRolePolicyInput{RoleName: aws.String("deploy"), PolicyName: aws.String("p"), PolicyDocument: policy(fmt.Sprintf(
