@@ -39,3 +39,19 @@ func TestBoundAndEviction(t *testing.T) {
 		t.Errorf("%v left", left)
 	}
 }
+
+// What is dropped is gone in every version, and told to whoever wants to know.
+func TestDrop(t *testing.T) {
+	var left []string
+	c := New[string, string](3, func(v string) { left = append(left, v) })
+	c.Put("a", 1, "one")
+	c.Put("b", 1, "two")
+	c.Drop("a")
+	c.Drop("none")
+	if _, ok := c.Get("a", 1); ok || len(left) != 1 || left[0] != "one" {
+		t.Errorf("%v left", left)
+	}
+	if keys := c.Keys(); len(keys) != 1 || keys[0] != "b" {
+		t.Errorf("%v are kept", keys)
+	}
+}
