@@ -15,7 +15,7 @@ import (
 // Limits of an XML document.
 const (
 	maxXMLDepth = 32
-	maxXMLNodes = 20_000
+	maxXMLNodes = 60_000 // 10,000 parts of an upload, with number, ETag and checksum each, are 40,002
 )
 
 // element is an XML element: what AWS's documents consist of.
