@@ -63,6 +63,7 @@ func (s *Service) importKeyMaterial(_ context.Context, c *api.Call, in *kms.Impo
 	if err != nil {
 		return nil, err
 	}
+	defer wipe(t.private)
 	opened, err := t.unwrap(in.EncryptedKeyMaterial)
 	if err != nil {
 		return nil, err

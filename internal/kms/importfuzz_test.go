@@ -43,7 +43,7 @@ func FuzzImportedMaterial(f *testing.F) {
 func FuzzImportToken(f *testing.F) {
 	s := &Service{Config: Config{Key: bytes32()}}
 	now := time.Unix(1800000000, 0)
-	good, err := s.sealToken("arn", &token{kms.AlgorithmSpecRsaesOaepSha256, now.Add(time.Hour), wrappingKey})
+	good, err := s.sealToken("arn", kms.AlgorithmSpecRsaesOaepSha256, now.Add(time.Hour), encoded(f, wrappingKey))
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package kms
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -36,15 +35,11 @@ type token struct {
 
 const tokenVersion = 0x01
 
-func (s *Service) sealToken(arn string, t *token) ([]byte, error) {
-	private, err := x509.MarshalPKCS8PrivateKey(t.private)
-	if err != nil {
-		return nil, err
-	}
-	defer clear(private)
+// sealToken makes a token of a wrapping key's PKCS #8 form.
+func (s *Service) sealToken(arn string, algorithm kms.AlgorithmSpec, validTo time.Time, private []byte) ([]byte, error) {
 	text := make([]byte, 0, 10+len(private))
-	text = append(text, tokenVersion, byte(slices.Index(wrappings, t.algorithm)))
-	text = binary.BigEndian.AppendUint64(text, uint64(t.validTo.Unix())) //nolint:gosec // after 1970
+	text = append(text, tokenVersion, byte(slices.Index(wrappings, algorithm)))
+	text = binary.BigEndian.AppendUint64(text, uint64(validTo.Unix())) //nolint:gosec // after 1970
 	text = append(text, private...)
 	defer clear(text)
 	return sealingTokens.Seal(s.Key, text, []byte(arn))
@@ -125,9 +120,7 @@ func (s *Service) getParametersForImport(_ context.Context, c *api.Call, in *kms
 	if err := cmp.Or(n.external(), n.undeleted()); err != nil {
 		return nil, err
 	}
-	bits := map[kms.WrappingKeySpec]int{
-		kms.WrappingKeySpecRsa2048: 2048, kms.WrappingKeySpecRsa3072: 3072, kms.WrappingKeySpecRsa4096: 4096,
-	}[in.WrappingKeySpec]
+	bits := moduli[kms.KeySpec(in.WrappingKeySpec)]
 	if bits == 0 {
 		return nil, fail("UnsupportedOperationException", "WrappingKeySpec %s is not supported.", in.WrappingKeySpec)
 	}
@@ -139,17 +132,17 @@ func (s *Service) getParametersForImport(_ context.Context, c *api.Call, in *kms
 			in.WrappingAlgorithm, in.WrappingKeySpec, n.spec)
 	}
 	c.Release() // what follows takes long
-	private, err := rsa.GenerateKey(rand.Reader, bits)
+	private, public, err := s.generateInTurn(kms.KeySpec(in.WrappingKeySpec))
 	if err != nil {
 		return nil, err
 	}
-	t := &token{algorithm: in.WrappingAlgorithm, validTo: c.Now.Add(tokenLife).Truncate(time.Second), private: private}
-	out := &kms.GetParametersForImportOutput{KeyId: n.arn, ParametersValidTo: t.validTo}
-	if out.ImportToken, err = s.sealToken(n.arn, t); err != nil {
+	defer clear(private)
+	validTo := c.Now.Add(tokenLife).Truncate(time.Second)
+	sealed, err := s.sealToken(n.arn, in.WrappingAlgorithm, validTo, private)
+	if err != nil {
 		return nil, err
 	}
-	out.PublicKey, err = x509.MarshalPKIXPublicKey(private.Public())
-	return out, err
+	return &kms.GetParametersForImportOutput{KeyId: n.arn, ImportToken: sealed, PublicKey: public, ParametersValidTo: validTo}, nil
 }
 
 // fits says whether an RSA key of so many bits can encrypt a spec's material.

@@ -98,7 +98,7 @@ func (l *life) wrapped(t testing.TB, arn string, material []byte, in kms.ImportK
 	t.Helper()
 	var err error
 	in.KeyId = arn
-	in.ImportToken, err = l.service.sealToken(arn, &token{kms.AlgorithmSpecRsaAesKeyWrapSha256, l.Now().Add(time.Hour), wrappingKey})
+	in.ImportToken, err = l.service.sealToken(arn, kms.AlgorithmSpecRsaAesKeyWrapSha256, l.Now().Add(time.Hour), encoded(t, wrappingKey))
 	if err != nil {
 		t.Fatal(err)
 	}
