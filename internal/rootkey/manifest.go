@@ -1,6 +1,7 @@
 package rootkey
 
 import (
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -57,7 +58,8 @@ func readManifest(cfg config.Config) (manifest, error) {
 
 var errNoManifest = errors.New("DIR/" + manifestName + " is not there, which says what opens this directory: put it back from a copy of DIR/keys")
 
-// writeManifest wraps keys under a root and makes that root the one in force.
+// writeManifest wraps keys under a root and makes that root the one in force. A root
+// that does not open what it wrapped is refused: nothing would open again.
 func writeManifest(cfg config.Config, p Provider, keys [][]byte, erase string) (manifest, error) {
 	m := manifest{Version: 1, Root: p.Root(), Erase: erase}
 	for i, k := range keys {
@@ -66,6 +68,15 @@ func writeManifest(cfg config.Config, p Provider, keys [][]byte, erase string) (
 		key.Zero()
 		if err != nil {
 			return manifest{}, err
+		}
+		again, err := p.Unwrap(wrapped, m.Root.bound(i))
+		if err != nil {
+			return manifest{}, fmt.Errorf("the new root does not open what it wrapped: %w", err)
+		}
+		same := subtle.ConstantTimeCompare(again[:], k)
+		again.Zero()
+		if same != 1 {
+			return manifest{}, errors.New("the new root does not open what it wrapped")
 		}
 		m.Keys = append(m.Keys, wrapped)
 	}

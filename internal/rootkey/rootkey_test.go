@@ -145,6 +145,38 @@ func TestErrorsHideSecrets(t *testing.T) {
 	}
 }
 
+// A broken root opens something else than it wrapped, or nothing.
+type broken struct {
+	rootkey.Provider
+	err error
+}
+
+func (b broken) Unwrap([]byte, []byte) (seal.Key, error) { return seal.NewKey(), b.err }
+
+func TestBrokenRootIsNotTaken(t *testing.T) {
+	cfg := directory(t, fixture(t, "file.json"), fileKey())
+	ring, err := rootkey.Open(cfg, locked.New(), never)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := rootkey.Make(cfg, config.Root{Kind: rootkey.File})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range []broken{{p, nil}, {p, rootkey.ErrRefused}} {
+		if err := ring.Replace(b); err == nil {
+			t.Error("a broken root is in force")
+		}
+	}
+	again, err := rootkey.Open(cfg, locked.New(), never)
+	if err != nil || again.Root().ID != ring.Root().ID {
+		t.Errorf("the old root: %v", err)
+	}
+	if left, err := filepath.Glob(cfg.Path("keys", "root.key.*")); err != nil || len(left) > 0 {
+		t.Errorf("%v is left, %v", left, err)
+	}
+}
+
 // Whatever stands in the manifest, a start answers or refuses.
 func FuzzManifest(f *testing.F) {
 	f.Add(fixture(f, "file.json"))

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -36,16 +37,15 @@ func TestServerIsClosed(t *testing.T) {
 	ok(t)(newClient(t, s.data, p.serving(t)).identity(t.Context()))
 	pid := p.cmd.Process.Pid
 
-	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", pid))
-	if err != nil || !regexp.MustCompile(`Max core file size +0 +0 `).Match(limits) {
-		t.Errorf("%v\n%s", err, limits)
-	}
-	for _, file := range []string{"maps", "mem", "environ"} {
-		out, err := exec.Command(as[0], append(as[1:], "head", "-c", "1", fmt.Sprintf("/proc/%d/%s", pid, file))...).CombinedOutput()
-		if err == nil || !strings.Contains(string(out), "ermission denied") {
-			t.Errorf("%s: %v %s", file, err, out)
+	closed(t, pid, as)
+	// The other half, which holds volumes' keys.
+	h := spawn(t, as[0], append(as[1:], s.binary, "host", "--data", s.data, "--user", fmt.Sprint(uid))...)
+	for socket := filepath.Join(s.data, "run", "host.sock"); !h.over(); runtime.Gosched() {
+		if _, err := os.Stat(socket); err == nil {
+			break
 		}
 	}
+	closed(t, h.cmd.Process.Pid, as)
 	// Another process of that user, which does nothing for itself, can be read: the
 	// attack would work.
 	open := spawn(t, as[0], append(as[1:], "sleep", "1000")...)
@@ -59,6 +59,21 @@ func TestServerIsClosed(t *testing.T) {
 	}
 	if !regexp.MustCompile(`crypto="Go Cryptographic Module v1\.0\.0[^"]*, FIPS 140-3 mode on"`).MatchString(p.said.String()) {
 		t.Errorf("the log does not tell of the module:\n%s", p.said)
+	}
+}
+
+// closed looks for ways into a process that its own user would have.
+func closed(t *testing.T, pid int, as []string) {
+	t.Helper()
+	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", pid))
+	if err != nil || !regexp.MustCompile(`Max core file size +0 +0 `).Match(limits) {
+		t.Errorf("%v\n%s", err, limits)
+	}
+	for _, file := range []string{"maps", "mem", "environ"} {
+		out, err := exec.Command(as[0], append(as[1:], "head", "-c", "1", fmt.Sprintf("/proc/%d/%s", pid, file))...).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "ermission denied") {
+			t.Errorf("%s: %v %s", file, err, out)
+		}
 	}
 }
 
