@@ -1,7 +1,6 @@
 package store
 
 import (
-	"database/sql"
 	"errors"
 	"maps"
 	"slices"
@@ -90,45 +89,49 @@ func (k *known) put(key string, version int64) {
 	k.versions[key] = version
 }
 
-// open gives an embedded snapshot its view of the rows. What it told of versions
-// before must still be so then: else ErrChanged.
-func (n *Snapshot) open() error {
+// open gives an embedded snapshot its view of the rows with its first query: SQLite
+// fixes it when the first row of a table is read, which the driver does at once. What
+// the snapshot told of versions before must still be so then: else ErrChanged.
+func (n *Snapshot) open(query string, args []any) (*Rows, error) {
 	c, err := n.store.begin(n.ctx, "BEGIN")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	view := &Snapshot{store: n.store, conn: c, ctx: n.ctx, deps: make(Dependencies, len(n.deps))}
 	k := &n.store.known
 	k.commits.RLock()
-	view.at = k.now()
-	err = pin(view)
+	at := k.now()
+	rows, err := c.query(n.ctx, query, args)
 	k.commits.RUnlock()
-	if err == nil && view.at != n.at {
-		err = readVersions(view, view.deps, slices.Collect(maps.Keys(n.deps)), "")
-		if err == nil && !maps.Equal(view.deps, n.deps) {
-			err = ErrChanged
+	view := &Snapshot{store: n.store, conn: c, ctx: n.ctx, at: at}
+	if err == nil && at != n.at && len(n.deps) > 0 {
+		if rows, err = nil, rows.Close(); err == nil {
+			err = view.holds(n.deps)
+		}
+		if err == nil {
+			rows, err = c.query(n.ctx, query, args)
 		}
 	}
 	if err != nil {
-		return errors.Join(err, view.Close())
+		return nil, errors.Join(err, view.Close())
 	}
-	n.conn, n.at = c, view.at
+	n.conn, n.at = c, at
+	return rows, nil
+}
+
+// holds says ErrChanged unless the view has these versions.
+func (n *Snapshot) holds(deps Dependencies) error {
+	now := make(Dependencies, len(deps))
+	if err := readVersions(n, now, slices.Collect(maps.Keys(deps)), ""); err != nil {
+		return err
+	}
+	if !maps.Equal(now, deps) {
+		return ErrChanged
+	}
 	return nil
 }
 
-// pin makes a view that of this moment: SQLite waits for the first row that is asked
-// for.
-func pin(n *Snapshot) error {
-	var one int
-	err := n.QueryRow("SELECT 1 FROM schema_migrations LIMIT 1").Scan(&one)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil
-	}
-	return err
-}
-
 // look fills deps with the versions of the keys that it lacks, from memory where it
-// can.
+// can. Who needs the rows in any case asks for all of them at once there.
 func (n *Snapshot) look(keys []string) error {
 	var unknown []string
 	for _, key := range keys {
@@ -139,9 +142,8 @@ func (n *Snapshot) look(keys []string) error {
 			return ErrDone
 		}
 		if n.conn == nil && !n.lazy {
-			if err := n.open(); err != nil {
-				return err
-			}
+			unknown = append(unknown, key)
+			continue
 		}
 		v, ok, err := n.store.known.tell(n, key)
 		if err != nil {
@@ -156,16 +158,13 @@ func (n *Snapshot) look(keys []string) error {
 	if len(unknown) == 0 {
 		return nil
 	}
-	if n.conn == nil {
-		if err := n.open(); err != nil {
-			return err
-		}
-	}
-	if err := n.forget(readVersions(n, n.deps, unknown, ""), unknown...); err != nil {
+	found := make(Dependencies, len(unknown))
+	if err := readVersions(n, found, unknown, ""); err != nil {
 		return err
 	}
-	for _, key := range unknown {
-		n.store.known.learn(key, n.deps[key], n.at)
+	for key, version := range found {
+		n.deps[key] = version
+		n.store.known.learn(key, version, n.at)
 	}
 	return nil
 }

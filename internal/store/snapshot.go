@@ -58,9 +58,7 @@ func (n *Snapshot) Query(query string, args ...any) (*Rows, error) {
 		return nil, ErrDone
 	}
 	if n.conn == nil {
-		if err := n.open(); err != nil {
-			return nil, err
-		}
+		return n.open(query, args)
 	}
 	return n.conn.query(n.ctx, query, args)
 }

@@ -17,6 +17,12 @@ const (
 	groupSize   = 64                   // changes in one commit
 	groupWork   = 2 * time.Millisecond // after which a group takes no more
 	longLog     = 32 << 20             // bytes of SQLite's log after which it is emptied
+
+	// A commit costs much the same for one change as for fifty. Where many come at
+	// once, their processor is better left to them until as many wait again.
+	crowd  = 8                      // changes in a group
+	moment = 100 * time.Microsecond // between two looks
+	looks  = 5
 )
 
 // writer is the one goroutine that changes a SQLite database. It runs the
@@ -96,11 +102,22 @@ func (w *writer) loop() {
 		}
 		select {
 		case first := <-w.queue:
-			w.group(first)
+			n := w.group(first)
 			w.shorten()
+			w.gather(n)
 		case <-w.stop:
 			return
 		}
+	}
+}
+
+// gather waits a little after a large group, until the next is as large.
+func (w *writer) gather(last int) {
+	for range looks {
+		if last < crowd || len(w.queue) >= last {
+			return
+		}
+		time.Sleep(moment)
 	}
 }
 
@@ -113,8 +130,9 @@ func (w *writer) close() error {
 	return errors.Join(w.conn.discard(), w.db.Close())
 }
 
-// group runs first and what waits behind it, commits, and answers them.
-func (w *writer) group(first *change) {
+// group runs first and what waits behind it, commits, and answers them. It tells how
+// many they were.
+func (w *writer) group(first *change) int {
 	var members, rows []*change
 	var outcome error
 	ended := false
@@ -160,6 +178,7 @@ func (w *writer) group(first *change) {
 		w.abandon(outcome)
 	}
 	ended = true
+	return len(members)
 }
 
 func (w *writer) begin() error {
