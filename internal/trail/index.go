@@ -34,23 +34,34 @@ type posted struct{ account, term string }
 
 // indexed gives the index's rows for records, as insertAll takes them.
 func indexed(rows []row) []any {
-	lists := make(map[posted][]place, 3*len(rows))
+	lists := make(map[posted]*[]place, len(rows)+64)
+	keys := make([]posted, 0, len(rows)+64)
+	var last row // whose terms are often those of the next, in the same order
+	var before, now []*[]place
 	for _, r := range rows {
-		for _, term := range r.terms {
-			key := posted{r.account, term}
-			lists[key] = append(lists[key], place{r.time, r.seq})
+		now = now[:0]
+		for i, term := range r.terms {
+			var list *[]place
+			if i < len(before) && last.terms[i] == term && last.account == r.account {
+				list = before[i]
+			} else {
+				key := posted{r.account, term}
+				if list = lists[key]; list == nil {
+					list = new([]place)
+					lists[key], keys = list, append(keys, key)
+				}
+			}
+			*list = append(*list, place{r.time, r.seq})
+			now = append(now, list)
 		}
-	}
-	keys := make([]posted, 0, len(lists))
-	for key := range lists {
-		keys = append(keys, key)
+		last, before, now = r, now, before
 	}
 	slices.SortFunc(keys, func(a, b posted) int {
 		return cmp.Or(strings.Compare(a.account, b.account), strings.Compare(a.term, b.term))
 	})
-	var values []any
+	values := make([]any, 0, 5*len(keys))
 	for _, key := range keys {
-		list := lists[key]
+		list := *lists[key]
 		slices.SortFunc(list, func(a, b place) int { return b.compare(a) })
 		for len(list) > 0 {
 			first, n := list[0], 1
@@ -66,7 +77,10 @@ func indexed(rows []row) []any {
 
 // packed is nil for none.
 func packed(list []place) []byte {
-	var out []byte
+	if len(list) == 0 {
+		return nil
+	}
+	out := make([]byte, 0, placeSize*len(list))
 	for _, p := range list {
 		out = binary.BigEndian.AppendUint64(out, uint64(p.time))
 		out = binary.BigEndian.AppendUint64(out, uint64(p.seq))
