@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -201,7 +202,7 @@ func bounded(s string) string { return s[:min(len(s), maxHeader)] }
 // requestKeys adds to the identity's keys those of the request, the resource and
 // the network.
 func (a *Authorizer) requestKeys(ctx context.Context, sn *store.Snapshot, q *Question, owner *Account) (policy.Context, error) {
-	k := make(policy.Context, len(q.Subject.Keys)+len(q.Keys)+12)
+	k := make(policy.Context, len(q.Subject.Keys)+len(q.Keys)+9)
 	maps.Copy(k, q.Keys)
 	maps.Copy(k, q.Subject.Keys) // after the request's, so that none of those can pose as identity
 	if c := &q.Subject.Claim; q.MFA {
@@ -211,7 +212,7 @@ func (a *Authorizer) requestKeys(ctx context.Context, sn *store.Snapshot, q *Que
 		k.Set("aws:MultiFactorAuthAge", fmt.Sprint(max(0, int64(q.Now.Sub(c.MFA).Seconds()))))
 	}
 	k.Set("aws:CurrentTime", q.Now.UTC().Format(time.RFC3339))
-	k.Set("aws:EpochTime", fmt.Sprint(q.Now.Unix()))
+	k.Set("aws:EpochTime", strconv.FormatInt(q.Now.Unix(), 10))
 	k.Set("aws:RequestedRegion", cmp.Or(q.Region, a.src.Region))
 	k.Set("aws:ResourceAccount", owner.ID)
 	if owner.OrgID != "" {
@@ -233,7 +234,7 @@ func (a *Authorizer) requestKeys(ctx context.Context, sn *store.Snapshot, q *Que
 		k.Set("aws:ViaAWSService", "false")
 	}
 	if o := q.Origin; o != nil {
-		k.Set("aws:SecureTransport", fmt.Sprint(o.TLS))
+		k.Set("aws:SecureTransport", strconv.FormatBool(o.TLS))
 		if o.EndpointID != "" {
 			k.Set("aws:SourceVpce", o.EndpointID)
 			k.Set("aws:SourceVpc", o.VPC)

@@ -1,5 +1,7 @@
 package policy
 
+import "strings"
+
 // A Context holds the condition keys of a request with their values. Keys are
 // found without regard to the case of ASCII letters; always go through Set and
 // Get, which fold them. Binary keys hold raw bytes; all others text, numbers in
@@ -29,11 +31,31 @@ func (c Context) Get(key string) ([]string, bool) {
 	return values, len(values) > 0
 }
 
+// common are keys that most calls have, folded once.
+var common = func(names ...string) map[string]string {
+	folded := make(map[string]string, len(names))
+	for _, name := range names {
+		folded[name] = strings.ToLower(name)
+	}
+	return folded
+}(
+	"aws:PrincipalIsAWSService", "aws:PrincipalAccount", "aws:PrincipalArn", "aws:PrincipalType", "aws:PrincipalOrgID", "aws:PrincipalOrgPaths",
+	"aws:TokenIssueTime", "aws:MultiFactorAuthPresent", "aws:CurrentTime", "aws:EpochTime", "aws:RequestedRegion", "aws:ResourceAccount",
+	"aws:ResourceOrgID", "aws:ResourceOrgPaths", "aws:UserAgent", "aws:ViaAWSService", "aws:SecureTransport", "aws:SourceIp", "aws:SourceVpce",
+	"aws:SourceVpc", "aws:SourceVpcArn", "aws:VpcSourceIp", "aws:VpceAccount", "aws:VpceOrgID", "aws:VpceOrgPaths", "aws:Referer",
+	"identitystore:UserId", "identitystore:IdentityStoreArn", "identitycenter:InstanceArn", "identitycenter:ApplicationArn", "identitycenter:CredentialId",
+	"kms:CallerAccount", "kms:ViaService", "kms:KeySpec", "kms:KeyUsage", "kms:KeyOrigin", "kms:MultiRegion", "kms:ResourceAliases", "kms:RequestAlias",
+	"kms:EncryptionAlgorithm", "kms:EncryptionContextKeys",
+)
+
 // fold puts the ASCII letters of s in lower case. Unicode's folding would let
 // U+212A (Kelvin sign) pass for k in a key's name.
 func fold(s string) string {
 	for i := range len(s) {
 		if 'A' <= s[i] && s[i] <= 'Z' {
+			if folded, ok := common[s]; ok {
+				return folded
+			}
 			b := []byte(s)
 			for ; i < len(b); i++ {
 				b[i] = lower(b[i])
