@@ -48,11 +48,9 @@ func BenchmarkKeys(b *testing.B) {
 		sides = append(sides, startBao(b, bao))
 	}
 	for _, operation := range []string{"Encrypt", "Decrypt", "GenerateDataKey"} {
-		var rates [2][]float64
-		for i, s := range sides {
+		for _, s := range sides {
 			b.Run(operation+"/"+s.name, func(b *testing.B) {
 				r := s.load(b, operation)
-				rates[i] = append(rates[i], r.rate)
 				b.ReportMetric(r.rate, "calls/s")
 				b.ReportMetric(r.processor, "µs-of-processor/call")
 				b.ReportMetric(0, "ns/op") // the load runs for its own time
