@@ -133,9 +133,9 @@ func TestSigningInAgain(t *testing.T) {
 // A browser that was left open for a quarter of an hour is no way to stay: its owner
 // shows again who she is before she changes by what she does, and then she can.
 func TestSignedInAWhileAgo(t *testing.T) {
-	once := person(t, "hedy", "Hedy Lamarr")
+	once := person(t, "hertha", "Hertha Ayrton")
 	b := newTab(t).authenticator()
-	b.join("hedy", once)
+	b.join("hertha", once)
 	codes := b.recovery()
 	b.open("/start/security").sees("Security").press("Add a passkey").sees("Add a passkey") // begun in time
 	ago := exec.Command("python3", "-c", `
@@ -149,7 +149,7 @@ assert changed == 1, changed`, filepath.Join(data, "bawn.db"))
 	}
 	b.press("Add the passkey").sees("Please sign in again")
 	b.open("/start/security").says("You signed in a while ago.").says("10 are left.")
-	b.press("Make new recovery codes").sees("Please sign in again").press("Sign in again").signsIn("hedy", codes[0])
+	b.press("Make new recovery codes").sees("Please sign in again").press("Sign in again").signsIn("hertha", codes[0])
 	b.sees("Security").press("Add a passkey").press("Add the passkey").sees("Security").says("Passkey")
 	b.press("Sign out").sees("You are signed out").open("/start/signin").press("Use a passkey").passkey().sees("Accounts")
 	b.obeyed()
