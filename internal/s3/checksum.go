@@ -46,6 +46,7 @@ type check struct {
 	stated    string // empty: in the trailer, or not at all
 	md5       hash.Hash
 	statedMD5 []byte
+	also      hash.Hash // of the bytes too, and compared with nothing; nil: nothing
 }
 
 // newCheck reads which checksums an upload states, or announces as a trailing
@@ -157,13 +158,19 @@ func uploadKind(name s3.ChecksumAlgorithm, kind s3.ChecksumType) (string, error)
 	return string(name), nil
 }
 
-// newPartCheck is newCheck for a part of an upload with a checksum of its own kind.
-func newPartCheck(in *sums, kind string, announced func(header string) bool) (*check, error) {
+// newPartCheck is newCheck for a part of an upload with a checksum of its own kind. If
+// that was nobody's choice, the parts may come with any other beside it.
+func newPartCheck(in *sums, kind string, chosen bool, announced func(header string) bool) (*check, error) {
 	name, _ := checksumKind(kind)
 	if in.silent(announced) {
 		in.algorithm = name
 	}
 	c, err := newCheck(in, announced)
+	if err == nil && c.algorithm.name != name && !chosen {
+		a, _ := byName(name)
+		c.also = a.new()
+		return c, nil
+	}
 	if err == nil && c.algorithm.name != name {
 		return nil, badRequest("Checksum Type mismatch occurred, expected checksum Type: " + strings.ToLower(string(name)) +
 			", actual checksum Type: " + strings.ToLower(string(c.algorithm.name)))
@@ -197,6 +204,9 @@ func (c *check) Write(p []byte) (int, error) {
 	c.hash.Write(p)
 	if c.md5 != nil {
 		c.md5.Write(p)
+	}
+	if c.also != nil {
+		c.also.Write(p)
 	}
 	return len(p), nil
 }

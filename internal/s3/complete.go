@@ -65,7 +65,7 @@ func (s *Service) completeUpload(ctx context.Context, c *api.Call, in *s3.Comple
 		return nil, err
 	}
 	o := a.begun.object
-	o.etag += "-" + strconv.Itoa(len(l.chosen))
+	o.etag = newETag() + "-" + strconv.Itoa(len(l.chosen))
 	o.size, o.details.Parts, o.details.Manifest = l.size, len(l.chosen), manifest(l.chosen)
 	if err := o.prove(key, a.arn, sum); err != nil {
 		return nil, err

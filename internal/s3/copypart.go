@@ -68,7 +68,7 @@ func (s *Service) copyPart(ctx context.Context, c *api.Call, in *s3.UploadPartCo
 	part := newPart(in.PartNumber, c.Now)
 	got, err := s.reseal(ctx, body, size, key, associatedPart(p.arn, p.begun.id, part), check)
 	if err == nil {
-		err = part.keep(got, key, p.arn, p.begun.id)
+		err = part.keep(got, key, p.arn, p.begun.id, check)
 	}
 	if err != nil {
 		return nil, err

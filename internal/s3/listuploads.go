@@ -38,7 +38,7 @@ func (s *Service) listParts(ctx context.Context, c *api.Call, in *s3.ListPartsIn
 	if err != nil {
 		return nil, err
 	}
-	algorithm, kind := checksumKind(a.begun.algorithm)
+	algorithm, kind := a.begun.shownKind()
 	max, more := int32(limit), false
 	out := &s3.ListPartsOutput{
 		Bucket: in.Bucket, Key: in.Key, UploadId: in.UploadId, Initiator: a.begun.by(), Owner: owner(a.account), StorageClass: s3.StorageClassStandard,
@@ -169,7 +169,7 @@ func (l *uploadListing) read(from uploadPosition, limit int) ([]s3.MultipartUplo
 	return store.Collect(l.sn, func(rows *store.Rows) (s3.MultipartUpload, error) {
 		b, key := &begun{}, []byte(nil)
 		err := b.scan(rows, &key)
-		algorithm, kind := checksumKind(b.algorithm)
+		algorithm, kind := b.shownKind()
 		return s3.MultipartUpload{
 			Key: string(key), UploadId: b.id, Initiated: b.modified, Initiator: b.by(), Owner: owner(l.account),
 			StorageClass: s3.StorageClassStandard, ChecksumAlgorithm: algorithm, ChecksumType: kind,

@@ -26,20 +26,22 @@ type begun struct {
 	initiator string         // ARN
 	object                   // that it will make: what CreateMultipartUpload said of it, and its data key
 	asked     policy.Context // the condition keys of that; the parts are held to them too
+	chosen    bool           // the checksum was
 	proof     []byte         // that the store has not changed any of it
 }
 
 // begunDetails are how a begun upload's row says what is no column.
 type begunDetails struct {
 	details
-	Asked policy.Context `json:"asked,omitempty"`
-	Proof []byte         `json:"proof,omitempty"`
+	Asked  policy.Context `json:"asked,omitempty"`
+	Chosen bool           `json:"chosen,omitempty"`
+	Proof  []byte         `json:"proof,omitempty"`
 }
 
 const provingUpload seal.Purpose = "s3 upload details"
 
 func (b *begun) text() (string, error) {
-	t, err := json.Marshal(begunDetails{b.details, b.asked, b.proof}, json.Deterministic(true))
+	t, err := json.Marshal(begunDetails{b.details, b.asked, b.chosen, b.proof}, json.Deterministic(true))
 	return string(t), err
 }
 
@@ -70,6 +72,14 @@ func (b *begun) check(key []byte, arn string) error {
 	return err
 }
 
+// shownKind is of a checksum that was chosen; the other is no client's business yet.
+func (b *begun) shownKind() (s3.ChecksumAlgorithm, s3.ChecksumType) {
+	if !b.chosen {
+		return "", ""
+	}
+	return checksumKind(b.algorithm)
+}
+
 const uploadColumns = "id, bucket_id, started, initiator, kms_key, data_key, algorithm, details, tags, lock"
 
 func (b *begun) scan(row interface{ Scan(...any) error }, first ...any) error {
@@ -81,7 +91,7 @@ func (b *begun) scan(row interface{ Scan(...any) error }, first ...any) error {
 	}
 	var d begunDetails
 	err = json.Unmarshal([]byte(text), &d)
-	b.details, b.asked, b.proof = d.details, d.Asked, d.Proof
+	b.details, b.asked, b.chosen, b.proof = d.details, d.Asked, d.Chosen, d.Proof
 	b.modified, b.upload = time.UnixMicro(started).UTC(), b.id
 	return errors.Join(err, b.tags.parse(tags), b.lock.parse(lock))
 }
@@ -195,7 +205,10 @@ func (s *Service) newUpload(_ context.Context, c *api.Call, in *s3.CreateMultipa
 
 // createUpload makes the data key that all parts will be sealed under.
 func (s *Service) createUpload(ctx context.Context, c *api.Call, in *s3.CreateMultipartUploadInput, a *assembly) (api.Commit[s3.CreateMultipartUploadOutput], error) {
-	b := &begun{id: newUploadID(c.Now), bucketID: a.id, initiator: c.Caller().ARN, asked: a.begun.asked, object: *newObject(c, a.place.upload)}
+	b := &begun{
+		id: newUploadID(c.Now), bucketID: a.id, initiator: c.Caller().ARN, object: *newObject(c, a.place.upload),
+		asked: a.begun.asked, chosen: in.ChecksumAlgorithm != "",
+	}
 	var err error
 	if b.algorithm, err = uploadKind(in.ChecksumAlgorithm, in.ChecksumType); err != nil {
 		return nil, err
@@ -209,7 +222,7 @@ func (s *Service) createUpload(ctx context.Context, c *api.Call, in *s3.CreateMu
 	if err := b.prove(key, a.arn); err != nil {
 		return nil, err
 	}
-	algorithm, kind := checksumKind(b.algorithm)
+	algorithm, kind := b.shownKind()
 	return func(tx *store.Tx) (*s3.CreateMultipartUploadOutput, error) {
 		if _, err := s.slot(ctx, tx, a.name, a.id, a.key); err != nil {
 			return nil, err

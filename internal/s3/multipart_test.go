@@ -84,6 +84,11 @@ func multipart(t *testing.T, b *bench) {
 	refused[s3.UploadPartOutput](t, b.admin, "s3:UploadPart", partOf("data", "k", id, 1, "late"), "NoSuchUpload")
 	refused[s3.AbortMultipartUploadOutput](t, b.admin, "s3:AbortMultipartUpload", &s3.AbortMultipartUploadInput{Bucket: "data", Key: "k", UploadId: id}, "NoSuchUpload")
 
+	if same := b.assemble(t, "data", "same", "one ", "three"); same.ETag == out.ETag || same.ChecksumCRC64NVME != out.ChecksumCRC64NVME {
+		t.Errorf("%+v and %+v", same, out)
+	}
+	apitest.Must[s3.DeleteObjectOutput](t, b.admin, "s3:DeleteObject", &s3.DeleteObjectInput{Bucket: "data", Key: "same"})
+
 	b.put(t, "data", "k", "another")
 	refused[s3.CompleteMultipartUploadOutput](t, b.admin, "s3:CompleteMultipartUpload", completion("data", "k", id, one, three), "NoSuchUpload")
 	if n := b.stored(t); n != 1 {

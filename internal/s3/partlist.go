@@ -50,11 +50,11 @@ func (l *partList) choose(stored []uploadPart) error {
 			return l.invalid(want)
 		}
 		part := stored[0]
-		sum, err := part.checksum(l.key, l.arn, l.in.UploadId)
+		sum, stated, err := part.checksums(l.key, l.arn, l.in.UploadId)
 		if err != nil {
 			return err
 		}
-		if err := l.compare(want, sum); err != nil {
+		if err := l.compare(want, sum, stated); err != nil {
 			return err
 		}
 		l.chosen, l.sums, l.size = append(l.chosen, part), append(l.sums, sum), l.size+part.size
@@ -78,13 +78,13 @@ func (l *partList) invalid(want *s3.CompletedPart) error {
 
 // compare holds what is listed of a part's checksum against what is stored of it. As
 // with AWS a composite checksum needs each.
-func (l *partList) compare(want *s3.CompletedPart, sum string) error {
+func (l *partList) compare(want *s3.CompletedPart, sum, other string) error {
 	name, kind := checksumKind(l.algorithm)
 	stated := false
 	for i, text := range []string{want.ChecksumCRC64NVME, want.ChecksumCRC32, want.ChecksumCRC32C, want.ChecksumSHA1, want.ChecksumSHA256} {
 		switch {
 		case text == "":
-		case algorithms[i].name != name || text != sum:
+		case (algorithms[i].name != name || text != sum) && string(algorithms[i].name)+" "+text != other:
 			return l.invalid(want)
 		default:
 			stated = true

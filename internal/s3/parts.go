@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"bawn.dev/internal/blob"
@@ -38,18 +39,28 @@ func (p *uploadPart) claims(arn, upload string) []byte {
 	return fmt.Appendf(nil, "%s %d %s %d %d %s", upload, p.number, p.etag, p.size, p.modified.UnixMicro(), arn)
 }
 
-func (p *uploadPart) prove(key []byte, arn, upload, checksum string) (err error) {
-	p.proof, err = provingPart.Seal(key, []byte(checksum), p.claims(arn, upload))
+// prove seals the part's checksum, and if the part came with one of another kind than
+// the upload's, that too.
+func (p *uploadPart) prove(key []byte, arn, upload, checksum string, stated ...string) (err error) {
+	p.proof, err = provingPart.Seal(key, []byte(strings.Join(append([]string{checksum}, stated...), " ")), p.claims(arn, upload))
 	return err
 }
 
-// checksum opens the proof.
+// checksum opens the proof and answers the checksum of the upload's kind.
 func (p *uploadPart) checksum(key []byte, arn, upload string) (string, error) {
-	sum, err := provingPart.Open(key, p.proof, p.claims(arn, upload))
+	sum, _, err := p.checksums(key, arn, upload)
+	return sum, err
+}
+
+// checksums is checksum with the other that the part came with, "CRC32 AAAAAA==", or
+// nothing.
+func (p *uploadPart) checksums(key []byte, arn, upload string) (sum, stated string, err error) {
+	both, err := provingPart.Open(key, p.proof, p.claims(arn, upload))
 	if err != nil {
-		return "", fmt.Errorf("s3: what is stored of part %d of %s is not what was uploaded: %w", p.number, arn, err)
+		return "", "", fmt.Errorf("s3: what is stored of part %d of %s is not what was uploaded: %w", p.number, arn, err)
 	}
-	return string(sum), nil
+	sum, stated, _ = strings.Cut(string(both), " ")
+	return sum, stated, nil
 }
 
 // manifest stands in an object's details, and so in what its proof binds, for the

@@ -3,6 +3,7 @@ package s3
 import (
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/hex"
 	"io"
 	"strconv"
@@ -156,6 +157,7 @@ type received struct {
 	ref  blob.Ref
 	size int64
 	sum  string // in base64
+	also string // that of the check's also
 }
 
 // receive reads a body of a stated size, or of -1, to its end, checks it and seals it
@@ -184,6 +186,9 @@ func (s *Service) receive(ctx context.Context, body io.Reader, size int64, key, 
 	}
 	if got.sum, err = check.done(trailer); err != nil {
 		return nil, err
+	}
+	if check.also != nil {
+		got.also = base64.StdEncoding.EncodeToString(check.also.Sum(nil))
 	}
 	if err := sealer.Close(); err != nil {
 		return nil, err

@@ -35,11 +35,15 @@ func (s *Service) putPart(ctx context.Context, c *api.Call, in *s3.UploadPartInp
 	if c.Size() > maxObject {
 		return nil, tooLarge()
 	}
-	check, err := newPartCheck(&sums{
+	stated := &sums{
 		in.ChecksumAlgorithm,
 		[...]string{in.ChecksumCRC64NVME, in.ChecksumCRC32, in.ChecksumCRC32C, in.ChecksumSHA1, in.ChecksumSHA256},
 		in.ContentMD5,
-	}, a.begun.algorithm, c.DeclaresTrailer)
+	}
+	if (a.begun.lock != lock{}) && in.ContentMD5 == "" && stated.silent(c.DeclaresTrailer) {
+		return nil, badRequest("Content-MD5 OR x-amz-checksum- HTTP header is required for Put Part requests with Object Lock parameters")
+	}
+	check, err := newPartCheck(stated, a.begun.algorithm, a.begun.chosen, c.DeclaresTrailer)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +56,7 @@ func (s *Service) putPart(ctx context.Context, c *api.Call, in *s3.UploadPartInp
 	part := newPart(in.PartNumber, c.Now)
 	got, err := s.receive(ctx, in.Body, c.Size(), key, associatedPart(a.arn, a.begun.id, part), check, c.Trailer)
 	if err == nil {
-		err = part.keep(got, key, a.arn, a.begun.id)
+		err = part.keep(got, key, a.arn, a.begun.id, check)
 	}
 	if err != nil {
 		return nil, err
@@ -61,7 +65,7 @@ func (s *Service) putPart(ctx context.Context, c *api.Call, in *s3.UploadPartInp
 		out := &s3.UploadPartOutput{
 			ETag: `"` + part.etag + `"`, ServerSideEncryption: a.begun.sse(), SSEKMSKeyId: a.begun.shownKey(), BucketKeyEnabled: &a.begun.details.BucketKey,
 		}
-		*sumMember(a.begun.algorithm, &out.ChecksumCRC64NVME, &out.ChecksumCRC32, &out.ChecksumCRC32C, &out.ChecksumSHA1, &out.ChecksumSHA256) = got.sum
+		*sumMember(string(check.algorithm.name), &out.ChecksumCRC64NVME, &out.ChecksumCRC32, &out.ChecksumCRC32C, &out.ChecksumSHA1, &out.ChecksumSHA256) = got.sum
 		return out, s.add(ctx, tx, a, part)
 	}, nil
 }
@@ -72,8 +76,11 @@ func newPart(number int32, now time.Time) *uploadPart {
 }
 
 // keep takes what was received for the part's content.
-func (p *uploadPart) keep(got *received, key []byte, arn, upload string) error {
+func (p *uploadPart) keep(got *received, key []byte, arn, upload string, check *check) error {
 	p.ref, p.size = got.ref, got.size
+	if check.also != nil {
+		return p.prove(key, arn, upload, got.also, string(check.algorithm.name), got.sum)
+	}
 	return p.prove(key, arn, upload, got.sum)
 }
 
