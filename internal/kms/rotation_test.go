@@ -267,3 +267,48 @@ func TestRotationPeriodDecides(t *testing.T) {
 	period = 180
 	apitest.Must[kms.EnableKeyRotationOutput](t, often, "kms:EnableKeyRotation", &kms.EnableKeyRotationInput{KeyId: k.KeyId, RotationPeriodInDays: &period})
 }
+
+// Another account may look at a rotation, if the key lets it, and do nothing else
+// about a key's life, though its policy says so.
+func TestLifeOfAnotherAccountsKey(t *testing.T) {
+	l := newLife(t)
+	k := newTestKey(t, l.admin, &kms.CreateKeyInput{Policy: document(
+		allow("arn:aws:iam::"+apitest.Account+":root", `"kms:*"`, ""), allow("arn:aws:iam::"+apitest.Other+":root", `"kms:*"`, ""))})
+	stranger := l.User(t, apitest.Other, "stranger", apitest.Admin)
+	apitest.Must[kms.GetKeyRotationStatusOutput](t, stranger, "kms:GetKeyRotationStatus", &kms.GetKeyRotationStatusInput{KeyId: k.Arn})
+	for action, in := range map[string]any{
+		"ScheduleKeyDeletion": &kms.ScheduleKeyDeletionInput{KeyId: k.Arn}, "CancelKeyDeletion": &kms.CancelKeyDeletionInput{KeyId: k.Arn},
+		"EnableKeyRotation": &kms.EnableKeyRotationInput{KeyId: k.Arn}, "DisableKeyRotation": &kms.DisableKeyRotationInput{KeyId: k.Arn},
+		"RotateKeyOnDemand": &kms.RotateKeyOnDemandInput{KeyId: k.Arn}, "ListKeyRotations": &kms.ListKeyRotationsInput{KeyId: k.Arn},
+		"GetParametersForImport":    &kms.GetParametersForImportInput{KeyId: k.Arn, WrappingAlgorithm: kms.AlgorithmSpecRsaesOaepSha256, WrappingKeySpec: kms.WrappingKeySpecRsa2048},
+		"ImportKeyMaterial":         &kms.ImportKeyMaterialInput{KeyId: k.Arn, ImportToken: []byte("x"), EncryptedKeyMaterial: []byte("x")},
+		"DeleteImportedKeyMaterial": &kms.DeleteImportedKeyMaterialInput{KeyId: k.Arn},
+	} {
+		if _, err := try(t, l.Rig, stranger, action, in); err == nil || err.Code != "AccessDenied" {
+			t.Errorf("%s: %v", action, err)
+		}
+	}
+}
+
+// Who may do nothing hears of nothing: neither of a key's state, nor of its material.
+func TestLifeIsNotForEveryone(t *testing.T) {
+	l := newLife(t)
+	nobody := l.User(t, apitest.Account, "nobody")
+	k := l.external(t, "", "")
+	in := l.wrapped(t, k.Arn, bytes32(), kms.ImportKeyMaterialInput{})
+	for action, in := range map[string]any{
+		"ScheduleKeyDeletion": &kms.ScheduleKeyDeletionInput{KeyId: k.Arn}, "CancelKeyDeletion": &kms.CancelKeyDeletionInput{KeyId: k.Arn},
+		"EnableKeyRotation": &kms.EnableKeyRotationInput{KeyId: k.Arn}, "DisableKeyRotation": &kms.DisableKeyRotationInput{KeyId: k.Arn},
+		"RotateKeyOnDemand": &kms.RotateKeyOnDemandInput{KeyId: k.Arn}, "ListKeyRotations": &kms.ListKeyRotationsInput{KeyId: k.Arn},
+		"GetKeyRotationStatus":   &kms.GetKeyRotationStatusInput{KeyId: k.Arn},
+		"GetParametersForImport": &kms.GetParametersForImportInput{KeyId: k.Arn, WrappingAlgorithm: kms.AlgorithmSpecRsaesPkcs1V15, WrappingKeySpec: kms.WrappingKeySpecSm2},
+		"ImportKeyMaterial":      in, "DeleteImportedKeyMaterial": &kms.DeleteImportedKeyMaterialInput{KeyId: k.Arn},
+	} {
+		if _, err := try(t, l.Rig, nobody, action, in); err == nil || err.Code != "AccessDenied" {
+			t.Errorf("%s: %v", action, err)
+		}
+	}
+	if m := l.describe(t, k.KeyId); m.KeyState != kms.KeyStatePendingImport {
+		t.Errorf("it is %s", m.KeyState)
+	}
+}
