@@ -217,6 +217,7 @@ func scalars() []*shape.Type {
 		{Name: "EmailAddress", Kind: shape.String},
 		{Name: "EncodingType", Kind: shape.String, Enum: []string{"url"}},
 		{Name: "Errors", Kind: shape.List, Flattened: true, ElemName: "Error"},
+		{Name: "Expiration", Kind: shape.String},
 		{Name: "ExpirationStatus", Kind: shape.String, Enum: []string{"Enabled", "Disabled"}},
 		{Name: "ExpiredObjectDeleteMarker", Kind: shape.Boolean},
 		{Name: "Expires", Kind: shape.String},
@@ -381,6 +382,7 @@ func opCompleteMultipartUpload() *shape.Operation {
 			{Name: "ChecksumSHA256", GoName: "ChecksumSHA256", TypeName: "ChecksumSHA256", Location: shape.Body, Wire: "ChecksumSHA256"},
 			{Name: "ChecksumType", GoName: "ChecksumType", TypeName: "ChecksumType", Location: shape.Body, Wire: "ChecksumType"},
 			{Name: "ETag", GoName: "ETag", TypeName: "ETag", Location: shape.Body, Wire: "ETag"},
+			{Name: "Expiration", GoName: "Expiration", TypeName: "Expiration", Location: shape.Header, Wire: "x-amz-expiration"},
 			{Name: "Key", GoName: "Key", TypeName: "ObjectKey", Location: shape.Body, Wire: "Key"},
 			{Name: "Location", GoName: "Location", TypeName: "Location", Location: shape.Body, Wire: "Location"},
 			{Name: "SSEKMSKeyId", GoName: "SSEKMSKeyId", TypeName: "SSEKMSKeyId", Location: shape.Header, Wire: "x-amz-server-side-encryption-aws-kms-key-id"},
@@ -445,6 +447,7 @@ func opCopyObject() *shape.Operation {
 			{Name: "BucketKeyEnabled", GoName: "BucketKeyEnabled", TypeName: "BucketKeyEnabled", Location: shape.Header, Wire: "x-amz-server-side-encryption-bucket-key-enabled"},
 			{Name: "CopyObjectResult", GoName: "CopyObjectResult", TypeName: "CopyObjectResult", Location: shape.Payload, Wire: "CopyObjectResult"},
 			{Name: "CopySourceVersionId", GoName: "CopySourceVersionId", TypeName: "CopySourceVersionId", Location: shape.Header, Wire: "x-amz-copy-source-version-id"},
+			{Name: "Expiration", GoName: "Expiration", TypeName: "Expiration", Location: shape.Header, Wire: "x-amz-expiration"},
 			{Name: "SSEKMSEncryptionContext", GoName: "SSEKMSEncryptionContext", TypeName: "SSEKMSEncryptionContext", Location: shape.Header, Wire: "x-amz-server-side-encryption-context"},
 			{Name: "SSEKMSKeyId", GoName: "SSEKMSKeyId", TypeName: "SSEKMSKeyId", Location: shape.Header, Wire: "x-amz-server-side-encryption-aws-kms-key-id"},
 			{Name: "ServerSideEncryption", GoName: "ServerSideEncryption", TypeName: "ServerSideEncryption", Location: shape.Header, Wire: "x-amz-server-side-encryption"},
@@ -880,20 +883,5 @@ func opGetBucketReplication() *shape.Operation {
 		Output:    &shape.Struct{Name: "GetBucketReplicationOutput", Fields: []shape.Field{}},
 		NewInput:  func() any { return new(GetBucketReplicationInput) },
 		NewOutput: func() any { return new(GetBucketReplicationOutput) },
-	}
-}
-
-func opGetBucketRequestPayment() *shape.Operation {
-	return &shape.Operation{
-		Name: "GetBucketRequestPayment", Method: "GET", URI: "/{Bucket}?requestPayment",
-		Input: &shape.Struct{Name: "GetBucketRequestPaymentInput", Fields: []shape.Field{
-			{Name: "Bucket", GoName: "Bucket", TypeName: "BucketName", Location: shape.Label, Wire: "Bucket", Required: true},
-			{Name: "ExpectedBucketOwner", GoName: "ExpectedBucketOwner", TypeName: "AccountId", Location: shape.Header, Wire: "x-amz-expected-bucket-owner"},
-		}},
-		Output: &shape.Struct{Name: "GetBucketRequestPaymentOutput", Fields: []shape.Field{
-			{Name: "Payer", GoName: "Payer", TypeName: "Payer", Location: shape.Body, Wire: "Payer"},
-		}},
-		NewInput:  func() any { return new(GetBucketRequestPaymentInput) },
-		NewOutput: func() any { return new(GetBucketRequestPaymentOutput) },
 	}
 }

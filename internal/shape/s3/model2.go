@@ -4,6 +4,21 @@ package s3
 
 import "bawn.dev/internal/shape"
 
+func opGetBucketRequestPayment() *shape.Operation {
+	return &shape.Operation{
+		Name: "GetBucketRequestPayment", Method: "GET", URI: "/{Bucket}?requestPayment",
+		Input: &shape.Struct{Name: "GetBucketRequestPaymentInput", Fields: []shape.Field{
+			{Name: "Bucket", GoName: "Bucket", TypeName: "BucketName", Location: shape.Label, Wire: "Bucket", Required: true},
+			{Name: "ExpectedBucketOwner", GoName: "ExpectedBucketOwner", TypeName: "AccountId", Location: shape.Header, Wire: "x-amz-expected-bucket-owner"},
+		}},
+		Output: &shape.Struct{Name: "GetBucketRequestPaymentOutput", Fields: []shape.Field{
+			{Name: "Payer", GoName: "Payer", TypeName: "Payer", Location: shape.Body, Wire: "Payer"},
+		}},
+		NewInput:  func() any { return new(GetBucketRequestPaymentInput) },
+		NewOutput: func() any { return new(GetBucketRequestPaymentOutput) },
+	}
+}
+
 func opGetBucketTagging() *shape.Operation {
 	return &shape.Operation{
 		Name: "GetBucketTagging", Method: "GET", URI: "/{Bucket}?tagging",
@@ -94,6 +109,7 @@ func opGetObject() *shape.Operation {
 			{Name: "ContentType", GoName: "ContentType", TypeName: "ContentType", Location: shape.Header, Wire: "Content-Type"},
 			{Name: "DeleteMarker", GoName: "DeleteMarker", TypeName: "DeleteMarker", Location: shape.Header, Wire: "x-amz-delete-marker"},
 			{Name: "ETag", GoName: "ETag", TypeName: "ETag", Location: shape.Header, Wire: "ETag"},
+			{Name: "Expiration", GoName: "Expiration", TypeName: "Expiration", Location: shape.Header, Wire: "x-amz-expiration"},
 			{Name: "Expires", GoName: "Expires", TypeName: "Expires", Location: shape.Header, Wire: "Expires"},
 			{Name: "LastModified", GoName: "LastModified", TypeName: "LastModified", Location: shape.Header, Wire: "Last-Modified"},
 			{Name: "Metadata", GoName: "Metadata", TypeName: "Metadata", Location: shape.HeaderPrefix, Wire: "x-amz-meta-"},
@@ -319,6 +335,7 @@ func opHeadObject() *shape.Operation {
 			{Name: "ContentType", GoName: "ContentType", TypeName: "ContentType", Location: shape.Header, Wire: "Content-Type"},
 			{Name: "DeleteMarker", GoName: "DeleteMarker", TypeName: "DeleteMarker", Location: shape.Header, Wire: "x-amz-delete-marker"},
 			{Name: "ETag", GoName: "ETag", TypeName: "ETag", Location: shape.Header, Wire: "ETag"},
+			{Name: "Expiration", GoName: "Expiration", TypeName: "Expiration", Location: shape.Header, Wire: "x-amz-expiration"},
 			{Name: "Expires", GoName: "Expires", TypeName: "Expires", Location: shape.Header, Wire: "Expires"},
 			{Name: "LastModified", GoName: "LastModified", TypeName: "LastModified", Location: shape.Header, Wire: "Last-Modified"},
 			{Name: "Metadata", GoName: "Metadata", TypeName: "Metadata", Location: shape.HeaderPrefix, Wire: "x-amz-meta-"},
@@ -801,6 +818,7 @@ func opPutObject() *shape.Operation {
 			{Name: "ChecksumSHA256", GoName: "ChecksumSHA256", TypeName: "ChecksumSHA256", Location: shape.Header, Wire: "x-amz-checksum-sha256"},
 			{Name: "ChecksumType", GoName: "ChecksumType", TypeName: "ChecksumType", Location: shape.Header, Wire: "x-amz-checksum-type"},
 			{Name: "ETag", GoName: "ETag", TypeName: "ETag", Location: shape.Header, Wire: "ETag"},
+			{Name: "Expiration", GoName: "Expiration", TypeName: "Expiration", Location: shape.Header, Wire: "x-amz-expiration"},
 			{Name: "SSEKMSEncryptionContext", GoName: "SSEKMSEncryptionContext", TypeName: "SSEKMSEncryptionContext", Location: shape.Header, Wire: "x-amz-server-side-encryption-context"},
 			{Name: "SSEKMSKeyId", GoName: "SSEKMSKeyId", TypeName: "SSEKMSKeyId", Location: shape.Header, Wire: "x-amz-server-side-encryption-aws-kms-key-id"},
 			{Name: "ServerSideEncryption", GoName: "ServerSideEncryption", TypeName: "ServerSideEncryption", Location: shape.Header, Wire: "x-amz-server-side-encryption"},

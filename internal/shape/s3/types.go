@@ -153,6 +153,7 @@ type CompleteMultipartUploadOutput struct {
 	ChecksumSHA256       string
 	ChecksumType         ChecksumType
 	ETag                 string
+	Expiration           string
 	Key                  string
 	Location             string
 	SSEKMSKeyId          string
@@ -217,6 +218,7 @@ type CopyObjectOutput struct {
 	BucketKeyEnabled        *bool
 	CopyObjectResult        *CopyObjectResult
 	CopySourceVersionId     string
+	Expiration              string
 	SSEKMSEncryptionContext string // sensitive
 	SSEKMSKeyId             string
 	ServerSideEncryption    ServerSideEncryption
@@ -658,6 +660,7 @@ type GetObjectOutput struct {
 	ContentType               string
 	DeleteMarker              *bool
 	ETag                      string
+	Expiration                string
 	Expires                   string
 	LastModified              time.Time
 	Metadata                  map[string]string
@@ -855,6 +858,7 @@ type HeadObjectOutput struct {
 	ContentType               string
 	DeleteMarker              *bool
 	ETag                      string
+	Expiration                string
 	Expires                   string
 	LastModified              time.Time
 	Metadata                  map[string]string

@@ -475,6 +475,7 @@ type PutObjectOutput struct {
 	ChecksumSHA256          string
 	ChecksumType            ChecksumType
 	ETag                    string
+	Expiration              string
 	SSEKMSEncryptionContext string // sensitive
 	SSEKMSKeyId             string
 	ServerSideEncryption    ServerSideEncryption
@@ -895,12 +896,4 @@ const (
 	ObjectStorageClassExpressOnezone     ObjectStorageClass = "EXPRESS_ONEZONE"
 	ObjectStorageClassFsxOpenzfs         ObjectStorageClass = "FSX_OPENZFS"
 	ObjectStorageClassFsxOntap           ObjectStorageClass = "FSX_ONTAP"
-)
-
-// ObjectVersionStorageClass is an enumeration of the API.
-type ObjectVersionStorageClass string
-
-// The values of ObjectVersionStorageClass.
-const (
-	ObjectVersionStorageClassStandard ObjectVersionStorageClass = "STANDARD"
 )

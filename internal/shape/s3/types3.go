@@ -2,6 +2,14 @@
 
 package s3
 
+// ObjectVersionStorageClass is an enumeration of the API.
+type ObjectVersionStorageClass string
+
+// The values of ObjectVersionStorageClass.
+const (
+	ObjectVersionStorageClassStandard ObjectVersionStorageClass = "STANDARD"
+)
+
 // Payer is an enumeration of the API.
 type Payer string
 
