@@ -92,7 +92,7 @@ func (s *Service) importKeyMaterial(_ context.Context, c *api.Call, in *kms.Impo
 		return nil, err
 	}
 	return func(tx *store.Tx) (*kms.ImportKeyMaterialOutput, error) {
-		if err := putGeneration(tx, n.id, g, wrapped); err != nil {
+		if err := replaceGeneration(tx, n.id, g, wrapped); err != nil {
 			return nil, err
 		}
 		if n.version == 0 {

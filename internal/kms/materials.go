@@ -52,14 +52,21 @@ func generations(q store.Querier, id string) ([]*generation, error) {
 		FROM kms_materials WHERE key = ? ORDER BY version`, id)
 }
 
-// putGeneration stores a generation with its wrapped material.
-func putGeneration(tx *store.Tx, id string, g *generation, wrapped []byte) error {
+// insertGeneration stores a generation with its wrapped material. There must be none
+// of its version: material that may have sealed something is never written over.
+func insertGeneration(tx *store.Tx, id string, g *generation, wrapped []byte) error {
 	_, err := tx.Exec(`INSERT INTO kms_materials (key, version, wrapped, created, fingerprint, description, expires, pending, rotated, rotation)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (key, version) DO UPDATE SET wrapped = excluded.wrapped, description = excluded.description,
-			expires = excluded.expires, pending = excluded.pending, rotated = excluded.rotated, rotation = excluded.rotation`,
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		id, g.version, wrapped, g.created.UnixMicro(), g.fingerprint, g.description, micros(g.expires), g.pending, micros(g.rotated), string(g.rotation))
 	return err
+}
+
+// replaceGeneration is insertGeneration for material that is known to be the same.
+func replaceGeneration(tx *store.Tx, id string, g *generation, wrapped []byte) error {
+	if _, err := tx.Exec("DELETE FROM kms_materials WHERE key = ? AND version = ?", id, g.version); err != nil {
+		return err
+	}
+	return insertGeneration(tx, id, g, wrapped)
 }
 
 // destroy takes the wrapped material of one version away.

@@ -183,7 +183,7 @@ func (s *Service) turn(k *key, all []*generation, how kms.RotationType) (func(*s
 	}
 	return func(tx *store.Tx) error {
 		now := s.Now()
-		if err := putGeneration(tx, k.id, &generation{version: next, created: now, rotated: now, rotation: how}, wrapped); err != nil {
+		if err := insertGeneration(tx, k.id, &generation{version: next, created: now, rotated: now, rotation: how}, wrapped); err != nil {
 			return err
 		}
 		return k.set(tx, "material", next)

@@ -1,14 +1,17 @@
 package kms
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"bawn.dev/internal/api"
 	"bawn.dev/internal/api/apitest"
 	"bawn.dev/internal/shape/kms"
+	"bawn.dev/internal/store"
 )
 
 func (l *life) rotate(t testing.TB, id string) {
@@ -231,6 +234,35 @@ func twoTenders(t *testing.T, l *life) {
 	}
 	if n := len(l.Records(t, apitest.Account, "DeleteKey")); n != 1 || l.left(t, doomed.KeyId) != 0 {
 		t.Errorf("it was destroyed %d times", n)
+	}
+}
+
+// A tender that was overtaken by another writes over nothing: what was sealed in the
+// meantime opens.
+func TestTenderThatWasOvertaken(t *testing.T) { lives(t, tenderOvertaken) }
+
+func tenderOvertaken(t *testing.T, l *life) {
+	k := newTestKey(t, l.admin, nil)
+	l.enableRotation(t, k.KeyId, 90)
+	l.Advance(91 * days)
+	other, err := New(l.service.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var blob []byte
+	happened := l.service.Happened
+	l.service.Happened = func(ctx context.Context, e api.Event, change func(*store.Tx) error) error {
+		if err := other.tend(ctx, l.Store); err != nil {
+			t.Error(err)
+		}
+		blob = l.encrypt(t, k.KeyId, "x")
+		return happened(ctx, e, change)
+	}
+	l.pass(t, 0)
+	l.service.materials.Drop(materialID{k.KeyId, 2})
+	l.opens(t, blob, "x")
+	if n := len(l.rotations(t, k.KeyId)); n != 2 || len(l.Records(t, apitest.Account, "RotateKey")) != 1 {
+		t.Errorf("%d materials", n)
 	}
 }
 
