@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"bawn.dev/internal/sigv4"
@@ -33,6 +34,11 @@ type sender struct {
 // waiting bounds how long the whole body may take, and makes its errors the
 // sender's.
 func waiting(w http.ResponseWriter, r *http.Request) (*sender, error) {
+	if r.ContentLength == 0 && strings.EqualFold(r.Header.Get("Expect"), "100-continue") {
+		// net/http does this for other bodies. boto3 expects it of empty ones too: a final
+		// answer in its place spoils the connection for the next request.
+		w.WriteHeader(http.StatusContinue)
+	}
 	s := &sender{conn: http.NewResponseController(w)}
 	if r.Body != nil && r.Body != http.NoBody {
 		s.body = &sent{ReadCloser: r.Body}

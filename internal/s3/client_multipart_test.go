@@ -266,3 +266,17 @@ func TestCLICopiesLargeFiles(t *testing.T) {
 		t.Error(out)
 	}
 }
+
+// An empty upload, and another on the same connection.
+func TestBoto3AfterAnEmptyUpload(t *testing.T) {
+	b := newBench(t)
+	b.bucket(t, "data")
+	b.Python(t, b.admin, `
+import io
+s3 = boto3.client("s3", endpoint_url=os.environ["BAWN_URL"], config=botocore.config.Config(max_pool_connections=1, read_timeout=30, retries={"total_max_attempts": 1}))
+for n in range(3):
+    s3.put_object(Bucket="data", Key="empty", Body=io.BytesIO(b""))
+    s3.put_object(Bucket="data", Key="full", Body=io.BytesIO(b"content"))
+    assert s3.get_object(Bucket="data", Key="full")["Body"].read() == b"content"
+`)
+}

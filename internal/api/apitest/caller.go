@@ -90,7 +90,7 @@ def refused(f, code=None, **kw):
 // CLI runs the AWS CLI against the rig, as c.
 func (r *Rig) CLI(t testing.TB, c *Caller, args ...string) (string, error) {
 	t.Helper()
-	out, err := r.command(c, "aws", append([]string{"--endpoint-url", r.URL, "--no-cli-pager"}, args...)...).CombinedOutput()
+	out, err := r.command(c, "aws", append([]string{"--endpoint-url", r.URL}, args...)...).CombinedOutput()
 	return string(out), err
 }
 
@@ -99,7 +99,7 @@ func (r *Rig) command(c *Caller, name string, args ...string) *exec.Cmd {
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + r.Dir, "BAWN_URL=" + r.URL,
 		"AWS_ACCESS_KEY_ID=" + c.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + c.Secret,
-		"AWS_DEFAULT_REGION=" + Region, "AWS_EC2_METADATA_DISABLED=true", "AWS_MAX_ATTEMPTS=1",
+		"AWS_DEFAULT_REGION=" + Region, "AWS_EC2_METADATA_DISABLED=true", "AWS_MAX_ATTEMPTS=1", "AWS_PAGER=",
 	}
 	if c.Token != "" {
 		cmd.Env = append(cmd.Env, "AWS_SESSION_TOKEN="+c.Token)
