@@ -37,6 +37,7 @@ type Operation struct {
 	data       bool // a data event, not a management event
 	silent     bool // the record leaves out what it answered
 	asRead     bool // the record calls a write read-only
+	each       bool // it is decided item by item
 	guesses    bool // of strangers, about secrets that can be guessed
 
 	newInput func() any
@@ -125,6 +126,14 @@ func (o Operation) Demands(actions ...string) Operation {
 // decision must be made again, its prepare step does not run again.
 func (o Operation) Streams() Operation {
 	o.streams = true
+	return o
+}
+
+// Each marks an operation that decides about each of its items by itself: its resolve
+// step asks Allowed, of every item that the handler may touch, and need not demand
+// anything of the whole.
+func (o Operation) Each() Operation {
+	o.each = true
 	return o
 }
 

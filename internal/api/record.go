@@ -154,8 +154,8 @@ func object(m map[string]any) jsontext.Value {
 	return raw
 }
 
-// maxRecorded is how many resources a record lists.
-const maxRecorded = 256
+// maxRecorded is how many resources a record lists: as many as one call can delete.
+const maxRecorded = 1000
 
 func recordResources(rs []Resource, account string) []trail.Resource {
 	var out []trail.Resource

@@ -152,14 +152,6 @@ func (s *Service) getBucketLocation(context.Context, *api.Call, *s3.GetBucketLoc
 	return &s3.GetBucketLocationOutput{LocationConstraint: s.location()}, nil
 }
 
-func (s *Service) versionedBucket(_ context.Context, c *api.Call, in *s3.GetBucketVersioningInput) (*found, []api.Demand, error) {
-	return s.on(c, "GetBucketVersioning", in.Bucket, in.ExpectedBucketOwner)
-}
-
-func (s *Service) getBucketVersioning(_ context.Context, _ *api.Call, _ *s3.GetBucketVersioningInput, f *found) (*s3.GetBucketVersioningOutput, error) {
-	return &s3.GetBucketVersioningOutput{Status: f.versioning}, nil
-}
-
 func (s *Service) listingBuckets(context.Context, *api.Call, *s3.ListBucketsInput) (struct{}, []api.Demand, error) {
 	return struct{}{}, api.On("s3:ListAllMyBuckets", api.Any), nil
 }

@@ -101,7 +101,7 @@ func TestCopiesThatAreRefused(t *testing.T) {
 			in.CopySource = "arn:aws:s3:us-east-1:123456789012:accesspoint/a/object/k"
 		}, "NotImplemented"},
 		"an empty version": {func(in *s3.CopyObjectInput) { in.CopySource = "data/k?versionId=" }, "InvalidArgument"},
-		"no such version":  {func(in *s3.CopyObjectInput) { in.CopySource = "data/k?versionId=" + newVersion() }, "NoSuchVersion"},
+		"no such version":  {func(in *s3.CopyObjectInput) { in.CopySource = "data/k?versionId=" + versionID(1) }, "NoSuchVersion"},
 		"no such source":   {func(in *s3.CopyObjectInput) { in.CopySource = "data/none" }, "NoSuchKey"},
 		"no such bucket":   {func(in *s3.CopyObjectInput) { in.CopySource = "nothing/k" }, "NoSuchBucket"},
 		"not into one":     {func(in *s3.CopyObjectInput) { in.Bucket = "nothing" }, "NoSuchBucket"},

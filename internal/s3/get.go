@@ -37,6 +37,10 @@ func (s *Service) getObject(ctx context.Context, c *api.Call, in *s3.GetObjectIn
 	if err != nil {
 		return nil, err
 	}
+	held, err := s.shownLock(ctx, c, p)
+	if err != nil {
+		return nil, err
+	}
 	body, err := s.open(ctx, c, p, key, sel.part)
 	if err != nil {
 		return nil, err
@@ -57,7 +61,8 @@ func (s *Service) getObject(ctx context.Context, c *api.Call, in *s3.GetObjectIn
 		ChecksumSHA1: head.ChecksumSHA1, ChecksumSHA256: head.ChecksumSHA256, ChecksumType: head.ChecksumType,
 		ContentLength: head.ContentLength, ContentRange: head.ContentRange, ETag: head.ETag, LastModified: head.LastModified,
 		Metadata: head.Metadata, SSEKMSKeyId: head.SSEKMSKeyId, ServerSideEncryption: head.ServerSideEncryption, VersionId: head.VersionId,
-		PartsCount: head.PartsCount,
+		PartsCount:     head.PartsCount,
+		ObjectLockMode: s3.ObjectLockMode(held.Mode), ObjectLockRetainUntilDate: held.Until, ObjectLockLegalHoldStatus: held.holdStatus(),
 	}
 	return &out, nil
 }
@@ -100,7 +105,12 @@ func (s *Service) headObject(ctx context.Context, c *api.Call, in *s3.HeadObject
 			return nil, err
 		}
 	}
+	held, err := s.shownLock(ctx, c, p)
+	if err != nil {
+		return nil, err
+	}
 	out := sel.head(checksum)
+	out.ObjectLockMode, out.ObjectLockRetainUntilDate, out.ObjectLockLegalHoldStatus = s3.ObjectLockMode(held.Mode), held.Until, held.holdStatus()
 	out.CacheControl = either(in.ResponseCacheControl, out.CacheControl)
 	out.ContentDisposition = either(in.ResponseContentDisposition, out.ContentDisposition)
 	out.ContentEncoding = either(in.ResponseContentEncoding, out.ContentEncoding)

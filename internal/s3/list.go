@@ -17,33 +17,44 @@ import (
 const maxKeys = 1000
 
 func (s *Service) listingObjects(_ context.Context, c *api.Call, in *s3.ListObjectsV2Input) (*found, []api.Demand, error) {
-	f, demands, err := s.on(c, "ListBucket", in.Bucket, in.ExpectedBucketOwner)
+	return s.listingOf(c, "ListBucket", in.Bucket, in.ExpectedBucketOwner, in.Prefix, in.Delimiter, in.MaxKeys)
+}
+
+// listingOf states the demand of a listing.
+func (s *Service) listingOf(c *api.Call, action, bucket, owner, prefix, delimiter string, limit *int32) (*found, []api.Demand, error) {
+	f, demands, err := s.on(c, action, bucket, owner)
 	if err != nil {
 		return nil, nil, err
 	}
 	keys := demands[0].Keys
 	// AWS sets these keys when the parameter is there, also when it is empty. An
 	// empty prefix and none ask for the same, so that none counts as empty.
-	keys.Set("s3:prefix", in.Prefix)
-	if in.Delimiter != "" {
-		keys.Set("s3:delimiter", in.Delimiter)
+	keys.Set("s3:prefix", prefix)
+	if delimiter != "" {
+		keys.Set("s3:delimiter", delimiter)
 	}
-	if in.MaxKeys != nil {
-		keys.Set("s3:max-keys", strconv.Itoa(int(*in.MaxKeys)))
+	if limit != nil {
+		keys.Set("s3:max-keys", strconv.Itoa(int(*limit)))
 	}
 	return f, demands, nil
 }
 
-func (s *Service) listObjects(_ context.Context, c *api.Call, in *s3.ListObjectsV2Input, f *found) (*s3.ListObjectsV2Output, error) {
-	l := &listing{sn: c.Snapshot, bucket: in.Bucket, prefix: in.Prefix, delimiter: in.Delimiter, limit: maxKeys}
-	if in.MaxKeys != nil {
-		if *in.MaxKeys < 0 {
-			return nil, badArgument("max-keys", strconv.Itoa(int(*in.MaxKeys)), "Argument maxKeys must be an integer between 0 and 2147483647")
-		}
-		l.limit = min(int(*in.MaxKeys), maxKeys)
+// newListing checks what a listing asks for.
+func newListing(c *api.Call, bucket, prefix, delimiter, marker string, asked *int32) (*listing, error) {
+	limit, err := pageSize("max-keys", asked)
+	if err != nil {
+		return nil, err
 	}
-	if len(in.Prefix) > maxKey || len(in.StartAfter) > maxKey || len(in.Delimiter) > maxKey {
+	if len(prefix) > maxKey || len(marker) > maxKey || len(delimiter) > maxKey {
 		return nil, fail(400, "KeyTooLongError", "Your key is too long")
+	}
+	return &listing{sn: c.Snapshot, bucket: bucket, prefix: prefix, delimiter: delimiter, limit: limit}, nil
+}
+
+func (s *Service) listObjects(_ context.Context, c *api.Call, in *s3.ListObjectsV2Input, f *found) (*s3.ListObjectsV2Output, error) {
+	l, err := newListing(c, in.Bucket, in.Prefix, in.Delimiter, in.StartAfter, in.MaxKeys)
+	if err != nil {
+		return nil, err
 	}
 	from := []byte(in.Prefix)
 	if in.StartAfter != "" {
@@ -65,10 +76,7 @@ func (s *Service) listObjects(_ context.Context, c *api.Call, in *s3.ListObjects
 
 // answer writes a page down.
 func answer(in *s3.ListObjectsV2Input, f *found, l *listing, next []byte) *s3.ListObjectsV2Output {
-	encode := func(s string) string { return s }
-	if in.EncodingType == s3.EncodingTypeUrl {
-		encode = urlEncode
-	}
+	encode := encoder(in.EncodingType)
 	count, limit, truncated := int32(len(l.objects)+len(l.prefixes)), int32(l.limit), next != nil
 	out := &s3.ListObjectsV2Output{
 		Name: in.Bucket, Prefix: encode(in.Prefix), Delimiter: encode(in.Delimiter), StartAfter: encode(in.StartAfter),
@@ -84,10 +92,26 @@ func answer(in *s3.ListObjectsV2Input, f *found, l *listing, next []byte) *s3.Li
 			out.Contents[i].Owner = owner(f.account)
 		}
 	}
+	out.CommonPrefixes = l.commonPrefixes(encode)
+	return out
+}
+
+func (l *listing) commonPrefixes(encode func(string) string) (out []s3.CommonPrefix) {
 	for _, p := range l.prefixes {
-		out.CommonPrefixes = append(out.CommonPrefixes, s3.CommonPrefix{Prefix: encode(p)})
+		out = append(out, s3.CommonPrefix{Prefix: encode(p)})
 	}
 	return out
+}
+
+// behindMarker is from where a page goes on behind the name that ended the one before:
+// a key, or a common prefix.
+func (l *listing) behindMarker(marker string) []byte {
+	if strings.HasPrefix(marker, l.prefix) {
+		if common, ok := l.common(marker); ok && common == marker {
+			return later([]byte(l.prefix), behind([]byte(common)))
+		}
+	}
+	return later([]byte(l.prefix), after(marker))
 }
 
 // A listing walks a bucket's keys in order. Keys below a common prefix are not
@@ -206,6 +230,13 @@ func later(a, b []byte) []byte {
 		return a
 	}
 	return b
+}
+
+func encoder(kind s3.EncodingType) func(string) string {
+	if kind == s3.EncodingTypeUrl {
+		return urlEncode
+	}
+	return func(s string) string { return s }
 }
 
 // urlEncode writes what XML may not carry, as S3 does for encoding-type=url.

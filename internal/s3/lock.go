@@ -1,7 +1,8 @@
 package s3
 
 import (
-	"strconv"
+	"context"
+	"errors"
 	"time"
 
 	"bawn.dev/internal/api"
@@ -14,7 +15,7 @@ func (s *Service) lockDemands(c *api.Call, p *place, demands []api.Demand, u *up
 		return demands, nil
 	}
 	if p.bucket != nil && !p.bucket.lock.Enabled {
-		return nil, badRequest("Bucket is missing Object Lock Configuration")
+		return nil, unlockable()
 	}
 	keys := demands[0].Keys
 	if u.lockMode != "" || !u.lockUntil.IsZero() {
@@ -22,11 +23,9 @@ func (s *Service) lockDemands(c *api.Call, p *place, demands []api.Demand, u *up
 			return nil, badArgument("x-amz-object-lock-mode", "", "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied")
 		}
 		if !u.lockUntil.After(c.Now) {
-			return nil, badArgument("x-amz-object-lock-retain-until-date", "", "The retain until date must be in the future!")
+			return nil, pastRetention()
 		}
-		keys.Set("s3:object-lock-mode", string(u.lockMode))
-		keys.Set("s3:object-lock-retain-until-date", u.lockUntil.UTC().Format(time.RFC3339))
-		keys.Set("s3:object-lock-remaining-retention-days", strconv.Itoa(daysUntil(c.Now, u.lockUntil)))
+		setRetention(keys, string(u.lockMode), c.Now, u.lockUntil)
 		demands = append(demands, p.also("PutObjectRetention", keys))
 	}
 	if u.hold != "" {
@@ -34,6 +33,28 @@ func (s *Service) lockDemands(c *api.Call, p *place, demands []api.Demand, u *up
 		demands = append(demands, p.also("PutObjectLegalHold", keys))
 	}
 	return demands, nil
+}
+
+func pastRetention() *api.Error {
+	return badArgument("x-amz-object-lock-retain-until-date", "", "The retain until date must be in the future!")
+}
+
+// checked refuses an upload of something that will be locked if nothing says what it
+// must be: a mistake would be kept.
+func (u *upload) checked(p *place, stated bool) error {
+	if !stated && (u.lockMode != "" || u.hold != "" || p.bucket.lock.Mode != "") {
+		return badRequest("Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters")
+	}
+	return nil
+}
+
+// may says whether the caller may do something more with the object.
+func (p *place) may(ctx context.Context, c *api.Call, action string) (bool, error) {
+	err := c.Allowed(ctx, p.also(action, p.keys()))
+	if _, refused := errors.AsType[*api.Error](err); refused {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 func daysUntil(now, until time.Time) int { return int(until.Sub(now) / (24 * time.Hour)) }
@@ -55,7 +76,11 @@ func (u *upload) lock(b *bucket, now time.Time) lock {
 func (o *object) held(now time.Time, bypass bool) error {
 	switch l := o.lock; {
 	case l.Hold, l.Until.After(now) && !(bypass && l.Mode == s3.ObjectLockRetentionModeGovernance):
-		return fail(403, "AccessDenied", "Access Denied because object protected by object lock.")
+		return protected()
 	}
 	return nil
+}
+
+func protected() *api.Error {
+	return fail(403, "AccessDenied", "Access Denied because object protected by object lock.")
 }

@@ -26,6 +26,7 @@ const (
 // An object is one version of an object as its row says.
 type object struct {
 	version   string // its id; nullVersion if the bucket kept no versions when it came
+	versioned bool   // its bucket keeps versions, or did
 	seq       int64  // orders the versions of a key: the newest has the greatest
 	marker    bool   // it says that the key was deleted, and has no content
 	etag      string // without quotes; new with each upload
@@ -140,7 +141,7 @@ type place struct {
 // shownVersion is the version's id where one is shown: buckets that never kept
 // versions show none.
 func (o *object) shownVersion() string {
-	if o.version == nullVersion {
+	if o.version == nullVersion && !o.versioned {
 		return ""
 	}
 	return o.version
@@ -165,10 +166,21 @@ func (s *Service) at(c *api.Call, action, bucket, key, owner string) (*place, []
 // does not is told to those who may list the bucket; to others it looks like a
 // refusal.
 func (s *Service) reading(ctx context.Context, c *api.Call, action, bucket, key, version, owner string) (*place, []api.Demand, error) {
-	list := "ListBucket"
 	if version != "" {
 		// GetObject and GetObjectVersion, GetObjectTagging and GetObjectVersionTagging.
-		action, list = strings.Replace(action, "Object", "ObjectVersion", 1), "ListBucketVersions"
+		action = strings.Replace(action, "Object", "ObjectVersion", 1)
+	}
+	return s.existing(ctx, c, action, bucket, key, version, owner)
+}
+
+// existing is reading for actions that have one name, with a version and without.
+func (s *Service) existing(ctx context.Context, c *api.Call, action, bucket, key, version, owner string) (*place, []api.Demand, error) {
+	if err := checkVersion(version); err != nil {
+		return nil, nil, err
+	}
+	list := "ListBucket"
+	if version != "" {
+		list = "ListBucketVersions"
 	}
 	p, demands, err := s.at(c, action, bucket, key, owner)
 	if err != nil || p.bucket == nil {
@@ -206,6 +218,9 @@ func (s *Service) fetch(c *api.Call, p *place, version string) error {
 		if o, err = objectRow(c.Snapshot, p.name, p.key); o == nil && err == nil && p.versioning != "" {
 			o, err = hiddenRow(c.Snapshot, p.name, p.key)
 		}
+	}
+	if o != nil {
+		o.versioned = p.versioning != ""
 	}
 	if o != nil && o.marker {
 		p.marker, o = o, nil

@@ -62,7 +62,11 @@ func (s *Service) putObject(ctx context.Context, c *api.Call, in *s3.PutObjectIn
 	if size := c.Size(); size > maxObject {
 		return nil, tooLarge()
 	}
-	check, err := newCheck(sumsOf(in), c.DeclaresTrailer)
+	stated := sumsOf(in)
+	if err := p.upload.checked(p, in.ContentMD5 != "" || !stated.silent(c.DeclaresTrailer)); err != nil {
+		return nil, err
+	}
+	check, err := newCheck(stated, c.DeclaresTrailer)
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,15 @@ func TestTheLeastCapableCallerIsRefusedEverything(t *testing.T) {
 		"GetBucketEncryption":  &s3.GetBucketEncryptionInput{Bucket: "data"}, "PutBucketEncryption": &s3.PutBucketEncryptionInput{Bucket: "data"},
 		"PutObject": put("data", "k", "x"), "GetObject": &s3.GetObjectInput{Bucket: "data", Key: "k"},
 		"HeadObject": &s3.HeadObjectInput{Bucket: "data", Key: "k"}, "DeleteObject": &s3.DeleteObjectInput{Bucket: "data", Key: "k"},
-		"ListObjectsV2": &s3.ListObjectsV2Input{Bucket: "data"},
+		"ListObjectsV2": &s3.ListObjectsV2Input{Bucket: "data"}, "ListObjects": &s3.ListObjectsInput{Bucket: "data"},
+		"ListObjectVersions": &s3.ListObjectVersionsInput{Bucket: "data"},
+		// Of a bucket that is there it refuses object by object: see TestManyAreDecidedOneByOne.
+		"DeleteObjects":              &s3.DeleteObjectsInput{Bucket: "none", Delete: &s3.Delete{Objects: []s3.ObjectIdentifier{{Key: "k"}}}},
+		"PutBucketVersioning":        &s3.PutBucketVersioningInput{Bucket: "data", VersioningConfiguration: &s3.VersioningConfiguration{Status: "Enabled"}},
+		"GetObjectLockConfiguration": &s3.GetObjectLockConfigurationInput{Bucket: "data"},
+		"PutObjectLockConfiguration": &s3.PutObjectLockConfigurationInput{Bucket: "data"},
+		"GetObjectRetention":         &s3.GetObjectRetentionInput{Bucket: "data", Key: "k"}, "PutObjectRetention": &s3.PutObjectRetentionInput{Bucket: "data", Key: "k"},
+		"GetObjectLegalHold": &s3.GetObjectLegalHoldInput{Bucket: "data", Key: "k"}, "PutObjectLegalHold": &s3.PutObjectLegalHoldInput{Bucket: "data", Key: "k"},
 
 		"CopyObject":              &s3.CopyObjectInput{Bucket: "data", Key: "copy", CopySource: "data/k"},
 		"CreateMultipartUpload":   &s3.CreateMultipartUploadInput{Bucket: "data", Key: "k"},

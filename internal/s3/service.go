@@ -68,6 +68,9 @@ func (s *Service) operations() []api.Operation {
 		api.Read("ListBuckets", s.listingBuckets, s.listBuckets).Demands("s3:ListAllMyBuckets"),
 		api.Read("GetBucketLocation", s.locatedBucket, s.getBucketLocation),
 		api.Read("GetBucketVersioning", s.versionedBucket, s.getBucketVersioning),
+		api.Write("PutBucketVersioning", s.changedVersioning, s.putBucketVersioning),
+		api.Read("GetObjectLockConfiguration", s.lockedBucket, s.getLockConfiguration).Demands("s3:GetBucketObjectLockConfiguration"),
+		api.Write("PutObjectLockConfiguration", s.lockingBucket, s.putLockConfiguration).Demands("s3:PutBucketObjectLockConfiguration"),
 
 		api.Read("GetBucketPolicy", s.readPolicy, s.getBucketPolicy),
 		api.Write("PutBucketPolicy", s.replacedPolicy, s.putBucketPolicy),
@@ -82,10 +85,19 @@ func (s *Service) operations() []api.Operation {
 
 		api.Write("PutObject", s.newObject, s.putObject).Data().Streams().
 			Demands("s3:PutObject", "s3:PutObjectTagging", "s3:PutObjectRetention", "s3:PutObjectLegalHold"),
-		api.Read("GetObject", s.readObject, s.getObject).Data().Demands("s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"),
-		api.Read("HeadObject", s.headedObject, s.headObject).Data().Demands("s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"),
+		api.Read("GetObject", s.readObject, s.getObject).Data().
+			Demands("s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "s3:ListBucketVersions", "s3:GetObjectRetention", "s3:GetObjectLegalHold"),
+		api.Read("HeadObject", s.headedObject, s.headObject).Data().
+			Demands("s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "s3:ListBucketVersions", "s3:GetObjectRetention", "s3:GetObjectLegalHold"),
 		api.Write("DeleteObject", s.deletedObject, s.deleteObject).Data().
 			Demands("s3:DeleteObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"),
+		api.Write("DeleteObjects", s.deletedObjects, s.deleteObjects).Data().Each().
+			Demands("s3:DeleteObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"),
+		api.Read("GetObjectRetention", s.retainedObject, s.getObjectRetention).Data().Demands("s3:GetObjectRetention", "s3:ListBucket", "s3:ListBucketVersions"),
+		api.Write("PutObjectRetention", s.retainingObject, s.putObjectRetention).Data().
+			Demands("s3:PutObjectRetention", "s3:BypassGovernanceRetention", "s3:ListBucket", "s3:ListBucketVersions"),
+		api.Read("GetObjectLegalHold", s.heldObject, s.getObjectLegalHold).Data().Demands("s3:GetObjectLegalHold", "s3:ListBucket", "s3:ListBucketVersions"),
+		api.Write("PutObjectLegalHold", s.holdingObject, s.putObjectLegalHold).Data().Demands("s3:PutObjectLegalHold", "s3:ListBucket", "s3:ListBucketVersions"),
 		api.Write("CopyObject", s.copiedObject, s.copyObject).Data().
 			Demands("s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "s3:ListBucketVersions", "s3:GetObjectTagging", "s3:GetObjectVersionTagging",
 				"s3:PutObject", "s3:PutObjectTagging", "s3:PutObjectRetention", "s3:PutObjectLegalHold"),
@@ -98,6 +110,8 @@ func (s *Service) operations() []api.Operation {
 		api.Write("AbortMultipartUpload", s.abortedUpload, s.abortUpload).Data(),
 		api.Read("ListParts", s.listingParts, s.listParts).Data().Demands("s3:ListMultipartUploadParts"),
 		api.Read("ListMultipartUploads", s.listingUploads, s.listUploads).Data().Demands("s3:ListBucketMultipartUploads"),
+		api.Read("ListObjects", s.listingObjectsV1, s.listObjectsV1).Data().Demands("s3:ListBucket"),
+		api.Read("ListObjectVersions", s.listingVersions, s.listVersions).Data().Demands("s3:ListBucketVersions"),
 		api.Read("ListObjectsV2", s.listingObjects, s.listObjects).Data().Demands("s3:ListBucket"),
 	}
 }

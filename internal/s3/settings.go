@@ -21,6 +21,7 @@ type lock struct {
 	Mode  s3.ObjectLockRetentionMode `json:"mode,omitempty"`
 	Until time.Time                  `json:"until,omitzero"`
 	Hold  bool                       `json:"hold,omitempty"`
+	Freed bool                       `json:"freed,omitempty"` // a hold was taken off, which is not the same as none
 }
 
 func (l *lock) parse(s string) error { return parseSetting(s, l) }

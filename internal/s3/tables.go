@@ -58,6 +58,9 @@ func Migrations() []store.Migration {
 		`CREATE TABLE s3_parts (
 			upload TEXT NOT NULL, number INTEGER NOT NULL, etag TEXT NOT NULL, size INTEGER NOT NULL, modified INTEGER NOT NULL,
 			ref TEXT NOT NULL, proof BLOB NOT NULL, PRIMARY KEY (upload, number)) WITHOUT ROWID`,
+	}}, {Room: "s3", Version: 4, SQL: []string{
+		// In the order of a listing: one that goes through the versions of many keys must not sort those of any.
+		`CREATE INDEX s3_versions_listed ON s3_versions (bucket, key, seq DESC)`,
 	}}}
 }
 

@@ -2,10 +2,8 @@ package s3
 
 import (
 	"context"
-	"crypto/rand"
 	"time"
 
-	"bawn.dev/internal/api"
 	"bawn.dev/internal/shape/s3"
 	"bawn.dev/internal/store"
 )
@@ -23,14 +21,20 @@ type slot struct {
 // slot opens a key for change. The bucket must be the one that the decision saw:
 // id is that one's.
 func (s *Service) slot(ctx context.Context, tx *store.Tx, bucket, id, key string) (*slot, error) {
-	b, err := bucketRow(tx, bucket)
+	b, err := bucketNow(tx, bucket, id)
 	if err != nil {
 		return nil, err
 	}
-	if b == nil || b.id != id {
+	return &slot{s: s, ctx: ctx, tx: tx, bucket: b, key: key}, nil
+}
+
+// bucketNow reads a bucket in a transaction, if it still is the one with this id.
+func bucketNow(tx *store.Tx, name, id string) (*bucket, error) {
+	b, err := bucketRow(tx, name)
+	if err == nil && (b == nil || b.id != id) {
 		return nil, fail(409, "OperationAborted", "A conflicting conditional operation is currently in progress against this resource. Please try again.")
 	}
-	return &slot{s: s, ctx: ctx, tx: tx, bucket: b, key: key}, nil
+	return b, err
 }
 
 // now is the newest version, or nil if there is none or the key is deleted.
@@ -42,31 +46,32 @@ func (l *slot) put(o *object, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	o.version = nullVersion
-	if l.bucket.versioning == s3.BucketVersioningStatusEnabled {
-		o.version = newVersion()
-	}
-	if old != nil {
-		o.seq = max(o.seq, old.seq+1)
-	}
+	l.name(o, old)
 	return insertObject(l.tx, l.bucket.name, l.key, o)
 }
 
 // mark makes a delete marker the newest version. In a bucket that never kept
 // versions it deletes, and answers nil.
 func (l *slot) mark(now time.Time) (*object, error) {
-	m := &object{marker: true, modified: now.UTC().Truncate(time.Second), seq: now.UnixMicro(), version: nullVersion, dataKey: []byte{}, proof: []byte{}}
+	m := &object{marker: true, modified: now.UTC().Truncate(time.Second), seq: now.UnixMicro(), dataKey: []byte{}, proof: []byte{}}
 	old, err := l.makeRoom(m, now)
 	if err != nil || l.bucket.versioning == "" {
 		return nil, err
 	}
-	if old != nil {
-		m.seq = max(m.seq, old.seq+1)
-	}
-	if l.bucket.versioning == s3.BucketVersioningStatusEnabled {
-		m.version = newVersion()
-	}
+	l.name(m, old)
 	return m, insertMarker(l.tx, l.bucket.name, l.key, m)
+}
+
+// name gives a version that comes after old, the newest there was, its place in the
+// order and its id.
+func (l *slot) name(o, old *object) {
+	if old != nil {
+		o.seq = max(o.seq, old.seq+1)
+	}
+	o.version, o.versioned = nullVersion, l.bucket.versioning != ""
+	if l.bucket.versioning == s3.BucketVersioningStatusEnabled {
+		o.version = versionID(o.seq)
+	}
 }
 
 // makeRoom takes the newest version out of the way of the next one: where versions
@@ -148,8 +153,6 @@ func (l *slot) remove(version string, at time.Time, bypass bool) (*object, error
 	return o, show(l.tx, l.bucket.name, l.key, next.seq)
 }
 
-func newVersion() string { return rand.Text() + rand.Text()[:6] }
-
 // dropContent deletes an object's bytes once the transaction has committed.
 func (s *Service) dropContent(ctx context.Context, tx *store.Tx, o *object) error {
 	if o.upload != "" {
@@ -159,57 +162,4 @@ func (s *Service) dropContent(ctx context.Context, tx *store.Tx, o *object) erro
 		tx.AfterCommit(func() { s.drop(ctx, o.ref) })
 	}
 	return nil
-}
-
-func (s *Service) deletedObject(_ context.Context, c *api.Call, in *s3.DeleteObjectInput) (*place, []api.Demand, error) {
-	action := "DeleteObject"
-	if in.VersionId != "" {
-		action = "DeleteObjectVersion"
-	}
-	p, demands, err := s.at(c, action, in.Bucket, in.Key, in.ExpectedBucketOwner)
-	if err == nil {
-		setConditions(demands[0].Keys, in.IfMatch, "")
-		setVersion(demands[0].Keys, in.VersionId)
-		if in.BypassGovernanceRetention != nil && *in.BypassGovernanceRetention {
-			demands = append(demands, p.also("BypassGovernanceRetention", demands[0].Keys))
-		}
-	}
-	return p, demands, err
-}
-
-func (s *Service) deleteObject(ctx context.Context, c *api.Call, in *s3.DeleteObjectInput, p *place) (api.Commit[s3.DeleteObjectOutput], error) {
-	return func(tx *store.Tx) (*s3.DeleteObjectOutput, error) {
-		l, err := s.slot(ctx, tx, in.Bucket, p.id, in.Key)
-		if err != nil {
-			return nil, err
-		}
-		if in.IfMatch != "" {
-			now, err := l.now()
-			if err != nil {
-				return nil, err
-			}
-			if now == nil || !matches(in.IfMatch, now.etag) {
-				return nil, preconditionFailed("If-Match")
-			}
-		}
-		return l.delete(in.VersionId, c.Now, in.BypassGovernanceRetention != nil && *in.BypassGovernanceRetention)
-	}, nil
-}
-
-// delete is DeleteObject of a version, or of the key if version is empty.
-func (l *slot) delete(version string, now time.Time, bypass bool) (*s3.DeleteObjectOutput, error) {
-	yes := true
-	if version == "" {
-		m, err := l.mark(now)
-		if err != nil || m == nil {
-			return &s3.DeleteObjectOutput{}, err
-		}
-		return &s3.DeleteObjectOutput{DeleteMarker: &yes, VersionId: m.version}, nil
-	}
-	gone, err := l.remove(version, now, bypass)
-	out := &s3.DeleteObjectOutput{VersionId: version}
-	if gone != nil && gone.marker {
-		out.DeleteMarker = &yes
-	}
-	return out, err
 }

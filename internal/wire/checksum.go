@@ -16,8 +16,8 @@ import (
 // attacker (the signature does): that is why MD5 and SHA-1, which S3's protocol fixes, may be used here outside the FIPS module's
 // approved list.
 //
-// A header that is a member of the operation speaks of something else than the document.
-func checkSums(members map[string]int, h http.Header, body []byte) error {
+// A header that is a member of the operation speaks of something else than the document. stated says whether any spoke of it.
+func checkSums(members map[string]int, h http.Header, body []byte) (stated bool, err error) {
 	for _, sum := range []struct {
 		header string
 		of     func([]byte) []byte
@@ -36,20 +36,21 @@ func checkSums(members map[string]int, h http.Header, body []byte) error {
 		if _, member := members[sum.header]; member && sum.header != "Content-Md5" {
 			continue
 		}
-		for _, stated := range h.Values(sum.header) {
-			want, err := base64.StdEncoding.DecodeString(stated)
+		for _, text := range h.Values(sum.header) {
+			stated = true
+			want, err := base64.StdEncoding.DecodeString(text)
 			got := sum.of(body)
 			switch {
 			case sum.header == "Content-Md5" && (err != nil || len(want) != md5.Size):
-				return Errorf("InvalidDigest", "The Content-MD5 you specified is not valid.")
+				return false, Errorf("InvalidDigest", "The Content-MD5 you specified is not valid.")
 			case err != nil || len(want) != len(got):
-				return Errorf("InvalidRequest", "Value for %s header is invalid.", http.CanonicalHeaderKey(sum.header))
+				return false, Errorf("InvalidRequest", "Value for %s header is invalid.", http.CanonicalHeaderKey(sum.header))
 			case string(want) != string(got):
-				return Errorf("BadDigest", "The %s you specified did not match what we received.", sum.header)
+				return false, Errorf("BadDigest", "The %s you specified did not match what we received.", sum.header)
 			}
 		}
 	}
-	return nil
+	return stated, nil
 }
 
 func md5Sum(b []byte) (sum []byte) {

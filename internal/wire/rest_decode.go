@@ -7,6 +7,7 @@ import (
 	"net/textproto"
 	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -304,8 +305,12 @@ func (r *restReader) body(body io.Reader) error {
 	if err != nil {
 		return err
 	}
-	if err := checkSums(r.op.in.headers, r.req.Header, text); err != nil {
+	stated, err := checkSums(r.op.in.headers, r.req.Header, text)
+	if err != nil {
 		return err
+	}
+	if !stated && r.service.Package == "s3" && slices.Contains(s3Summed(), r.op.Name) {
+		return Errorf("InvalidRequest", "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
 	}
 	switch {
 	case st.payload == nil && len(st.body) == 0:

@@ -20,6 +20,11 @@ func s3Subresources() []string {
 	}
 }
 
+// s3Summed are the operations whose documents must come with a checksum, as S3 has it: what a damaged one does cannot be undone.
+func s3Summed() []string {
+	return []string{"DeleteObjects", "PutObjectLegalHold", "PutObjectLockConfiguration", "PutObjectRetention"}
+}
+
 // s3Address finds bucket and key in host and path.
 func (r *Router) s3Address(req *http.Request) (bucket, key string, err error) {
 	path := strings.TrimPrefix(req.URL.EscapedPath(), "/")
