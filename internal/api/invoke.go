@@ -142,7 +142,7 @@ type Event struct {
 	Name      string // "TrainingJobStateChange"
 	Claim     Claim  // in whose account, role and name
 	Resources []Resource
-	Details   map[string]any
+	Details   map[string]any // the change may add to them
 }
 
 // Happened commits a change and its record together, without a decision: what
@@ -164,11 +164,11 @@ func (d *Door) Happened(ctx context.Context, e Event, change func(*store.Tx) err
 		UserIdentity:    serviceIdentity(e.Service+".amazonaws.com", e.Claim),
 		Resources:       recordResources(e.Resources, e.Claim.Account),
 	}
-	record.AdditionalEventData = object(e.Details)
 	return d.Store.Update(ctx, func(tx *store.Tx) error {
 		if err := change(tx); err != nil {
 			return err
 		}
+		record.AdditionalEventData = object(e.Details)
 		return d.Trail.Append(tx, record)
 	})
 }

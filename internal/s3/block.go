@@ -36,11 +36,9 @@ func (s *Service) readBlock(_ context.Context, c *api.Call, in *s3.GetPublicAcce
 	return s.on(c, "GetBucketPublicAccessBlock", in.Bucket, in.ExpectedBucketOwner)
 }
 
-func (s *Service) getPublicAccessBlock(_ context.Context, _ *api.Call, in *s3.GetPublicAccessBlockInput, f *found) (*s3.GetPublicAccessBlockOutput, error) {
+func (s *Service) getPublicAccessBlock(_ context.Context, _ *api.Call, _ *s3.GetPublicAccessBlockInput, f *found) (*s3.GetPublicAccessBlockOutput, error) {
 	if f.block&blockIsStored == 0 {
-		e := fail(404, "NoSuchPublicAccessBlockConfiguration", "The public access block configuration was not found")
-		e.Fields = map[string]string{"BucketName": in.Bucket}
-		return nil, e
+		return nil, f.none("NoSuchPublicAccessBlockConfiguration", "The public access block configuration was not found")
 	}
 	has := func(bit block) *bool { on := f.block&bit != 0; return &on }
 	return &s3.GetPublicAccessBlockOutput{PublicAccessBlockConfiguration: &s3.PublicAccessBlockConfiguration{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -35,8 +36,11 @@ type bucket struct {
 	bucketKey  bool
 	lock       lockDefaults
 	tags       tagSet
-	cors       string // JSON, as its handlers read it; empty: none
-	lifecycle  string // likewise
+	ownership  s3.ObjectOwnership // empty: its controls were deleted, which changes nothing
+	cors       string             // JSON; empty: none
+	lifecycle  string             // likewise
+	origins    []s3.CORSRule      // as cors has them; only of buckets that get found
+	rules      []s3.LifecycleRule // as lifecycle has them, likewise
 
 	bindings policy.Bindings // of the policy
 }
@@ -68,6 +72,9 @@ func (s *Service) get(sn *store.Snapshot, name string) (*bucket, error) {
 		}
 		b.policy = &policy.Doc{Name: "bucket policy of " + name, Policy: p}
 		b.public = p.Public()
+	}
+	if err := errors.Join(parseSetting(b.cors, &b.origins), parseSetting(b.lifecycle, &b.rules)); err != nil {
+		return nil, fmt.Errorf("s3: the stored settings of %s: %w", name, err)
 	}
 	s.buckets.Put(name, version, b)
 	return b, nil

@@ -84,6 +84,18 @@ func (s *Service) putBucketEncryption(_ context.Context, _ *api.Call, in *s3.Put
 	}, nil
 }
 
+func (s *Service) droppedEncryption(_ context.Context, c *api.Call, in *s3.DeleteBucketEncryptionInput) (*found, []api.Demand, error) {
+	return s.on(c, "PutEncryptionConfiguration", in.Bucket, in.ExpectedBucketOwner)
+}
+
+// deleteBucketEncryption goes back to what holds where nothing was put; it never
+// leaves objects unsealed.
+func (s *Service) deleteBucketEncryption(_ context.Context, _ *api.Call, in *s3.DeleteBucketEncryptionInput, _ *found) (api.Commit[s3.DeleteBucketEncryptionOutput], error) {
+	return func(tx *store.Tx) (*s3.DeleteBucketEncryptionOutput, error) {
+		return &s3.DeleteBucketEncryptionOutput{}, setEncryption(tx, in.Bucket, "", "", false)
+	}, nil
+}
+
 // setEncryption changes what new objects of a bucket are sealed under.
 func setEncryption(tx *store.Tx, bucket string, algorithm s3.ServerSideEncryption, key string, bucketKey bool) error {
 	return errors.Join(

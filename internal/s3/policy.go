@@ -127,14 +127,23 @@ func (s *Service) readPolicy(_ context.Context, c *api.Call, in *s3.GetBucketPol
 	return s.on(c, "GetBucketPolicy", in.Bucket, in.ExpectedBucketOwner)
 }
 
-func (s *Service) getBucketPolicy(ctx context.Context, c *api.Call, in *s3.GetBucketPolicyInput, f *found) (*s3.GetBucketPolicyOutput, error) {
+func (s *Service) getBucketPolicy(ctx context.Context, c *api.Call, _ *s3.GetBucketPolicyInput, f *found) (*s3.GetBucketPolicyOutput, error) {
 	if f.text == "" {
-		e := fail(404, "NoSuchBucketPolicy", "The bucket policy does not exist")
-		e.Fields = map[string]string{"BucketName": in.Bucket}
-		return nil, e
+		return nil, f.none("NoSuchBucketPolicy", "The bucket policy does not exist")
 	}
 	shown, err := f.bindings.Shown(f.text, bearer.In(ctx, c))
 	return &s3.GetBucketPolicyOutput{Policy: shown}, err
+}
+
+func (s *Service) readStatus(_ context.Context, c *api.Call, in *s3.GetBucketPolicyStatusInput) (*found, []api.Demand, error) {
+	return s.on(c, "GetBucketPolicyStatus", in.Bucket, in.ExpectedBucketOwner)
+}
+
+func (s *Service) getBucketPolicyStatus(_ context.Context, _ *api.Call, _ *s3.GetBucketPolicyStatusInput, f *found) (*s3.GetBucketPolicyStatusOutput, error) {
+	if f.text == "" {
+		return nil, f.none("NoSuchBucketPolicy", "The bucket policy does not exist")
+	}
+	return &s3.GetBucketPolicyStatusOutput{PolicyStatus: &s3.PolicyStatus{IsPublic: &f.public}}, nil
 }
 
 func (s *Service) replacedPolicy(_ context.Context, c *api.Call, in *s3.PutBucketPolicyInput) (*found, []api.Demand, error) {

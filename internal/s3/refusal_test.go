@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -44,6 +45,7 @@ func TestTheLeastCapableCallerIsRefusedEverything(t *testing.T) {
 		"ListParts":               &s3.ListPartsInput{Bucket: "data", Key: "k", UploadId: upload.UploadId},
 		"ListMultipartUploads":    &s3.ListMultipartUploadsInput{Bucket: "data"},
 	}
+	maps.Copy(calls, settingsCalls())
 	for _, m := range s3.Model().Operations {
 		in := calls[m.Name]
 		if in == nil {

@@ -57,7 +57,7 @@ func New(cfg Config) (*Service, error) {
 
 // API is what the door serves.
 func (s *Service) API() *api.Service {
-	return &api.Service{Model: s3.Model(), Prefix: "s3", Operations: s.operations(), Resolver: s.Resolve}
+	return &api.Service{Model: s3.Model(), Prefix: "s3", Operations: append(s.operations(), s.settings()...), Resolver: s.Resolve}
 }
 
 func (s *Service) operations() []api.Operation {

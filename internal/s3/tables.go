@@ -61,6 +61,8 @@ func Migrations() []store.Migration {
 	}}, {Room: "s3", Version: 4, SQL: []string{
 		// In the order of a listing: one that goes through the versions of many keys must not sort those of any.
 		`CREATE INDEX s3_versions_listed ON s3_versions (bucket, key, seq DESC)`,
+	}}, {Room: "s3", Version: 5, SQL: []string{
+		`ALTER TABLE s3_buckets ADD COLUMN ownership TEXT NOT NULL DEFAULT 'BucketOwnerEnforced'`,
 	}}}
 }
 
@@ -76,9 +78,9 @@ func bucketRow(q querier, name string) (*bucket, error) {
 	var created int64
 	var bindings string
 	var lock, tags string
-	err := q.QueryRow(`SELECT id, account, created, policy, bindings, kms_key, block, versioning, sse, bucket_key, lock, tags, cors, lifecycle
+	err := q.QueryRow(`SELECT id, account, created, policy, bindings, kms_key, block, versioning, sse, bucket_key, lock, tags, cors, lifecycle, ownership
 		FROM s3_buckets WHERE name = ?`, name).
-		Scan(&b.id, &b.account, &created, &b.text, &bindings, &b.kmsKey, &b.block, &b.versioning, &b.sse, &b.bucketKey, &lock, &tags, &b.cors, &b.lifecycle)
+		Scan(&b.id, &b.account, &created, &b.text, &bindings, &b.kmsKey, &b.block, &b.versioning, &b.sse, &b.bucketKey, &lock, &tags, &b.cors, &b.lifecycle, &b.ownership)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
