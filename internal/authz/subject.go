@@ -126,7 +126,7 @@ func (a *Authorizer) bind(ctx context.Context, sn *store.Snapshot, s *Subject) e
 // identityKeys are the condition keys that come with an identity. They survive
 // forward access; the network's keys do not.
 func identityKeys(s *Subject) policy.Context {
-	k := policy.Context{}
+	k := make(policy.Context, 14) // of most
 	for name, values := range s.Claim.Vouched {
 		if !strings.HasPrefix(name, "aws:") { // a provider vouches for nothing that is ours to say
 			k[name] = values

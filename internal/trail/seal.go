@@ -85,7 +85,7 @@ func (t *Trail) sealBatch(ctx context.Context, last int64) (done bool, err error
 		if err := tree.Add(hash); err != nil {
 			return false, err
 		}
-		r.terms = t.recent.take(hash, r.event)
+		r.terms = t.recent.take(r.event)
 		if i > 0 && r.seq == next.seq+1 {
 			run := leaves[len(leaves)-1].([]byte)
 			leaves[len(leaves)-1] = append(run, hash[:]...)

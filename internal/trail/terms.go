@@ -1,11 +1,11 @@
 package trail
 
 import (
+	"bytes"
+	"hash/maphash"
 	"slices"
 	"strings"
 	"sync"
-
-	"bawn.dev/internal/ledger"
 )
 
 // A trait is what a record is looked up by: a letter for the kind, and the value.
@@ -34,33 +34,41 @@ func termsOf(event []byte) []string {
 	return record.terms()
 }
 
-// recent are the terms of records that this process appended and did not seal yet, by
-// their leaf's hash: they need not be read from what was stored.
+// recent are the terms of records that this process appended and did not seal yet:
+// they need not be read from what was stored. An event is found by its bytes.
 type recent struct {
+	seed  maphash.Seed
 	mu    sync.Mutex
-	terms map[ledger.Hash][]string
+	terms map[uint64]appended
+}
+
+type appended struct {
+	event []byte
+	terms []string
 }
 
 // maxRecent bounds what waits to be sealed, or never was committed.
 const maxRecent = 1 << 14
 
 func (c *recent) put(event []byte, terms []string) {
-	hash := ledger.LeafHash(event)
+	hash := maphash.Bytes(c.seed, event)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.terms == nil || len(c.terms) >= maxRecent {
-		c.terms = make(map[ledger.Hash][]string)
+		c.terms = make(map[uint64]appended)
 	}
-	c.terms[hash] = terms
+	c.terms[hash] = appended{event, terms}
 }
 
-func (c *recent) take(hash ledger.Hash, event []byte) []string {
+// take gives the terms of a stored record.
+func (c *recent) take(event []byte) []string {
+	hash := maphash.Bytes(c.seed, event)
 	c.mu.Lock()
-	terms, ok := c.terms[hash]
+	a := c.terms[hash]
 	delete(c.terms, hash)
 	c.mu.Unlock()
-	if ok {
-		return terms
+	if a.terms != nil && bytes.Equal(a.event, event) {
+		return a.terms
 	}
 	return termsOf(event)
 }

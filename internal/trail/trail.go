@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"sync"
 	"time"
 
@@ -42,7 +43,7 @@ func New(st *store.Store, signer ledger.Signer, opts Options) (*Trail, error) {
 		return nil, err
 	}
 	t := &Trail{store: st, signer: signer, verifier: verifier, interval: opts.Interval,
-		sealing: make(chan struct{}, 1), sealed: make(chan struct{})}
+		sealing: make(chan struct{}, 1), sealed: make(chan struct{}), recent: recent{seed: maphash.MakeSeed()}}
 	if t.interval <= 0 {
 		t.interval = 500 * time.Millisecond
 	}

@@ -20,7 +20,7 @@ type jsonWriter struct {
 }
 
 func (j *jsonWriter) top(op *operation, src reflect.Value) ([]byte, error) {
-	j.buf = make([]byte, 0, 512)
+	j.buf = make([]byte, 0, 1024)
 	err := j.structure(op.out, src, op)
 	return j.buf, err
 }
