@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -79,7 +80,13 @@ func (d *Door) invoke(ctx context.Context, outer *Call, action string, in any) (
 	defer c.close()
 	if outer.Snapshot != nil && e.op.ReadOnly() {
 		c.Snapshot, c.borrowed = outer.Snapshot, true
-	} else if err := c.renew(ctx); err != nil {
+		return d.run(ctx, c)
+	}
+	err := c.renew(ctx, d.Store.Glance)
+	if errors.Is(err, store.ErrChanged) {
+		err = c.renew(ctx, d.Store.Snapshot)
+	}
+	if err != nil {
 		return nil, d.refuse(ctx, c, err)
 	}
 	return d.run(ctx, c)

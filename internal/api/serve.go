@@ -116,7 +116,7 @@ func (d *Door) run(ctx context.Context, c *Call) (any, error) {
 	for range attempts {
 		out, err := d.attempt(ctx, c, &finish)
 		if errors.Is(err, ErrAgain) || errors.Is(err, store.ErrChanged) {
-			if err = c.renew(ctx); err == nil {
+			if err = c.renew(ctx, d.Store.Snapshot); err == nil {
 				continue
 			}
 		}
@@ -228,9 +228,9 @@ func scope(sig *sigv4.Signature) string {
 // renew takes a new snapshot after the old one was overtaken, and asks again who
 // the caller is and what she may: her key, her role or her permissions may be what
 // changed.
-func (c *Call) renew(ctx context.Context) error {
+func (c *Call) renew(ctx context.Context, begin func(context.Context) (*store.Snapshot, error)) error {
 	c.release()
-	sn, err := c.door.Store.Snapshot(ctx)
+	sn, err := begin(ctx)
 	if err != nil {
 		return err
 	}
