@@ -60,7 +60,7 @@ func (s *Service) get(sn *store.Snapshot, id string) (*key, error) {
 		return nil, err
 	}
 	k.arn = s.arn(k.account, "key/"+id)
-	p, err := k.bindings.Parse(k.text, policy.Resource)
+	p, err := s.parsed(k)
 	if err != nil {
 		return nil, fmt.Errorf("kms: the stored policy of %s: %w", k.arn, err)
 	}
@@ -72,6 +72,19 @@ func (s *Service) get(sn *store.Snapshot, id string) (*key, error) {
 		return nil, err
 	}
 	return s.keys.Put(id, version, k), nil
+}
+
+// parsed is a key's policy. Most keys of an account have the same one, and share it.
+func (s *Service) parsed(k *key) (*policy.Policy, error) {
+	text := k.bindings.Text() + "\x00" + k.text // of the first, JSON, no byte is zero
+	if p, ok := s.policies.Get(text, 0); ok {
+		return p, nil
+	}
+	p, err := k.bindings.Parse(k.text, policy.Resource)
+	if err != nil {
+		return nil, err
+	}
+	return s.policies.Put(text, 0, p), nil
 }
 
 // A named key is what a KeyId of a request names.
@@ -236,7 +249,7 @@ func (s *Service) demand(c *api.Call, action string, n *named) api.Demand {
 }
 
 func (s *Service) conditions(c *api.Call, n *named) policy.Context {
-	keys := make(policy.Context, 16)
+	keys := make(policy.Context, 14)
 	keys.Set("kms:CallerAccount", c.Account)
 	if via := c.Via(); len(via) > 0 {
 		keys.Set("kms:ViaService", strings.TrimSuffix(via[len(via)-1], ".amazonaws.com")+"."+s.Region+".amazonaws.com")

@@ -51,15 +51,17 @@ type Config struct {
 // Service is the Key Management Service.
 type Service struct {
 	Config
-	keys      *cache.Cache[string, *key]          // by id
-	aliases   *cache.Cache[string, string]        // key id by version key
-	materials *cache.Cache[materialID, *material] // in clear
-	primes    chan struct{}                       // holds one for each RSA key that is being made
+	keys      *cache.Cache[string, *key]           // by id
+	policies  *cache.Cache[string, *policy.Policy] // parsed, by what they were parsed from
+	aliases   *cache.Cache[string, string]         // key id by version key
+	materials *cache.Cache[materialID, *material]  // in clear
+	primes    chan struct{}                        // holds one for each RSA key that is being made
 }
 
 // How many entries the caches hold.
 const (
 	cachedKeys      = 4096
+	cachedPolicies  = 256
 	cachedAliases   = 4096
 	cachedMaterials = 1024
 )
@@ -81,6 +83,7 @@ func New(cfg Config) (*Service, error) {
 	return &Service{
 		Config:    cfg,
 		keys:      cache.New[string, *key](cachedKeys, nil),
+		policies:  cache.New[string, *policy.Policy](cachedPolicies, nil),
 		aliases:   cache.New[string, string](cachedAliases, nil),
 		materials: cache.New[materialID, *material](cachedMaterials, func(m *material) { m.forget() }),
 		primes:    make(chan struct{}, 2*runtime.GOMAXPROCS(0)),
