@@ -146,7 +146,7 @@ func (o *object) completed(c *api.Call, p *place, sum string) *s3.CompleteMultip
 	out := &s3.CompleteMultipartUploadOutput{
 		Location: c.Scheme + "://" + c.Host + "/" + p.name + "/" + strings.ReplaceAll(url.PathEscape(p.key), "%2F", "/"),
 		Bucket:   p.name, Key: p.key, ETag: `"` + o.etag + `"`, VersionId: o.shownVersion(),
-		ServerSideEncryption: o.sse(), SSEKMSKeyId: o.shownKey(), BucketKeyEnabled: &o.details.BucketKey,
+		ServerSideEncryption: o.sse(), SSEKMSKeyId: o.shownKey(), BucketKeyEnabled: &o.details.BucketKey, Expiration: p.expiry(o),
 	}
 	_, out.ChecksumType = checksumKind(o.algorithm)
 	*o.sum(&out.ChecksumCRC64NVME, &out.ChecksumCRC32, &out.ChecksumCRC32C, &out.ChecksumSHA1, &out.ChecksumSHA256) = sum

@@ -141,6 +141,7 @@ func (s *Service) copyObject(ctx context.Context, c *api.Call, in *s3.CopyObject
 		out := &s3.CopyObjectResult{ETag: `"` + kept.etag + `"`, LastModified: kept.modified, ChecksumType: s3.ChecksumTypeFullObject}
 		*kept.sum(&out.ChecksumCRC64NVME, &out.ChecksumCRC32, &out.ChecksumCRC32C, &out.ChecksumSHA1, &out.ChecksumSHA256) = got.sum
 		return &s3.CopyObjectOutput{
+			Expiration:       p.expiry(&kept),
 			CopyObjectResult: out, CopySourceVersionId: source.shownVersion(), VersionId: kept.shownVersion(),
 			ServerSideEncryption: kept.sse(), SSEKMSKeyId: kept.shownKey(), SSEKMSEncryptionContext: in.SSEKMSEncryptionContext,
 			BucketKeyEnabled: &kept.details.BucketKey,

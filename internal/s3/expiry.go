@@ -108,6 +108,14 @@ func (l lifecycle) upload(key string, started time.Time) (v verdict) {
 	return v
 }
 
+// ending is expiry of what a read that asked for no version found.
+func (p *place) ending(version string) string {
+	if version != "" {
+		return ""
+	}
+	return p.expiry(p.object)
+}
+
 // expiry is what answers about the newest version of an object say of its end.
 func (p *place) expiry(o *object) string {
 	v := lifecycle(p.rules).current(p.key, o)

@@ -41,6 +41,10 @@ func (s *Service) getObject(ctx context.Context, c *api.Call, in *s3.GetObjectIn
 	if err != nil {
 		return nil, err
 	}
+	tags, err := s.countedTags(ctx, c, p, in.VersionId)
+	if err != nil {
+		return nil, err
+	}
 	body, err := s.open(ctx, c, p, key, sel.part)
 	if err != nil {
 		return nil, err
@@ -61,7 +65,7 @@ func (s *Service) getObject(ctx context.Context, c *api.Call, in *s3.GetObjectIn
 		ChecksumSHA1: head.ChecksumSHA1, ChecksumSHA256: head.ChecksumSHA256, ChecksumType: head.ChecksumType,
 		ContentLength: head.ContentLength, ContentRange: head.ContentRange, ETag: head.ETag, LastModified: head.LastModified,
 		Metadata: head.Metadata, SSEKMSKeyId: head.SSEKMSKeyId, ServerSideEncryption: head.ServerSideEncryption, VersionId: head.VersionId,
-		PartsCount:     head.PartsCount,
+		PartsCount: head.PartsCount, TagCount: tags, Expiration: p.ending(in.VersionId),
 		ObjectLockMode: s3.ObjectLockMode(held.Mode), ObjectLockRetainUntilDate: held.Until, ObjectLockLegalHoldStatus: held.holdStatus(),
 	}
 	return &out, nil
@@ -109,7 +113,12 @@ func (s *Service) headObject(ctx context.Context, c *api.Call, in *s3.HeadObject
 	if err != nil {
 		return nil, err
 	}
+	tags, err := s.countedTags(ctx, c, p, in.VersionId)
+	if err != nil {
+		return nil, err
+	}
 	out := sel.head(checksum)
+	out.TagCount, out.Expiration = tags, p.ending(in.VersionId)
 	out.ObjectLockMode, out.ObjectLockRetainUntilDate, out.ObjectLockLegalHoldStatus = s3.ObjectLockMode(held.Mode), held.Until, held.holdStatus()
 	out.CacheControl = either(in.ResponseCacheControl, out.CacheControl)
 	out.ContentDisposition = either(in.ResponseContentDisposition, out.ContentDisposition)

@@ -92,7 +92,9 @@ func (s *Service) putObject(ctx context.Context, c *api.Call, in *s3.PutObjectIn
 		if err := s.store(ctx, tx, c.Now, p, &kept); err != nil {
 			return nil, err
 		}
-		return kept.uploaded(in, got.sum), nil
+		out := kept.uploaded(in, got.sum)
+		out.Expiration = p.expiry(&kept)
+		return out, nil
 	}, nil
 }
 

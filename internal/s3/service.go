@@ -86,9 +86,11 @@ func (s *Service) operations() []api.Operation {
 		api.Write("PutObject", s.newObject, s.putObject).Data().Streams().
 			Demands("s3:PutObject", "s3:PutObjectTagging", "s3:PutObjectRetention", "s3:PutObjectLegalHold"),
 		api.Read("GetObject", s.readObject, s.getObject).Data().
-			Demands("s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "s3:ListBucketVersions", "s3:GetObjectRetention", "s3:GetObjectLegalHold"),
+			Demands("s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "s3:ListBucketVersions", "s3:GetObjectRetention", "s3:GetObjectLegalHold",
+				"s3:GetObjectTagging", "s3:GetObjectVersionTagging"),
 		api.Read("HeadObject", s.headedObject, s.headObject).Data().
-			Demands("s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "s3:ListBucketVersions", "s3:GetObjectRetention", "s3:GetObjectLegalHold"),
+			Demands("s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "s3:ListBucketVersions", "s3:GetObjectRetention", "s3:GetObjectLegalHold",
+				"s3:GetObjectTagging", "s3:GetObjectVersionTagging"),
 		api.Write("DeleteObject", s.deletedObject, s.deleteObject).Data().
 			Demands("s3:DeleteObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"),
 		api.Write("DeleteObjects", s.deletedObjects, s.deleteObjects).Data().Each().

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 
@@ -21,13 +22,23 @@ func (t tagSet) list() []s3.Tag {
 	return out
 }
 
-// count is what reads tell of the tags without showing them.
-func (t tagSet) count() *int32 {
-	if len(t) == 0 {
-		return nil
+// countedTags is how many tags an object has, for who may read them.
+func (s *Service) countedTags(ctx context.Context, c *api.Call, p *place, version string) (*int32, error) {
+	n := int32(len(p.object.tags)) //nolint:gosec // at most ten
+	if n == 0 {
+		return nil, nil
 	}
-	n := int32(len(t)) //nolint:gosec // at most ten
-	return &n
+	d := p.also("GetObjectTagging", p.keys())
+	if version != "" {
+		d.Action = "s3:GetObjectVersionTagging"
+	}
+	setVersion(d.Keys, version)
+	setObjectTags(d.Keys, p.object.tags)
+	err := c.Allowed(ctx, d)
+	if _, refused := errors.AsType[*api.Error](err); refused {
+		return nil, nil
+	}
+	return &n, err
 }
 
 func (s *Service) readTags(ctx context.Context, c *api.Call, in *s3.GetObjectTaggingInput) (*place, []api.Demand, error) {
