@@ -58,7 +58,7 @@ func TestRSAEncryption(t *testing.T) {
 		spec := kms.KeySpec(g.Spec)
 		most := sizes[spec]
 		t.Run(string(spec), func(t *testing.T) {
-			k := p.plant(t, spec, kms.KeyUsageTypeEncryptDecrypt, g.Private, nil)
+			k := p.plant(t, spec, kms.KeyUsageTypeEncryptDecrypt, g.Private)
 			encrypt := &kms.EncryptInput{KeyId: k, EncryptionAlgorithm: oaep, Plaintext: secret}
 			out := apitest.Must[kms.EncryptOutput](t, admin, "kms:Encrypt", encrypt)
 			if len(out.CiphertextBlob) != most+66 || out.EncryptionAlgorithm != oaep || !strings.HasSuffix(out.KeyId, ":key/"+k) {

@@ -89,11 +89,10 @@ func (s *Service) furnish(k *key) ([]byte, error) {
 		return nil, nil
 	}
 	k.version = 1
-	material, public, err := s.generateInTurn(k.spec)
+	material, _, err := s.generateInTurn(k.spec)
 	if err != nil {
 		return nil, err
 	}
 	defer clear(material)
-	k.public = public
 	return s.wrap(k, k.version, material)
 }

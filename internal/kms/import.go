@@ -69,7 +69,7 @@ func (s *Service) importKeyMaterial(_ context.Context, c *api.Call, in *kms.Impo
 		return nil, err
 	}
 	defer clear(opened)
-	material, public, err := judge(n.spec, opened)
+	material, err := judge(n.spec, opened)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func (s *Service) importKeyMaterial(_ context.Context, c *api.Call, in *kms.Impo
 			return nil, err
 		}
 		if n.version == 0 {
-			if _, err := tx.Exec("UPDATE kms_keys SET material = ?, public = ? WHERE id = ?", g.version, public, n.id); err != nil {
+			if _, err := tx.Exec("UPDATE kms_keys SET material = ? WHERE id = ?", g.version, n.id); err != nil {
 				return nil, err
 			}
 		}

@@ -10,49 +10,41 @@ import (
 	"bawn.dev/internal/shape/kms"
 )
 
-// judge answers imported material in the form in which material is kept, with its
-// public key if it has one, if it is what keys of a spec are made of. The caller
-// overwrites the material.
-func judge(name kms.KeySpec, imported []byte) (material, public []byte, err error) {
+// judge answers imported material in the form in which material is kept, if it is
+// what keys of a spec are made of. The caller overwrites it.
+func judge(name kms.KeySpec, imported []byte) (material []byte, err error) {
 	wrong := fail("IncorrectKeyMaterialException", "The key material is not that of a key of spec %s.", name)
 	if size := keyBytes(name); size > 0 {
 		if len(imported) != size {
-			return nil, nil, wrong
+			return nil, wrong
 		}
-		return append([]byte(nil), imported...), nil, nil
+		return append([]byte(nil), imported...), nil
 	}
 	var whole asn1.RawValue
 	if rest, err := asn1.Unmarshal(imported, &whole); err != nil || len(rest) > 0 {
-		return nil, nil, wrong
+		return nil, wrong
 	}
 	private, err := x509.ParsePKCS8PrivateKey(imported)
 	if err != nil {
-		return nil, nil, wrong
+		return nil, wrong
 	}
 	switch private := private.(type) {
 	case *rsa.PrivateKey:
 		if private.N.BitLen() != moduli[name] || private.E <= 1<<16 || len(private.Primes) != 2 || private.Validate() != nil {
-			return nil, nil, wrong
+			return nil, wrong
 		}
-		public, err = x509.MarshalPKIXPublicKey(private.Public())
 	case *ecdsa.PrivateKey:
 		if curves[private.Curve.Params().Name] != name {
-			return nil, nil, wrong
+			return nil, wrong
 		}
-		public, err = x509.MarshalPKIXPublicKey(private.Public())
 	case ed25519.PrivateKey:
 		if name != kms.KeySpecEccNistEdwards25519 {
-			return nil, nil, wrong
+			return nil, wrong
 		}
-		public, err = x509.MarshalPKIXPublicKey(private.Public())
 	default:
-		return nil, nil, wrong
+		return nil, wrong
 	}
-	if err != nil {
-		return nil, nil, wrong
-	}
-	material, err = x509.MarshalPKCS8PrivateKey(private)
-	return material, public, err
+	return x509.MarshalPKCS8PrivateKey(private)
 }
 
 var (

@@ -28,7 +28,6 @@ type key struct {
 	expires          time.Time       // when imported material does, the first of it; zero: never
 	rotation         int             // days between rotations; 0: none
 	rotates          time.Time       // when the next one is due
-	public           []byte          // of an asymmetric key, as SubjectPublicKeyInfo
 	text             string          // of the policy, as it was put
 	bindings         policy.Bindings // of the policy
 	policy           *policy.Doc

@@ -59,14 +59,16 @@ func bound(arn string, version int64) []byte {
 	return binary.BigEndian.AppendUint64([]byte(arn), uint64(version))
 }
 
-// wrapping seals material that is no symmetric key. Its domain names the spec, so
-// that no material passes for that of another kind.
-func wrapping(spec kms.KeySpec) seal.Purpose { return seal.Purpose("kms material " + string(spec)) }
+// wrapping seals material that is no symmetric key. Its domain names spec and usage, so
+// that no material passes for that of another kind, and none that signs decrypts.
+func wrapping(k *key) seal.Purpose {
+	return seal.Purpose("kms material " + string(k.spec) + " " + string(k.usage))
+}
 
 // wrap seals material for the store.
 func (s *Service) wrap(k *key, version int64, material []byte) ([]byte, error) {
 	if k.spec != kms.KeySpecSymmetricDefault {
-		return wrapping(k.spec).Seal(s.Key, material, bound(k.arn, version))
+		return wrapping(k).Seal(s.Key, material, bound(k.arn, version))
 	}
 	if len(material) != seal.KeySize {
 		return nil, errors.New("kms: a symmetric key has 32 bytes")
@@ -78,7 +80,7 @@ func (s *Service) wrap(k *key, version int64, material []byte) ([]byte, error) {
 
 func (s *Service) unwrap(k *key, version int64, wrapped []byte) ([]byte, error) {
 	if k.spec != kms.KeySpecSymmetricDefault {
-		return wrapping(k.spec).Open(s.Key, wrapped, bound(k.arn, version))
+		return wrapping(k).Open(s.Key, wrapped, bound(k.arn, version))
 	}
 	key, err := seal.Unwrap(s.Key, wrapped, bound(k.arn, version))
 	defer key.Zero()

@@ -237,7 +237,7 @@ func TestKeysAreForOneUse(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, usage := range spec.usages {
-			id := p.plant(t, name, usage, material, public)
+			id := p.plant(t, name, usage, material)
 			for _, o := range all {
 				in := o.in(id, nil)
 				asked := algorithmOf(in)

@@ -38,7 +38,6 @@ func Migrations() []store.Migration {
 		`ALTER TABLE kms_keys ADD COLUMN expires INTEGER NOT NULL DEFAULT 0`,
 		`ALTER TABLE kms_keys ADD COLUMN rotation INTEGER NOT NULL DEFAULT 0`,
 		`ALTER TABLE kms_keys ADD COLUMN rotates INTEGER NOT NULL DEFAULT 0`,
-		`ALTER TABLE kms_keys ADD COLUMN public BLOB`,
 	}}, {Room: "kms", Version: 4, SQL: grantTables}, {Room: "kms", Version: 5, SQL: materialColumns}}
 }
 
@@ -54,9 +53,9 @@ func row(q querier, id string) (*key, error) {
 	var created, deletion, expires, rotates int64
 	var bindings string
 	err := q.QueryRow(`SELECT account, description, managed, enabled, policy, bindings, material, created,
-		spec, usage, origin, deletion, importing, expires, rotation, rotates, public, grants FROM kms_keys WHERE id = ?`, id).
+		spec, usage, origin, deletion, importing, expires, rotation, rotates, grants FROM kms_keys WHERE id = ?`, id).
 		Scan(&k.account, &k.description, &k.managed, &k.enabled, &k.text, &bindings, &k.version, &created,
-			&k.spec, &k.usage, &k.origin, &deletion, &k.importing, &expires, &k.rotation, &rotates, &k.public, &k.grants)
+			&k.spec, &k.usage, &k.origin, &deletion, &k.importing, &expires, &k.rotation, &rotates, &k.grants)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -86,10 +85,10 @@ func micros(t time.Time) int64 {
 // insertKey stores a key, with its first material unless that is imported later.
 func insertKey(tx *store.Tx, k *key, wrapped []byte) error {
 	if _, err := tx.Exec(`INSERT INTO kms_keys (id, account, description, managed, enabled, policy, bindings, material, created,
-		spec, usage, origin, importing, rotation, rotates, public)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		spec, usage, origin, importing, rotation, rotates)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		k.id, k.account, k.description, k.managed, k.enabled, k.text, k.bindings.Text(), k.version, k.created.UnixMicro(),
-		string(k.spec), string(k.usage), string(k.origin), k.importing, k.rotation, micros(k.rotates), k.public); err != nil {
+		string(k.spec), string(k.usage), string(k.origin), k.importing, k.rotation, micros(k.rotates)); err != nil {
 		return err
 	}
 	if k.version > 0 {
