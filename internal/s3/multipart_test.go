@@ -204,3 +204,22 @@ func TestAnyRangeOfAnyParts(t *testing.T) {
 		refused[s3.GetObjectOutput](t, b.admin, "s3:GetObject", &s3.GetObjectInput{Bucket: "data", Key: key, PartNumber: &n}, "InvalidPartNumber")
 	}
 }
+
+// A bucket may take conditional writes only. What begins an upload, and its parts, make
+// no object.
+func TestOnlyConditionalWrites(t *testing.T) {
+	b := newBench(t)
+	b.small()
+	b.bucket(t, "data")
+	b.put(t, "data", "source", "content")
+	b.setPolicy(t, "data", `{"Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::data/*",
+		"Condition":{"Null":{"s3:if-none-match":"true"},"Bool":{"s3:ObjectCreationOperation":"true"}}}`)
+	refused[s3.PutObjectOutput](t, b.admin, "s3:PutObject", put("data", "k", "x"), "AccessDenied")
+	refused[s3.CopyObjectOutput](t, b.admin, "s3:CopyObject", &s3.CopyObjectInput{Bucket: "data", Key: "k", CopySource: "data/source"}, "AccessDenied")
+	id := b.begin(t, "data", "k")
+	one := b.part(t, "data", "k", id, 1, "content")
+	refused[s3.CompleteMultipartUploadOutput](t, b.admin, "s3:CompleteMultipartUpload", completion("data", "k", id, one), "AccessDenied")
+	in := completion("data", "k", id, one)
+	in.IfNoneMatch = "*"
+	apitest.Must[s3.CompleteMultipartUploadOutput](t, b.admin, "s3:CompleteMultipartUpload", in)
+}
