@@ -92,6 +92,9 @@ func (s *Server) background(ctx context.Context, group *errgroup.Group) {
 	group.Go(func() error {
 		return s.kms.Run(ctx, s.store, func(err error) { s.log.Warn("what is due for keys is tried again", "err", err) })
 	})
+	group.Go(func() error {
+		return s.s3.Run(ctx, s.door, func(err error) { s.log.Warn("what lifecycle rules end is tried again", "err", err) })
+	})
 	told := &trouble{server: s}
 	group.Go(func() error { return s.ec2.Run(ctx, s.store, s.places, told.tell) })
 	group.Go(func() error { return s.sagemaker.Run(ctx) })
