@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -122,10 +123,10 @@ func (x *xmlWriter) rest(op *operation, src reflect.Value) error {
 		x.close(p.Wire)
 		return nil
 	}
-	if len(op.out.body) == 0 {
+	root := s3Root(op)
+	if len(op.out.body) == 0 && !strings.HasPrefix(op.Name, "GetBucket") { // what reads have nothing to say of is an empty document
 		return nil
 	}
-	root := s3Root(op)
 	x.buf = append(x.buf, xmlHeader...)
 	x.open(root, x.service.namespace())
 	if err := x.members(op.out, src, op); err != nil {
@@ -168,6 +169,10 @@ func s3Root(op *operation) string {
 		return "RequestPaymentConfiguration"
 	case "GetBucketAccelerateConfiguration":
 		return "AccelerateConfiguration"
+	case "GetBucketLogging":
+		return "BucketLoggingStatus"
+	case "GetBucketNotificationConfiguration":
+		return "NotificationConfiguration"
 	case "GetObjectAttributes":
 		return "GetObjectAttributesResponse"
 	case "DeleteObjects":
