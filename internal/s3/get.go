@@ -186,6 +186,7 @@ func (s *Service) content(ctx context.Context, c *api.Call, p *place, key []byte
 		return nil, err
 	}
 	r := &partsReader{s: s, ctx: ctx, key: seal.Key(key), arn: p.arn, o: o, parts: parts, skip: start, left: length}
+	s.readers.hold(o.upload)
 	// The first part is opened at once: what is gone must be known before the answer begins.
 	if length > 0 {
 		err = r.next()

@@ -223,3 +223,34 @@ func TestOnlyConditionalWrites(t *testing.T) {
 	in.IfNoneMatch = "*"
 	apitest.Must[s3.CompleteMultipartUploadOutput](t, b.admin, "s3:CompleteMultipartUpload", in)
 }
+
+// A download of an object in parts goes on when the object is deleted.
+func TestPartsStayWhileTheyAreRead(t *testing.T) {
+	b := newBench(t)
+	b.small()
+	b.bucket(t, "data")
+	bodies := []string{strings.Repeat("1", 300<<10), strings.Repeat("2", 300<<10), strings.Repeat("3", 1000)}
+	b.assemble(t, "data", "k", bodies...)
+	whole := apitest.Must[s3.GetObjectOutput](t, b.admin, "s3:GetObject", &s3.GetObjectInput{Bucket: "data", Key: "k"})
+	end := apitest.Must[s3.GetObjectOutput](t, b.admin, "s3:GetObject", &s3.GetObjectInput{Bucket: "data", Key: "k", Range: "bytes=-2000"})
+	apitest.Must[s3.DeleteObjectOutput](t, b.admin, "s3:DeleteObject", &s3.DeleteObjectInput{Bucket: "data", Key: "k"})
+	refused[s3.GetObjectOutput](t, b.admin, "s3:GetObject", &s3.GetObjectInput{Bucket: "data", Key: "k"}, "NoSuchKey")
+	want := strings.Join(bodies, "")
+	for _, c := range []struct {
+		body io.ReadCloser
+		want string
+	}{{whole.Body, want}, {end.Body, want[len(want)-2000:]}} {
+		got, err := io.ReadAll(c.body)
+		if err != nil || string(got) != c.want {
+			t.Errorf("%d bytes of %d: %v", len(got), len(c.want), err)
+		}
+		if b.stored(t) == 0 {
+			t.Error("the bytes went while they were read")
+		}
+		c.body.Close()
+		c.body.Close()
+	}
+	if n := b.stored(t); n != 0 {
+		t.Errorf("%d blobs stayed", n)
+	}
+}

@@ -102,9 +102,13 @@ func (s *Service) dropParts(ctx context.Context, tx *store.Tx, upload string) er
 	if _, err := tx.Exec("DELETE FROM s3_parts WHERE upload = ?", upload); err != nil {
 		return err
 	}
+	refs := make([]blob.Ref, len(parts))
+	for i := range parts {
+		refs[i] = parts[i].ref
+	}
 	tx.AfterCommit(func() {
-		for _, p := range parts {
-			s.drop(ctx, p.ref)
+		for _, ref := range s.readers.doom(upload, refs) {
+			s.drop(ctx, ref)
 		}
 	})
 	return nil
@@ -124,7 +128,7 @@ func partsOf(q querier, o *object) ([]uploadPart, error) {
 }
 
 // partsReader reads a range of an object that lies in parts, opening one at a
-// time.
+// time. Until it is closed it holds them.
 type partsReader struct {
 	s     *Service
 	ctx   context.Context
@@ -179,6 +183,11 @@ func (r *partsReader) next() error {
 }
 
 func (r *partsReader) Close() error {
+	if !r.ended {
+		for _, ref := range r.s.readers.release(r.o.upload) {
+			r.s.drop(r.ctx, ref)
+		}
+	}
 	r.ended = true
 	r.key.Zero()
 	if r.open == nil {

@@ -42,6 +42,7 @@ type Service struct {
 	Config
 	buckets *cache.Cache[string, *bucket]
 	minPart int64 // bytes of each part of an upload but the last
+	readers readers
 }
 
 // New makes the service. It fails when something of Config is missing.
