@@ -93,10 +93,11 @@ func (m *mortal) Remove(ctx context.Context, id string) error {
 // store, which leads the job to the same end, and never runs it twice.
 func TestKilledAtEveryCall(t *testing.T) {
 	h := newHouse(t, only(train))
+	key := h.grantedKey()
 	for _, before := range []bool{true, false} {
 		for n := 1; ; n++ {
 			name := fmt.Sprintf("kill-%d-%v", n, before)
-			id := h.create(h.request(name))
+			id := h.create(h.under(name, key.KeyId))
 			m := &mortal{Machines: h.machine, n: n, before: before}
 			h.restart(m)
 			w := &worker{Service: h.service}
@@ -123,6 +124,9 @@ func TestKilledAtEveryCall(t *testing.T) {
 			}
 			if _, left := h.machine.orders[id]; left {
 				t.Errorf("%s left something on the host", name)
+			}
+			if left := h.grants(key); len(left) > 0 {
+				t.Errorf("%s left a grant", name)
 			}
 			if lines := h.log(h.job(name)); len(lines) < 3 {
 				t.Errorf("%s lost lines: %q", name, lines)

@@ -89,6 +89,9 @@ func newHouseOver(t testing.TB, st *store.Store, dir string, programs map[string
 	h.config = Config{
 		Region: apitest.Region, Key: seal.NewKey(), Door: door, Machines: h.machine, Network: h.ec2, S3Endpoint: h.s3Endpoint,
 		Sessions: issuer{}, CA: []byte("CERTIFICATE"),
+		RetireGrants: func(ctx context.Context, role api.Claim, name string) error {
+			return keys.RetireNamed(ctx, h.Store, role, name)
+		},
 	}
 	h.service, err = New(h.config)
 	h.must(err)

@@ -31,10 +31,15 @@ func (h *house) importedKey() *kmsshape.KeyMetadata {
 	return k
 }
 
+func revokeFirst(h *house, k *kmsshape.KeyMetadata) {
+	call[kmsshape.RevokeGrantOutput](h, h.admin, "kms:RevokeGrant", &kmsshape.RevokeGrantInput{KeyId: k.KeyId, GrantId: h.grants(k)[0].GrantId})
+}
+
 // However a running job loses the key of its volume, it ends and the volume is locked.
 func TestEveryLossOfTheKey(t *testing.T) {
 	for name, c := range map[string]struct {
 		imported, granted bool
+		byService         bool // the grant is SageMaker's own
 		lose              func(*house, *kmsshape.KeyMetadata)
 		reason            string
 	}{
@@ -53,10 +58,11 @@ func TestEveryLossOfTheKey(t *testing.T) {
 		"role-policy": {lose: func(h *house, _ *kmsshape.KeyMetadata) {
 			call[iamshape.DeleteRolePolicyOutput](h, h.admin, "iam:DeleteRolePolicy", &iamshape.DeleteRolePolicyInput{RoleName: "execution", PolicyName: "key"})
 		}, reason: "AccessDenied"},
-		"grant": {granted: true, lose: func(h *house, k *kmsshape.KeyMetadata) {
-			all := call[kmsshape.ListGrantsOutput](h, h.admin, "kms:ListGrants", &kmsshape.ListGrantsInput{KeyId: k.KeyId}).Grants
-			call[kmsshape.RevokeGrantOutput](h, h.admin, "kms:RevokeGrant", &kmsshape.RevokeGrantInput{KeyId: k.KeyId, GrantId: all[0].GrantId})
-		}, reason: "AccessDenied"},
+		"grant":     {granted: true, lose: revokeFirst, reason: "AccessDenied"},
+		"own-grant": {byService: true, lose: revokeFirst, reason: "AccessDenied"},
+		"key-of-own-grant": {byService: true, lose: func(h *house, k *kmsshape.KeyMetadata) {
+			call[kmsshape.DisableKeyOutput](h, h.admin, "kms:DisableKey", &kmsshape.DisableKeyInput{KeyId: k.KeyId})
+		}, reason: "DisabledException"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHouse(t, only(untilTold))
@@ -66,10 +72,13 @@ func TestEveryLossOfTheKey(t *testing.T) {
 			} else {
 				key = h.newKey()
 			}
-			if c.granted {
+			switch {
+			case c.byService:
+				h.putPolicy("key", byServiceOnly)
+			case c.granted:
 				call[kmsshape.CreateGrantOutput](h, h.admin, "kms:CreateGrant", &kmsshape.CreateGrantInput{KeyId: key.KeyId, GranteePrincipal: h.role,
 					Operations: []kmsshape.GrantOperation{kmsshape.GrantOperationGenerateDataKey, kmsshape.GrantOperationDecrypt}})
-			} else {
+			default:
 				h.grantKey(key.Arn)
 			}
 			in := h.request(name)

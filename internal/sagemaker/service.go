@@ -8,7 +8,9 @@
 // what it leaves as a model) for data that an attacker may have chosen. What is done
 // for a job is done as its execution role on behalf of the person who made it, and
 // decided anew each time: when the role stops trusting sagemaker.amazonaws.com, or
-// the person is removed, or the volume's key is turned off, the job ends. Whoever
+// the person is removed, or the volume's key is turned off, the job ends. A role that
+// may not use that key itself has a grant of it, for that volume only and until it is
+// gone; workloads can use it too and never see what sealed their volume. Whoever
 // controls requests chooses what runs inside a sandbox that she may start in a role
 // that she may pass; she names no path, address or user of the host. Environment,
 // hyperparameters and failure texts are sealed at rest and never in a record.
@@ -28,15 +30,18 @@ import (
 // principal is as whom the service acts, and whom execution roles must trust.
 const principal = "sagemaker.amazonaws.com"
 
-// Config is what the service is made of. Region, Key and Door are needed; without
-// Machines no job can be made, without Network and S3Endpoint none with VpcConfig.
+// Config is what the service is made of. Region, Key, Door and RetireGrants are needed;
+// without Machines no job can be made, without Network and S3Endpoint none with
+// VpcConfig.
 type Config struct {
 	Region string
 	Key    seal.Key // seals requests and failure texts
 	// Door is a function, since the door is made after its services.
-	Door     func() *api.Door
-	Machines Machines
-	Network  Network
+	Door func() *api.Door
+	// RetireGrants ends the grants of a name that were made as a role, if there are any.
+	RetireGrants func(ctx context.Context, role api.Claim, name string) error
+	Machines     Machines
+	Network      Network
 	// S3Endpoint is the VPC endpoint by which an interface reaches S3. An *api.Error
 	// says to the owner of the job which of route table, security group or endpoint
 	// is missing.
@@ -60,8 +65,8 @@ type Service struct {
 
 // New makes the service. It fails when something that is needed is missing.
 func New(cfg Config) (*Service, error) {
-	if cfg.Region == "" || cfg.Door == nil || cfg.Key == (seal.Key{}) {
-		return nil, errors.New("sagemaker: region, key and door are needed")
+	if cfg.Region == "" || cfg.Door == nil || cfg.Key == (seal.Key{}) || cfg.RetireGrants == nil {
+		return nil, errors.New("sagemaker: region, key, door and RetireGrants are needed")
 	}
 	if cfg.Trouble == nil {
 		cfg.Trouble = func(string, error) {}

@@ -302,9 +302,13 @@ func clip(s string, n int) string {
 	return string(runes[:n-1]) + "…"
 }
 
-// clear takes the job off the host and gives its interface back.
+// clear takes the job off the host, ends the grant of its volume's key, if it had one,
+// and gives its interface back.
 func (w *worker) clear(ctx context.Context, j *job) error {
 	if err := w.Machines.Remove(ctx, j.id); err != nil {
+		return err
+	}
+	if err := w.RetireGrants(ctx, j.claim(), j.arn); err != nil {
 		return err
 	}
 	return w.move(ctx, j, "TrainingJobCleared", func(tx *store.Tx, j *job) error {

@@ -214,6 +214,9 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 	s.sagemaker, err = sagemaker.New(sagemaker.Config{
 		Region: cfg.Region, Key: keys["sagemaker"], Door: s.Door, Machines: s.host, Network: s.ec2, S3Endpoint: s.s3Endpoint,
 		Sessions: sessions{s.sts}, CA: s.workloadCA.pem,
+		RetireGrants: func(ctx context.Context, role api.Claim, name string) error {
+			return s.kms.RetireNamed(ctx, s.store, role, name)
+		},
 		Trouble: func(job string, err error) { log.Warn("a step of a job is tried again", "job", job, "err", err) },
 	})
 	if err != nil {
