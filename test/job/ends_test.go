@@ -14,7 +14,7 @@ func TestEnds(t *testing.T) {
 	h := open(t)
 	t.Parallel()
 	for name, test := range map[string]func(*testing.T, *house){
-		"failure": failureSaid, "stopped": stopTold, "out of time": outOfTime, "out of memory": outOfMemory, "key off": keyOff, "key doomed": keyDoomed,
+		"failure": failureSaid, "stopped": stopTold, "out of time": outOfTime, "out of memory": outOfMemory, "key off": keyOff, "key doomed": keyDoomed, "grant revoked": grantRevoked,
 		"person gone": personGone, "untrusting role": untrustingRole, "no such image": noSuchImage, "other account": otherAccount,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -95,6 +95,21 @@ func keyLost(t *testing.T, h *house, operation, why string) {
 	expect(t, h.end(t, name), "Failed", "Failed", key, why)
 	// It was locked before anybody was told.
 	if path, open := h.sealedFile(t, file); open {
+		t.Errorf("%s can still be read", path)
+	}
+}
+
+func grantRevoked(t *testing.T, h *house) {
+	key := h.newKey(t)
+	name := h.start(t, order{key: key, role: h.granted, command: []string{"sh", "-c", "echo secret >/opt/ml/model/of-grant; echo ready; while :; do sleep 0.1; done"}})
+	h.says(t, name, "ready")
+	all := h.grants(t, key)
+	if _, open := h.sealedFile(t, "of-grant"); !open || len(all) != 1 {
+		t.Fatalf("the volume is not where this test looks, or there are other grants than one: %v", all)
+	}
+	h.must(t, "admin", "kms", "revoke_grant", args{"KeyId": key, "GrantId": all[0]}, nil)
+	expect(t, h.end(t, name), "Failed", "Failed", key, "kms:Decrypt")
+	if path, open := h.sealedFile(t, "of-grant"); open {
 		t.Errorf("%s can still be read", path)
 	}
 }

@@ -20,6 +20,7 @@ type resources struct {
 	ada     string // her id in the identity store
 	key     string // ARN
 	role    string // of jobs
+	granted string // the same, but it uses keys of volumes by grant only
 	starter string // of people
 	first   network
 	second  network // another VPC with the same addresses
@@ -82,9 +83,11 @@ func (h *house) furnish(t testing.TB) {
 	h.starter = h.newRole(t, "job-starter", document(args{
 		"Effect": "Allow", "Principal": args{"AWS": people.Actor}, "Action": []string{"sts:AssumeRole", "sts:SetContext"}}),
 		allow([]string{"sagemaker:*", "iam:PassRole", "s3:*", "kms:*", "logs:*"}, "*"))
-	role := h.newRole(t, "job-execution", trusting("sagemaker.amazonaws.com"),
-		allow([]string{"s3:GetObject", "s3:PutObject", "s3:ListBucket"}, []string{"arn:aws:s3:::" + bucket, "arn:aws:s3:::" + bucket + "/*", "arn:aws:s3:::" + fenced + "/*"}),
-		allow([]string{"kms:GenerateDataKey", "kms:Decrypt"}, "*"))
+	objects := allow([]string{"s3:GetObject", "s3:PutObject", "s3:ListBucket"}, []string{"arn:aws:s3:::" + bucket, "arn:aws:s3:::" + bucket + "/*", "arn:aws:s3:::" + fenced + "/*"})
+	keys := []string{"kms:GenerateDataKey", "kms:Decrypt"}
+	h.granted = h.newRole(t, "job-granted", trusting("sagemaker.amazonaws.com"), objects, allow(keys, h.key), allow("kms:DescribeKey", "*"),
+		args{"Effect": "Allow", "Action": "kms:CreateGrant", "Resource": "*", "Condition": args{"Bool": args{"kms:GrantIsForAWSResource": "true"}}})
+	role := h.newRole(t, "job-execution", trusting("sagemaker.amazonaws.com"), objects, allow(keys, "*"))
 	h.do(t, "enter", args{"who": "ada", "person": "ada", "role": h.starter}, nil)
 	h.role = role // last: with it the house is furnished
 }
@@ -94,6 +97,18 @@ func (h *house) newKey(t testing.TB) string {
 	var made struct{ KeyMetadata struct{ Arn string } }
 	h.must(t, "admin", "kms", "create_key", args{}, &made)
 	return made.KeyMetadata.Arn
+}
+
+// grants are those of a key.
+func (h *house) grants(t testing.TB, key string) []string {
+	t.Helper()
+	var list struct{ Grants []struct{ GrantId string } }
+	h.must(t, "admin", "kms", "list_grants", args{"KeyId": key}, &list)
+	var ids []string
+	for _, g := range list.Grants {
+		ids = append(ids, g.GrantId)
+	}
+	return ids
 }
 
 func (h *house) newRole(t testing.TB, name, trust string, statements ...args) string {

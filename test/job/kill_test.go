@@ -49,13 +49,16 @@ func (h *house) fsck(t *testing.T) {
 	}
 }
 
-func (h *house) survivor(steps int, linger string) order {
+// A survivor's volume lies under a key of its own, which its role uses by grant.
+func (h *house) survivor(t *testing.T, steps int, linger string) order {
+	t.Helper()
 	prefix := fmt.Sprintf("survivor-%d", jobs.Add(1))
-	return order{program: "survivor.py", place: &h.first, hyper: map[string]string{
+	return order{program: "survivor.py", place: &h.first, role: h.granted, key: h.newKey(t), hyper: map[string]string{
 		"bucket": bucket, "prefix": prefix, "steps": fmt.Sprint(steps), "linger": linger}}
 }
 
-// ranOnce makes sure that a survivor completed and was started no second time.
+// ranOnce makes sure that a survivor completed, was started no second time, and has
+// no grant any more.
 func (h *house) ranOnce(t *testing.T, name string, o order) {
 	t.Helper()
 	s := h.completed(t, name)
@@ -78,12 +81,13 @@ func (h *house) ranOnce(t *testing.T, name string, o order) {
 	if head.ContentLength == 0 {
 		t.Error("the model is empty")
 	}
+	eventually(t, "the grant of the volume's key ends", func() bool { return len(h.grants(t, o.key)) == 0 })
 }
 
 // Either process, or both, killed while a job runs; and the job is none the wiser.
 func TestKilled(t *testing.T) {
 	h := open(t)
-	o := h.survivor(4, "0")
+	o := h.survivor(t, 4, "0")
 	name := h.start(t, o)
 	h.says(t, name, "START ")
 	for n, which := range []struct{ server, worker bool }{{true, false}, {false, true}, {true, true}} {
@@ -100,7 +104,7 @@ func TestKilled(t *testing.T) {
 func TestKilledAtOnce(t *testing.T) {
 	h := open(t)
 	for _, which := range []struct{ server, worker bool }{{true, false}, {false, true}, {true, true}} {
-		o := h.survivor(0, "0")
+		o := h.survivor(t, 0, "0")
 		name := h.start(t, o)
 		h.restart(t, which.server, which.worker)
 		h.ranOnce(t, name, o)
@@ -116,7 +120,7 @@ func TestKilledAgainAndAgain(t *testing.T) {
 	t.Logf("seed %d", seed)
 	chance := rand.New(rand.NewPCG(seed, 0))
 	for range 4 {
-		o := h.survivor(0, "0.5")
+		o := h.survivor(t, 0, "0.5")
 		name := h.start(t, o)
 		for n := 0; n < 12; n++ {
 			// Not a wait for anything: the moment is the input.
@@ -135,7 +139,7 @@ func TestKilledAgainAndAgain(t *testing.T) {
 // What ends while nobody is there is reported when somebody is.
 func TestEndsUnattended(t *testing.T) {
 	h := open(t)
-	o := h.survivor(1, "3")
+	o := h.survivor(t, 1, "3")
 	name := h.start(t, o)
 	h.says(t, name, "START ")
 	h.put(t, o.hyper["prefix"]+"/step-0", "")
