@@ -52,6 +52,7 @@ type Call struct {
 	body     *sigv4.Body // of a streaming input
 	notes    map[string]any
 	touched  []Resource // as the record lists them
+	items    []Item     // that it lists instead
 
 	allowance allowance // of an open operation
 }

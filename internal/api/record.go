@@ -68,20 +68,24 @@ func (c *Call) records(own []*trail.Record) []*trail.Record {
 // trails of other accounts that own what it was about: an owner hears who came from
 // elsewhere.
 func (c *Call) shared(r *trail.Record) []*trail.Record {
-	all := []*trail.Record{r}
+	own := c.itemized(r)
 	if r.ErrorCode != "" {
-		return all
+		return own
 	}
+	all, told := own, []string{r.Account}
 	for _, t := range c.touched {
-		if t.Account == "" || slices.ContainsFunc(all, func(x *trail.Record) bool { return x.Account == t.Account }) {
+		if t.Account == "" || slices.Contains(told, t.Account) {
 			continue
 		}
-		if r.SharedEventID == "" {
-			r.SharedEventID = uuid.New()
+		told = append(told, t.Account)
+		for _, part := range own {
+			if part.SharedEventID == "" {
+				part.SharedEventID = uuid.New()
+			}
+			other := *part
+			other.EventID, other.Account = uuid.At(c.Now), t.Account
+			all = append(all, &other)
 		}
-		other := *r
-		other.EventID, other.Account = uuid.At(c.Now), t.Account
-		all = append(all, &other)
 	}
 	return all
 }
@@ -154,12 +158,20 @@ func object(m map[string]any) jsontext.Value {
 	return raw
 }
 
-// maxRecorded is how many resources a record lists: as many as one call can delete.
-const maxRecorded = 1000
+// How many resources a record lists, and of how many bytes. A call that is about more
+// names them by Itemize.
+const (
+	maxRecorded      = 256
+	maxRecordedBytes = 128 << 10
+)
 
 func recordResources(rs []Resource, account string) []trail.Resource {
 	var out []trail.Resource
+	size := 0
 	for _, r := range rs[:min(len(rs), maxRecorded)] {
+		if size += len(r.ARN); size > maxRecordedBytes {
+			break
+		}
 		owner := r.Account
 		if owner == "" {
 			owner = account

@@ -63,7 +63,7 @@ func (s *Service) deleteObjects(ctx context.Context, c *api.Call, in *s3.DeleteO
 			return nil, err
 		}
 		out := &s3.DeleteObjectsOutput{}
-		fates := make([]fate, len(in.Delete.Objects))
+		items := make([]api.Item, len(in.Delete.Objects))
 		for i, o := range in.Delete.Objects {
 			refusal := d.refusals[i]
 			var gone *s3.DeleteObjectOutput
@@ -76,30 +76,33 @@ func (s *Service) deleteObjects(ctx context.Context, c *api.Call, in *s3.DeleteO
 					return nil, err
 				}
 			}
-			fates[i] = fate{Key: o.Key, VersionID: o.VersionId}
+			items[i] = d.item(o)
 			if refusal != nil {
-				fates[i].ErrorCode = refusal.Code
+				items[i].Fate["errorCode"] = refusal.Code
 				out.Errors = append(out.Errors, s3.Error{Key: o.Key, VersionId: o.VersionId, Code: refusal.Code, Message: refusal.Message})
 				continue
 			}
 			done := s3.DeletedObject{Key: o.Key, VersionId: o.VersionId}
 			if gone.DeleteMarker != nil {
 				done.DeleteMarker, done.DeleteMarkerVersionId = gone.DeleteMarker, gone.VersionId
-				fates[i].Marker = gone.VersionId
+				items[i].Fate["deleteMarkerVersionId"] = gone.VersionId
 			}
 			if !quiet {
 				out.Deleted = append(out.Deleted, done)
 			}
 		}
-		c.Note("objects", fates)
+		c.Itemize(items)
 		return out, nil
 	}, nil
 }
 
-// A fate is what the record says of one object.
-type fate struct {
-	Key       string `json:"key"`
-	VersionID string `json:"versionId,omitempty"`
-	Marker    string `json:"deleteMarkerVersionId,omitempty"`
-	ErrorCode string `json:"errorCode,omitempty"`
+// item is what the record says of one object.
+func (d *deletion) item(o s3.ObjectIdentifier) api.Item {
+	r := d.resource
+	r.ARN, r.Type = objectARN(d.name, o.Key), "AWS::S3::Object"
+	fate := map[string]any{"key": o.Key}
+	if o.VersionId != "" {
+		fate["versionId"] = o.VersionId
+	}
+	return api.Item{Resource: r, Fate: fate}
 }
