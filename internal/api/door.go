@@ -26,6 +26,8 @@ type Service struct {
 	Prefix     string
 	Operations []Operation
 	Resolver   Resolver // may be nil
+	// Sharing says which pages of other sites may see its answers; nil: none.
+	Sharing Sharing
 }
 
 // Principal is the service's name as a principal: "kms.amazonaws.com".

@@ -47,6 +47,9 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, origin *Origin) {
 		return
 	}
 	sig, sigErr := sigv4.Parse(r)
+	if d.preflight(ctx, w, r, c, sig) {
+		return
+	}
 	match, err := d.router.Match(r, scope(sig))
 	if err != nil {
 		c.match = match
@@ -56,6 +59,10 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, origin *Origin) {
 	e := d.byModel[match.Service.Package+"."+match.Operation.Name]
 	c.service, c.op, c.model, c.match = e.service, e.op, e.model, match
 
+	if err := d.share(ctx, w, r, c); err != nil {
+		d.answer(w, c, d.refuse(ctx, c, err))
+		return
+	}
 	if !d.admitted(c) {
 		d.answer(w, c, throttled())
 		return

@@ -58,7 +58,7 @@ func New(cfg Config) (*Service, error) {
 
 // API is what the door serves.
 func (s *Service) API() *api.Service {
-	return &api.Service{Model: s3.Model(), Prefix: "s3", Operations: append(s.operations(), s.settings()...), Resolver: s.Resolve}
+	return &api.Service{Model: s3.Model(), Prefix: "s3", Operations: append(s.operations(), s.settings()...), Resolver: s.Resolve, Sharing: s.sharing}
 }
 
 func (s *Service) operations() []api.Operation {

@@ -133,6 +133,9 @@ type Match struct {
 	labels  map[string]string
 }
 
+// Label is a part of an S3 address, by its member's name: "Bucket". It is there also if the request fits no operation.
+func (m *Match) Label(name string) string { return m.labels[name] }
+
 // Match finds the operation of a request. scope is the service in the credential scope of its signature, or "" if it is unsigned: a
 // request can reach only the services that sign under that name, whatever its headers and body say.
 //
