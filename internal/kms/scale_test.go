@@ -16,6 +16,7 @@ import (
 	"bawn.dev/internal/api/apitest"
 	"bawn.dev/internal/shape/kms"
 	"bawn.dev/internal/store"
+	"bawn.dev/internal/uuid"
 )
 
 // populate makes keys with the default policy, as CreateKey does, but many in one
@@ -28,8 +29,11 @@ func populate(t testing.TB, rig *apitest.Rig, s *Service, n int) []string {
 		done := ids
 		err := rig.Store.Update(context.Background(), func(tx *store.Tx) error {
 			ids = done
-			for range batch {
+			for i := range batch {
 				k := s.make(apitest.Account, defaultPolicy(apitest.Account), nil, rig.Now())
+				// Ids that rise are inserted sooner; what is asked for later is random.
+				k.id = uuid.At(time.UnixMilli(int64(len(done) + i)))
+				k.arn = s.arn(k.account, "key/"+k.id)
 				wrapped, err := s.furnish(k)
 				if err != nil {
 					return err

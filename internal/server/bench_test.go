@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,6 +26,7 @@ import (
 // atOnce lets so many clients, with a connection each, make b.N calls.
 func atOnce(b *testing.B, call func(i int64) (*answer, error)) {
 	b.Helper()
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // as bawn serve does
 	for _, clients := range []int{1, 64} {
 		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
 			var next atomic.Int64

@@ -5,7 +5,9 @@
 // (one consistent, read-only view for one call), an [Store.Update] (one change,
 // answered only when it is durable) and versions (one number per entity that
 // decisions read, so that a change can prove that what it was decided on still
-// holds, and so that a cache can never serve yesterday's policy).
+// holds, and so that a cache can never serve yesterday's policy). Of the embedded
+// database, which this process alone changes, it keeps versions in memory too: who
+// needs no rows takes a [Store.Glance] and asks the database nothing.
 //
 // Queries use '?' placeholders and SQL that both databases take. Both are held
 // to the stricter of their habits: while rows are open no second statement runs
