@@ -122,7 +122,8 @@ func (c *fsckCmd) Run(ctx context.Context) error {
 		for _, p := range report.Problems {
 			fmt.Println("problem:", visible(p))
 		}
-		fmt.Printf("checked: %s; %d problems; %d orphans collected\n", strings.Join(report.Checked, ", "), len(report.Problems), report.Orphans)
+		fmt.Printf("checked: %s; %d problems; %d orphans collected, %d blobs moved together\n",
+			strings.Join(report.Checked, ", "), len(report.Problems), report.Orphans, report.Moved)
 	}
 	if len(report.Problems) > 0 {
 		return fmt.Errorf("%d %w", len(report.Problems), errProblems)

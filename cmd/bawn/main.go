@@ -56,7 +56,8 @@ func main() {
 	var c cli
 	parser, err := kong.New(&c, kong.Name("bawn"), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Description("A self-hosted, secure environment for machine-learning teams that speaks AWS's protocols."),
-		kong.Vars{"account": config.DefaultAccountID, "region": config.DefaultRegion, "listen": config.DefaultListen})
+		kong.Vars{"account": config.DefaultAccountID, "region": config.DefaultRegion, "listen": config.DefaultListen,
+			"blobs": "s3://BUCKET/PREFIX?endpoint=URL&region=REGION&profile=PROFILE, a bucket elsewhere that keeps the sealed bytes instead of DIR/blobs."})
 	if err != nil {
 		panic(err)
 	}

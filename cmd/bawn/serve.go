@@ -22,6 +22,7 @@ type initCmd struct {
 	Listen    string   `default:"${listen}" help:"Address that goes into the AWS profile."`
 	PlainHTTP bool     `name:"plain-http" help:"The profile names a plain HTTP endpoint (loopback only)."`
 	Database  string   `env:"BAWN_DATABASE" help:"postgres:// URL instead of the embedded database."`
+	Blobs     string   `env:"BAWN_BLOBS" help:"${blobs}"`
 	Root      string   `enum:"file,passphrase,pkcs11" default:"file" help:"What the root key is: file (DIR/keys/root.key), passphrase or pkcs11. bawn rekey changes it."`
 	tokenFlags
 	rootSecret
@@ -37,7 +38,7 @@ func (c *initCmd) Run(ctx context.Context) error {
 	cfg := config.Config{
 		Root: config.Root{Kind: c.Root, Module: c.PKCS11Module, Token: c.PKCS11Token, Secret: fresh}, Secret: c.ask,
 		Fixed: config.Fixed{AccountID: c.AccountID, Region: c.Region, Hosts: c.Host},
-		Data:  c.Data, Listen: c.Listen, PlainHTTP: c.PlainHTTP, Database: c.Database,
+		Data:  c.Data, Listen: c.Listen, PlainHTTP: c.PlainHTTP, Database: c.Database, Blobs: c.Blobs,
 	}
 	if err := server.Init(ctx, cfg, logger()); err != nil {
 		if errors.Is(err, server.ErrInitialized) {
@@ -57,6 +58,7 @@ type serveCmd struct {
 	Listen     string   `default:"${listen}" help:"ADDR:PORT for people's clients."`
 	PlainHTTP  bool     `name:"plain-http" help:"Without TLS; on a loopback address only."`
 	Database   string   `env:"BAWN_DATABASE" help:"postgres:// URL instead of the embedded database."`
+	Blobs      string   `env:"BAWN_BLOBS" help:"${blobs}"`
 	AllowFetch []string `help:"HOST:PORT of an identity provider that the server may ask though its address is private. May be repeated."`
 	rootSecret
 }
@@ -67,7 +69,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cfg.Listen, cfg.PlainHTTP, cfg.AllowFetch, cfg.Secret = c.Listen, c.PlainHTTP, c.AllowFetch, c.ask
+	cfg.Listen, cfg.PlainHTTP, cfg.AllowFetch, cfg.Secret, cfg.Blobs = c.Listen, c.PlainHTTP, c.AllowFetch, c.ask, c.Blobs
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
@@ -97,13 +99,14 @@ func tellMemory(log *slog.Logger, all bool, keys locked.Status) {
 	}
 }
 
-// load reads what init fixed.
+// load reads what init fixed. Where sealed bytes are is the environment's word for
+// commands that have no flag for it.
 func load(data, database string) (config.Config, error) {
 	fixed, err := config.Load(data)
 	if err != nil {
 		return config.Config{}, fmt.Errorf("%s: %w", data, err)
 	}
-	return config.Config{Fixed: fixed, Data: data, Database: database, Listen: config.DefaultListen}, nil
+	return config.Config{Fixed: fixed, Data: data, Database: database, Blobs: os.Getenv("BAWN_BLOBS"), Listen: config.DefaultListen}, nil
 }
 
 // administrate runs an administration command: through the running server, or, if

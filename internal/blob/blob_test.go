@@ -276,7 +276,7 @@ func TestHostileRefs(t *testing.T) {
 	good := put(t, d, []byte("good"))
 	p, err := good.parse()
 	must(t, err)
-	for _, r := range []Ref{"", "f", "f.", "f...", "f.../secret", "f.../../secret", "f./etc/passwd", "f.%2e%2e", `f...\secret`,
+	for _, r := range []Ref{"", "o", "o..1", "o.../secret.6", Ref("o." + p.segment + ".-1"), Ref("o." + p.segment), "f", "f.", "f...", "f.../secret", "f.../../secret", "f./etc/passwd", "f.%2e%2e", `f...\secret`,
 		"s.../secret.0.6.aaaa", "x." + Ref(p.segment), Ref("f." + p.segment + "x"), Ref(good + ".x"), good[:len(good)-1],
 		Ref(fmt.Sprintf("s.%s.+%d.4.%s", p.segment, p.offset, p.id)), Ref(fmt.Sprintf("s.%s.-8.4.%s", p.segment, p.id)),
 		Ref(fmt.Sprintf("s.%s.0.99999999.%s", p.segment, p.id)), Ref(fmt.Sprintf("s.%s.00.4.%s", p.segment, p.id)),
@@ -291,7 +291,7 @@ func TestHostileRefs(t *testing.T) {
 	}
 	// Well formed, but made up: without the random id there is nothing.
 	p.id[0] ^= 1
-	for _, r := range []Ref{p.ref(), place{file: newID().String()}.ref(), place{segment: newID().String(), length: 4}.ref()} {
+	for _, r := range []Ref{p.ref(), place{object: p.segment, length: 4}.ref(), place{file: newID().String()}.ref(), place{segment: newID().String(), length: 4}.ref()} {
 		if _, err := d.Open(t.Context(), r); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("opened %q: %v", r, err)
 		}
@@ -368,6 +368,7 @@ func FuzzRef(f *testing.F) {
 	id := newID()
 	f.Add(string(place{file: id.String()}.ref()))
 	f.Add(string(place{segment: id.String(), offset: 40, length: 5, id: id}.ref()))
+	f.Add(string(place{object: id.String(), length: 5}.ref()))
 	f.Add("s.a.b.c.d")
 	f.Fuzz(func(t *testing.T, s string) {
 		if p, err := Ref(s).parse(); err == nil && string(p.ref()) != s {

@@ -42,7 +42,15 @@ type Dir struct {
 	opened segmentFiles
 
 	deleting sync.Mutex
-	live     map[string]int // entries left in a segment, once counted
+	live     map[string]*use // what is left in a segment, once counted
+
+	moves moves
+}
+
+// A use is what is left in a segment to which nothing is added any more.
+type use struct {
+	entries     int
+	bytes, size int64 // that the entries take, and the whole file has
 }
 
 // OpenDir opens a directory, making it (0700) when absent, and removes what
@@ -55,7 +63,7 @@ func OpenDir(path string) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Dir{root: root, live: make(map[string]int)}
+	d := &Dir{root: root, live: make(map[string]*use)}
 	d.log.dir, d.opened.dir = d, d
 	d.log.idle.L = &d.log.mu
 	if err := d.prepare(); err != nil {
@@ -130,6 +138,9 @@ func (d *Dir) Delete(ctx context.Context, r Ref) error {
 	p, err := r.parse()
 	if err != nil {
 		return err
+	}
+	if p.object != "" {
+		return fs.ErrNotExist
 	}
 	if p.file != "" {
 		return d.root.Remove(files + "/" + p.file)

@@ -15,8 +15,8 @@ import (
 // until the Reader is closed.
 type Reader struct {
 	io.ReaderAt
-	size int64
-	file *os.File // nil for a small one
+	size   int64
+	source io.Closer // nil: nothing to close
 }
 
 // Size is the length of the content in bytes.
@@ -24,10 +24,10 @@ func (r *Reader) Size() int64 { return r.size }
 
 // Close ends the reading.
 func (r *Reader) Close() error {
-	if r.file == nil {
+	if r.source == nil {
 		return nil
 	}
-	return r.file.Close()
+	return r.source.Close()
 }
 
 // Open opens a blob. It returns fs.ErrNotExist for one that is not there and
@@ -37,9 +37,12 @@ func (d *Dir) Open(ctx context.Context, r Ref) (*Reader, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	p, err := r.parse()
+	p, err := d.moves.now(r).parse()
 	if err != nil {
 		return nil, err
+	}
+	if p.object != "" {
+		return nil, fs.ErrNotExist
 	}
 	if p.file != "" {
 		f, err := d.root.Open(files + "/" + p.file)

@@ -13,6 +13,7 @@ import (
 //
 //	f.<id>                              a file
 //	s.<segment>.<offset>.<length>.<id>  an entry in a segment
+//	o.<id>.<length>                     an object of a bucket elsewhere
 //
 // with random ids of 128 bits. Its zero value names nothing.
 type Ref string
@@ -23,6 +24,7 @@ var ErrRef = errors.New("blob: malformed reference")
 // place is a parsed Ref.
 type place struct {
 	file    string // id of a file, or
+	object  string // id of an object, or
 	segment string
 	offset  int64 // of the entry's header
 	length  int64 // of the content
@@ -66,6 +68,12 @@ func (r Ref) parse() (place, error) {
 		if ok1 && ok2 && ok3 && ok4 && length <= MaxSmall && offset < maxSegment {
 			return place{segment: parts[1], offset: offset, length: length, id: id}, nil
 		}
+	case parts[0] == "o" && len(parts) == 3:
+		_, ok1 := parseID(parts[1])
+		length, ok2 := parseNumber(parts[2])
+		if ok1 && ok2 {
+			return place{object: parts[1], length: length}, nil
+		}
 	}
 	return place{}, ErrRef
 }
@@ -79,6 +87,9 @@ func parseNumber(s string) (int64, bool) {
 func (p place) ref() Ref {
 	if p.file != "" {
 		return Ref("f." + p.file)
+	}
+	if p.object != "" {
+		return Ref(fmt.Sprintf("o.%s.%d", p.object, p.length))
 	}
 	return Ref(fmt.Sprintf("s.%s.%d.%d.%s", p.segment, p.offset, p.length, p.id))
 }

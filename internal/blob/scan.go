@@ -161,8 +161,9 @@ func (d *Dir) bury(p place) error {
 		} else if err != nil {
 			return err
 		}
-		if left, counted := d.live[p.segment]; counted {
-			d.live[p.segment] = left - 1
+		if u, counted := d.live[p.segment]; counted {
+			u.entries--
+			u.bytes -= padded(p.length)
 		}
 		return punch(f, p.offset+headerSize, p.length)
 	}
@@ -191,17 +192,35 @@ func (d *Dir) dropIfDead(name string) error {
 	if name == d.log.current() {
 		return nil
 	}
-	left, counted := d.live[name]
-	if !counted {
-		if err := d.scan(context.Background(), name, func(place, header) bool { left++; return true }); err != nil {
-			return ignoreMissing(err)
-		}
-		d.live[name] = left
+	u, err := d.count(context.Background(), name)
+	if err != nil {
+		return ignoreMissing(err)
 	}
-	if left > 0 {
+	if u.entries > 0 {
 		return nil
 	}
 	delete(d.live, name)
 	d.opened.forget(name)
 	return ignoreMissing(d.root.Remove(segments + "/" + name))
+}
+
+// count says what is left in a segment. The caller holds deleting.
+func (d *Dir) count(ctx context.Context, name string) (*use, error) {
+	if u, counted := d.live[name]; counted {
+		return u, nil
+	}
+	info, err := d.root.Stat(segments + "/" + name)
+	if err != nil {
+		return nil, err
+	}
+	u := &use{size: info.Size()}
+	if err := d.scan(ctx, name, func(p place, _ header) bool {
+		u.entries++
+		u.bytes += padded(p.length)
+		return true
+	}); err != nil {
+		return nil, err
+	}
+	d.live[name] = u
+	return u, nil
 }

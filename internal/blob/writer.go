@@ -4,15 +4,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 
 	"golang.org/x/sys/unix"
 )
 
-// Writer takes the content of a new blob. It belongs to one goroutine. Every
+// A Writer takes the content of a new blob. It belongs to one goroutine. Every
 // Writer ends with Commit or Abort.
-type Writer struct {
+type Writer interface {
+	io.Writer
+	// Commit makes the blob durable and names it. After an error the blob does not
+	// exist, or is an orphan.
+	Commit() (Ref, error)
+	// Abort forgets the blob. After Commit it does nothing.
+	Abort() error
+}
+
+type dirWriter struct {
 	dir  *Dir
 	ctx  context.Context
 	buf  []byte // headerSize bytes, then the content, while it is small
@@ -24,15 +34,14 @@ type Writer struct {
 var errEnded = errors.New("blob: the writer has ended")
 
 // Create begins a new blob. Nothing of it is visible before Commit.
-func (d *Dir) Create(ctx context.Context) (*Writer, error) {
+func (d *Dir) Create(ctx context.Context) (Writer, error) {
 	if err := errors.Join(d.Healthy(), ctx.Err()); err != nil {
 		return nil, err
 	}
-	return &Writer{dir: d, ctx: ctx, buf: make([]byte, headerSize, headerSize+4096+512)}, nil
+	return &dirWriter{dir: d, ctx: ctx, buf: make([]byte, headerSize, headerSize+4096+512)}, nil
 }
 
-// Write adds to the content.
-func (w *Writer) Write(p []byte) (int, error) {
+func (w *dirWriter) Write(p []byte) (int, error) {
 	if w.err != nil {
 		return 0, w.err
 	}
@@ -56,7 +65,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 }
 
 // spill moves what was held in memory into a file.
-func (w *Writer) spill() (err error) {
+func (w *dirWriter) spill() (err error) {
 	w.name = newID().String()
 	w.file, err = w.dir.root.OpenFile(unborn+"/"+w.name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -67,9 +76,7 @@ func (w *Writer) spill() (err error) {
 	return err
 }
 
-// Commit makes the blob durable and names it. After an error the blob does not
-// exist, or is an orphan.
-func (w *Writer) Commit() (Ref, error) {
+func (w *dirWriter) Commit() (Ref, error) {
 	if w.err != nil {
 		return "", w.err
 	}
@@ -100,8 +107,7 @@ func (w *Writer) Commit() (Ref, error) {
 	return r, nil
 }
 
-// Abort forgets the blob. After Commit it does nothing.
-func (w *Writer) Abort() error {
+func (w *dirWriter) Abort() error {
 	if errors.Is(w.err, errEnded) {
 		return nil
 	}
@@ -114,7 +120,7 @@ func (w *Writer) Abort() error {
 }
 
 // end closes the writer with the error that later calls get.
-func (w *Writer) end(err error) error {
+func (w *dirWriter) end(err error) error {
 	w.err, w.buf = err, nil
 	if w.file != nil {
 		w.file.Close() // what it held is abandoned

@@ -44,6 +44,9 @@ type Config struct {
 	PlainHTTP bool
 	// Database is a postgres:// URL; empty means SQLite in the data directory.
 	Database string
+	// Blobs is an s3:// URL of where sealed bytes are kept; empty means the data
+	// directory. Credentials come from the environment and files of whoever starts it.
+	Blobs string
 	// AllowFetch names "host:port" of identity providers that the server may ask
 	// though their addresses are not public.
 	AllowFetch []string

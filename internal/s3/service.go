@@ -13,22 +13,19 @@
 package s3
 
 import (
-	"context"
 	"errors"
-	"iter"
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/blob"
 	"bawn.dev/internal/cache"
 	"bawn.dev/internal/policy"
 	"bawn.dev/internal/shape/s3"
-	"bawn.dev/internal/store"
 )
 
 // Config is what the service is made of.
 type Config struct {
 	Region string
-	Blobs  *blob.Dir
+	Blobs  Blobs
 	// Catalogue knows the actions and condition keys that a bucket policy may
 	// name; nil judges none.
 	Catalogue policy.Catalogue
@@ -116,31 +113,5 @@ func (s *Service) operations() []api.Operation {
 		api.Read("ListObjects", s.listingObjectsV1, s.listObjectsV1).Data().Demands("s3:ListBucket"),
 		api.Read("ListObjectVersions", s.listingVersions, s.listVersions).Data().Demands("s3:ListBucketVersions"),
 		api.Read("ListObjectsV2", s.listingObjects, s.listObjects).Data().Demands("s3:ListBucket"),
-	}
-}
-
-// References are the blobs that objects, their versions and unfinished uploads refer
-// to, for fsck: what blob holds
-// beyond them, and is older than the longest upload, is an orphan. While it runs no
-// other query may run on sn.
-func (s *Service) References(_ context.Context, sn *store.Snapshot) iter.Seq2[blob.Ref, error] {
-	return func(yield func(blob.Ref, error) bool) {
-		rows, err := sn.Query(`SELECT ref FROM s3_objects WHERE ref <> '' UNION ALL
-			SELECT ref FROM s3_versions WHERE ref <> '' UNION ALL SELECT ref FROM s3_parts`)
-		if err != nil {
-			yield("", err)
-			return
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var ref blob.Ref
-			err := rows.Scan(&ref)
-			if !yield(ref, err) || err != nil {
-				return
-			}
-		}
-		if err := rows.Err(); err != nil {
-			yield("", err)
-		}
 	}
 }

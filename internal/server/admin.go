@@ -54,6 +54,7 @@ type Report struct {
 	Checked  []string `json:"checked"`
 	Problems []string `json:"problems"`
 	Orphans  int      `json:"orphans"` // sealed bytes that no row names, collected
+	Moved    int      `json:"moved"`   // of those that rows name, out of segments with little left
 }
 
 // maxAdminBody bounds what the socket reads.
@@ -216,7 +217,8 @@ func (s *Server) newest(ctx context.Context, q trail.Query, limit int) ([]trail.
 }
 
 // Check verifies the record's ledger and the references between
-// rows and sealed bytes, and collects bytes that nothing names any more.
+// rows and sealed bytes, collects bytes that nothing names any more, and gives back
+// the space between others.
 func (s *Server) Check(ctx context.Context, in CheckRequest) (*Report, error) {
 	if err := s.administered(ctx, "Fsck", in.Operator, in); err != nil {
 		return nil, err
@@ -234,6 +236,7 @@ func (s *Server) Check(ctx context.Context, in CheckRequest) (*Report, error) {
 	return r, errors.Join(
 		step("record", func() ([]string, error) { return s.checkRecord(ctx) }),
 		step("objects", func() ([]string, error) { return s.checkObjects(ctx, r) }),
+		step("space", func() (_ []string, err error) { r.Moved, err = s.compact(ctx); return nil, err }),
 	)
 }
 

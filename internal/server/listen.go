@@ -98,6 +98,7 @@ func (s *Server) background(ctx context.Context, group *errgroup.Group) {
 	told := &trouble{server: s}
 	group.Go(func() error { return s.ec2.Run(ctx, s.store, s.places, told.tell) })
 	group.Go(func() error { return s.sagemaker.Run(ctx) })
+	group.Go(func() error { return s.compacting(ctx) })
 }
 
 // newHTTPServer bounds what a connection may cost.

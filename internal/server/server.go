@@ -62,7 +62,8 @@ type Server struct {
 	// workloadCA certifies AWS's own names inside VPCs.
 	workloadCA *authority
 	store      *store.Store
-	blobs      *blob.Dir
+	blobs      blobs
+	moving     sync.Mutex // blobs
 	trail      *trail.Trail
 	door       *api.Door
 
@@ -135,7 +136,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 			return nil, err
 		}
 	}
-	if s.blobs, err = blob.OpenDir(cfg.Path("blobs")); err != nil {
+	if s.blobs, err = openBlobs(ctx, cfg); err != nil {
 		return nil, err
 	}
 	signer, err := recordSigner(cfg, keys["trail"])
