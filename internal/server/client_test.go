@@ -60,6 +60,7 @@ func newClient(t testing.TB, data, url string) *client {
 type answer struct {
 	status int
 	id     string // of the request
+	etag   string
 	body   []byte
 }
 
@@ -90,7 +91,7 @@ func (c *client) do(ctx context.Context, service, method, path string, header ht
 	if id == "" {
 		id = resp.Header.Get("X-Amzn-Requestid")
 	}
-	return &answer{resp.StatusCode, id, text}, nil
+	return &answer{resp.StatusCode, id, resp.Header.Get("ETag"), text}, nil
 }
 
 func (c *client) object(ctx context.Context, method, path string, body []byte) (*answer, error) {

@@ -35,7 +35,7 @@ func TestKilledServer(t *testing.T) {
 	world := &world{acknowledged: map[string]act{}}
 	people := []worker{
 		&writer{world: world, name: "a"}, &writer{world: world, name: "b"}, &writer{world: world, name: "c", large: true},
-		&hirer{world: world}, &keeper{world: world}, &asker{world: world},
+		&assembler{world: world}, &hirer{world: world}, &keeper{world: world}, &asker{world: world},
 	}
 	serve := func() (*process, *client) {
 		p := spawn(t, binary, "serve", "--data", data, "--listen", "127.0.0.1:0")
