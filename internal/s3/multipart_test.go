@@ -254,3 +254,34 @@ func TestPartsStayWhileTheyAreRead(t *testing.T) {
 		t.Errorf("%d blobs stayed", n)
 	}
 }
+
+// Versions in parts keep their own, and a version is copied as any object is.
+func TestVersionsInParts(t *testing.T) { onBoth(t, versionsInParts) }
+
+func versionsInParts(t *testing.T, b *bench) {
+	b.small()
+	b.bucket(t, "data")
+	apitest.Must[s3.PutBucketVersioningOutput](t, b.admin, "s3:PutBucketVersioning", &s3.PutBucketVersioningInput{
+		Bucket: "data", VersioningConfiguration: &s3.VersioningConfiguration{Status: s3.BucketVersioningStatusEnabled}})
+	first := b.assemble(t, "data", "k", "one ", "two")
+	second := b.assemble(t, "data", "k", "three ", "four")
+	if first.VersionId == "" || first.VersionId == second.VersionId {
+		t.Fatalf("%q and %q", first.VersionId, second.VersionId)
+	}
+	old, err := read(t, b.admin, &s3.GetObjectInput{Bucket: "data", Key: "k", VersionId: first.VersionId})
+	if err != nil || old != "one two" || b.get(t, "data", "k") != "three four" {
+		t.Errorf("reads %q, %v", old, err)
+	}
+	back := apitest.Must[s3.CopyObjectOutput](t, b.admin, "s3:CopyObject", &s3.CopyObjectInput{Bucket: "data", Key: "k", CopySource: "data/k?versionId=" + first.VersionId})
+	if back.CopySourceVersionId != first.VersionId || b.get(t, "data", "k") != "one two" {
+		t.Errorf("%+v", back)
+	}
+	getter := b.User(t, apitest.Account, "getter", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:GetObject","s3:PutObject"],"Resource":"*"}]}`)
+	refused[s3.CopyObjectOutput](t, getter, "s3:CopyObject", &s3.CopyObjectInput{Bucket: "data", Key: "mine", CopySource: "data/k?versionId=" + first.VersionId}, "AccessDenied")
+	for _, version := range []string{first.VersionId, second.VersionId, back.VersionId} {
+		apitest.Must[s3.DeleteObjectOutput](t, b.admin, "s3:DeleteObject", &s3.DeleteObjectInput{Bucket: "data", Key: "k", VersionId: version})
+	}
+	if n := b.rows(t, "SELECT COUNT(*) FROM s3_parts") + b.stored(t); n != 0 {
+		t.Errorf("%d parts and blobs stayed", n)
+	}
+}
