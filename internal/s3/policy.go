@@ -110,14 +110,13 @@ func checkScope(text, bucket string) error {
 // applies says whether an action can ever be asked of one of the resources: a
 // statement that allows ListBucket on objects was meant differently.
 func applies(action string, resources []string) bool {
-	var ofObject bool
-	switch name := strings.ToLower(action); name {
-	case "s3:getobject", "s3:putobject", "s3:deleteobject":
-		ofObject = true
-	case "s3:listbucket", "s3:getbucketlocation", "s3:deletebucket", "s3:getbucketpolicy", "s3:putbucketpolicy", "s3:deletebucketpolicy",
-		"s3:getbucketversioning", "s3:getencryptionconfiguration", "s3:putencryptionconfiguration",
-		"s3:getbucketpublicaccessblock", "s3:putbucketpublicaccessblock":
-	default:
+	name, _ := strings.CutPrefix(strings.ToLower(action), "s3:")
+	begins := func(prefixes ...string) bool {
+		return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) })
+	}
+	ofObject := begins("getobject", "putobject", "deleteobject", "abortmultipartupload", "listmultipartuploadparts", "bypassgovernanceretention")
+	if strings.ContainsAny(name, "*?") || !ofObject && !begins("getbucket", "putbucket", "deletebucket", "listbucket",
+		"getencryption", "putencryption", "getlifecycle", "putlifecycle", "getreplication", "getaccelerate") {
 		return true
 	}
 	return slices.ContainsFunc(resources, func(r string) bool { return strings.Contains(r, "/") == ofObject })
