@@ -98,6 +98,7 @@ func OpenBucket(ctx context.Context, where Location, owner string) (*Bucket, err
 	}
 	b := &Bucket{where: where, open: make(map[Ref]int), doomed: make(map[Ref]bool)}
 	b.client = s3.NewFromConfig(cfg, func(o *s3.Options) {
+		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired // the seal tells more
 		if where.Endpoint != "" {
 			o.BaseEndpoint, o.UsePathStyle = &where.Endpoint, true
 		}

@@ -25,7 +25,11 @@ type blobs interface {
 
 func openBlobs(ctx context.Context, cfg config.Config) (blobs, error) {
 	if cfg.Blobs == "" {
-		return blob.OpenDir(cfg.Path("blobs"))
+		d, err := blob.OpenDir(cfg.Path("blobs"))
+		if err != nil {
+			return nil, err
+		}
+		return d, nil
 	}
 	where, err := blob.ParseLocation(cfg.Blobs)
 	if err != nil {
@@ -35,7 +39,11 @@ func openBlobs(ctx context.Context, cfg config.Config) (blobs, error) {
 	if err != nil {
 		return nil, err
 	}
-	return blob.OpenBucket(ctx, where, owner)
+	b, err := blob.OpenBucket(ctx, where, owner)
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
 }
 
 // blobOwner is what this data directory is called in a bucket elsewhere.

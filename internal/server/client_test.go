@@ -74,8 +74,7 @@ func (c *client) do(ctx context.Context, service, method, path string, header ht
 	for name, values := range header {
 		r.Header[name] = values
 	}
-	sum := sha256.Sum256(body)
-	if err := sigv4.Sign(r, c.who, service, config.DefaultRegion, time.Now(), hex.EncodeToString(sum[:])); err != nil {
+	if err := c.sign(r, service, body); err != nil {
 		return nil, err
 	}
 	resp, err := c.http.Do(r)
@@ -92,6 +91,24 @@ func (c *client) do(ctx context.Context, service, method, path string, header ht
 		id = resp.Header.Get("X-Amzn-Requestid")
 	}
 	return &answer{resp.StatusCode, id, resp.Header.Get("ETag"), text}, nil
+}
+
+func (c *client) sign(r *http.Request, service string, body []byte) error {
+	sum := sha256.Sum256(body)
+	return sigv4.Sign(r, c.who, service, config.DefaultRegion, time.Now(), hex.EncodeToString(sum[:]))
+}
+
+// request is a signed one for an object.
+func (c *client) request(t testing.TB, method, path string, body []byte) *http.Request {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, c.url+path, bytes.NewReader(body))
+	if err == nil {
+		err = c.sign(r, "s3", body)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 func (c *client) object(ctx context.Context, method, path string, body []byte) (*answer, error) {

@@ -364,7 +364,7 @@ func (c *baoClient) status(b *testing.B, path string) int {
 	return resp.StatusCode
 }
 
-func freeAddress(b *testing.B) string {
+func freeAddress(b testing.TB) string {
 	b.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -372,6 +372,15 @@ func freeAddress(b *testing.B) string {
 	}
 	defer l.Close()
 	return l.Addr().String()
+}
+
+// answers says whether something listens there.
+func answers(address string) bool {
+	c, err := net.Dial("tcp", address)
+	if err == nil {
+		c.Close()
+	}
+	return err == nil
 }
 
 // selfSigned makes a certificate for 127.0.0.1, as Bawn's own are: P-256.
