@@ -10,6 +10,9 @@ import (
 	"bawn.dev/internal/store"
 )
 
+// maxAliases is how many aliases a key can have.
+const maxAliases = 50
+
 func aliasKey(account, name string) string { return "kms:alias/" + account + "/" + name }
 
 // checkAlias says whether a customer may make an alias of this name.
@@ -67,7 +70,23 @@ func (s *Service) createAlias(_ context.Context, c *api.Call, in *kms.CreateAlia
 	}, nil
 }
 
+// room refuses one more alias of a key that has as many as it may. Every decision on the
+// key says them all.
+func room(tx *store.Tx, key string) error {
+	var n int
+	if err := tx.QueryRow("SELECT count(*) FROM kms_aliases WHERE key = ?", key).Scan(&n); err != nil {
+		return err
+	}
+	if n >= maxAliases {
+		return fail("LimitExceededException", "A key has at most %d aliases.", maxAliases)
+	}
+	return nil
+}
+
 func insertAlias(tx *store.Tx, account, name, id string, now time.Time) error {
+	if err := room(tx, id); err != nil {
+		return err
+	}
 	if _, err := tx.Exec("INSERT INTO kms_aliases (account, name, key, created, updated) VALUES (?, ?, ?, ?, ?)",
 		account, name, id, now.UnixMicro(), now.UnixMicro()); err != nil {
 		return err
@@ -104,6 +123,11 @@ func (s *Service) updateAlias(_ context.Context, c *api.Call, in *kms.UpdateAlia
 		return nil, err
 	}
 	return func(tx *store.Tx) (*kms.UpdateAliasOutput, error) {
+		if p.new.id != p.old.id {
+			if err := room(tx, p.new.id); err != nil {
+				return nil, err
+			}
+		}
 		if _, err := tx.Exec("UPDATE kms_aliases SET key = ?, updated = ? WHERE account = ? AND name = ?",
 			p.new.id, c.Now.UnixMicro(), c.Account, in.AliasName); err != nil {
 			return nil, err

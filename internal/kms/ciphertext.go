@@ -110,7 +110,7 @@ func setContext(keys policy.Context, context map[string]string) *api.Error {
 		// Names of condition keys have no case: of two such pairs a policy would
 		// see either one.
 		if _, double := keys.Get(folded); double {
-			return invalid("EncryptionContext has two names that differ only in case: %s", name)
+			return invalid("EncryptionContext has two names that differ only in case: %s", foldName(name))
 		}
 		keys.Set(folded, value)
 		names = append(names, name)

@@ -65,12 +65,20 @@ func (s *Service) using(ctx context.Context, c *api.Call, u use) (*named, []api.
 func (s *Service) wants(c *api.Call, n *named, u use) (api.Demand, error) {
 	demand := s.demand(c, u.action, n)
 	maps.Copy(demand.Keys, u.keys)
-	if err := setContext(demand.Keys, u.context); err != nil {
-		return demand, err
+	err := s.sound(c, demand.Keys, u.context, u.tokens)
+	if err == nil {
+		demand.Grant, err = granted(c, n, u)
 	}
-	var err error
-	demand.Grant, err = s.granted(c, n, u)
 	return demand, err
+}
+
+// sound judges what a request says beside its key: an encryption context, whose
+// condition keys it adds, and tokens, which must be of grants.
+func (s *Service) sound(c *api.Call, keys policy.Context, context map[string]string, tokens []string) error {
+	if err := setContext(keys, context); err != nil {
+		return err
+	}
+	return s.checkTokens(c.Snapshot, tokens)
 }
 
 // condition is a request's one condition key.

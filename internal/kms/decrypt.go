@@ -46,12 +46,15 @@ func (s *Service) decryptionOf(ctx context.Context, c *api.Call, name string, bl
 		k, err = s.get(c.Snapshot, d.ciphertext.key)
 		// A key whose policy and grants have nothing to do with the caller's account is
 		// not even asked: the record of the refusal would name it to that account.
-		known := k != nil && (k.account == c.Account || k.concerns(c.Account))
-		if err == nil && k != nil && !known {
-			known, err = k.knows(c.Snapshot, c.Caller())
+		known := false
+		if err == nil && k != nil {
+			known, err = k.known(c)
 		}
 		if err == nil && !known {
-			err = errUnnamed()
+			// What is wrong with the request itself is said whether or not there is a key.
+			if err = s.sound(c, policy.Context{}, d.context, tokens); err == nil {
+				err = errUnnamed()
+			}
 		}
 		if err == nil {
 			d.named = k.named()
@@ -80,10 +83,20 @@ func (s *Service) wantsOpen(ctx context.Context, c *api.Call, d *decryption, act
 	return demand, err
 }
 
+// known says whether a caller may hear of the key: it is of her account, its policy
+// concerns that, or she has grants of it.
+func (k *key) known(c *api.Call) (bool, error) {
+	if k.account == c.Account || k.concerns(c.Account) {
+		return true, nil
+	}
+	return k.knows(c.Snapshot, c.Caller())
+}
+
 // concerns says whether the key's policy names an account, one of its principals
-// or everyone. Without that it lets nobody of another account in.
+// or everyone. Without that it lets nobody of another account in, and a managed key
+// never does.
 func (k *key) concerns(account string) bool {
-	return slices.ContainsFunc(k.policy.Policy.Principals(), func(name string) bool {
+	return !k.managed && slices.ContainsFunc(k.policy.Policy.Principals(), func(name string) bool {
 		return name == "*" || strings.Contains(name, account)
 	})
 }

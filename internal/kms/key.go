@@ -196,15 +196,27 @@ func (s *Service) byAlias(ctx context.Context, c *api.Call, account, alias strin
 			}
 			return nil, api.ErrAgain
 		}
-		// Whether an alias exists may know who may ask about every key.
-		return s.missing(c, s.arn(account, "key/*"), account, errAliasNotFound(s.arn(account, alias))), nil
+		return s.noAlias(c, account, alias), nil
 	}
 	n, err := s.byID(c, account, id)
 	if err != nil {
 		return nil, err
 	}
+	if n.key != nil {
+		if known, err := n.known(c); err != nil {
+			return nil, err
+		} else if !known { // the refusal and its record would name it
+			return s.noAlias(c, account, alias), nil
+		}
+	}
 	n.alias = alias
 	return n, nil
+}
+
+// noAlias is an alias that is not there. Whether it is may know who may ask about every
+// key.
+func (s *Service) noAlias(c *api.Call, account, alias string) *named {
+	return s.missing(c, s.arn(account, "key/*"), account, errAliasNotFound(s.arn(account, alias)))
 }
 
 // target is the id of the key that an alias points to, or empty.

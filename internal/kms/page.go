@@ -1,6 +1,10 @@
 package kms
 
-import "encoding/base64"
+import (
+	"encoding/base64"
+	"slices"
+	"unicode/utf8"
+)
 
 // A page is where a listing goes on, and how far.
 type page struct {
@@ -19,7 +23,7 @@ func pageOf(limit *int32, marker string, usual, most int) (page, error) {
 		p.limit = min(int(*limit), most)
 	}
 	after, err := base64.RawURLEncoding.DecodeString(marker)
-	if err != nil || len(after) > 1024 {
+	if err != nil || len(after) > 1024 || !utf8.Valid(after) || slices.Contains(after, 0) {
 		return p, fail("InvalidMarkerException", "Could not deserialize marker '%s'", marker)
 	}
 	p.after = string(after)

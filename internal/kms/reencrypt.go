@@ -17,12 +17,13 @@ type reencryption struct {
 }
 
 func (s *Service) reencrypting(ctx context.Context, c *api.Call, in *kms.ReEncryptInput) (*reencryption, []api.Demand, error) {
-	source, err := s.decryptionOf(ctx, c, in.SourceKeyId, in.CiphertextBlob,
-		encryption{"ReEncrypt", in.SourceEncryptionAlgorithm, in.SourceEncryptionContext}, in.GrantTokens)
+	// Before the source: what is wrong with the destination tells nothing of that.
+	destination, err := s.find(ctx, c, in.DestinationKeyId, anyOrAlias)
 	if err != nil {
 		return nil, nil, err
 	}
-	destination, err := s.find(ctx, c, in.DestinationKeyId, anyOrAlias)
+	source, err := s.decryptionOf(ctx, c, in.SourceKeyId, in.CiphertextBlob,
+		encryption{"ReEncrypt", in.SourceEncryptionAlgorithm, in.SourceEncryptionContext}, in.GrantTokens)
 	if err != nil {
 		return nil, nil, err
 	}
