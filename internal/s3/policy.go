@@ -3,6 +3,7 @@ package s3
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -185,4 +186,17 @@ func (s *Service) deleteBucketPolicy(_ context.Context, _ *api.Call, in *s3.Dele
 	return func(tx *store.Tx) (*s3.DeleteBucketPolicyOutput, error) {
 		return &s3.DeleteBucketPolicyOutput{}, setPolicy(tx, in.Bucket, "", nil)
 	}, nil
+}
+
+// RemovePolicy removes a bucket's policy, for who stands above all policies, and
+// answers whose bucket it is and what was removed.
+func (s *Service) RemovePolicy(tx *store.Tx, name string) (account, removed string, err error) {
+	b, err := bucketRow(tx, name)
+	if err != nil {
+		return "", "", err
+	}
+	if b == nil || b.text == "" {
+		return "", "", fmt.Errorf("s3: %q has no policy, or is not there", name)
+	}
+	return b.account, b.text, setPolicy(tx, name, "", nil)
 }

@@ -72,6 +72,7 @@ func (s *Server) adminHandler() http.Handler {
 	mux.Handle("POST /provider", command(s.Provider))
 	mux.Handle("POST /directory", command(s.Directory))
 	mux.Handle("POST /rekey", command(s.Rekey))
+	mux.Handle("POST /unlock-bucket", command(s.UnlockBucket))
 	return mux
 }
 
