@@ -292,8 +292,8 @@ func TestOverwriteAndDeleteFreeTheBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for ref, err := range b.service.References(t.Context(), sn) {
-		if _, openErr := b.blobs.Open(t.Context(), ref); err != nil || openErr != nil {
+	for h, err := range b.service.References(t.Context(), sn) {
+		if _, openErr := b.blobs.Open(t.Context(), h.Ref); err != nil || openErr != nil {
 			t.Error(err, openErr)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"bawn.dev/internal/api"
 	"bawn.dev/internal/policy"
 	"bawn.dev/internal/store"
 )
@@ -174,30 +175,39 @@ func versionRow(q querier, bucket, key, version string) (*object, error) {
 func insertObject(tx *store.Tx, bucket, key string, o *object) error {
 	_, err := tx.Exec("INSERT INTO s3_objects (bucket, key, "+objectColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		append([]any{bucket, []byte(key)}, o.columns()...)...)
+	return taken(err)
+}
+
+// insertVersion adds a version to the others.
+func insertVersion(tx *store.Tx, bucket, key string, o *object) error {
+	_, err := tx.Exec("INSERT INTO s3_versions (bucket, key, marker, "+objectColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		append([]any{bucket, []byte(key), o.marker}, o.columns()...)...)
+	return taken(err)
+}
+
+// taken has a call decided again whose place in the order another took at the same
+// time.
+func taken(err error) error {
+	if store.IsDuplicate(err) {
+		return api.ErrAgain
+	}
 	return err
 }
 
-func insertMarker(tx *store.Tx, bucket, key string, o *object) error {
-	_, err := tx.Exec("INSERT INTO s3_versions (bucket, key, marker, "+objectColumns+") VALUES (?, ?, TRUE, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		append([]any{bucket, []byte(key)}, o.columns()...)...)
-	return err
-}
-
-// hide moves the newest version to the others; show moves one back.
-func hide(tx *store.Tx, bucket, key string) error {
-	if _, err := tx.Exec("INSERT INTO s3_versions (bucket, key, marker, "+objectColumns+") SELECT bucket, key, FALSE, "+objectColumns+
-		" FROM s3_objects WHERE bucket = ? AND key = ?", bucket, []byte(key)); err != nil {
+// hide moves the newest version to the others; show moves one back. What is taken away
+// first makes those who do the same at once wait for each other.
+func hide(tx *store.Tx, bucket, key string, o *object) error {
+	if err := deleteObjectRow(tx, bucket, key); err != nil {
 		return err
 	}
-	return deleteObjectRow(tx, bucket, key)
+	return insertVersion(tx, bucket, key, o)
 }
 
-func show(tx *store.Tx, bucket, key string, seq int64) error {
-	if _, err := tx.Exec("INSERT INTO s3_objects (bucket, key, "+objectColumns+") SELECT bucket, key, "+objectColumns+
-		" FROM s3_versions WHERE bucket = ? AND key = ? AND seq = ?", bucket, []byte(key), seq); err != nil {
+func show(tx *store.Tx, bucket, key string, o *object) error {
+	if err := deleteVersionRow(tx, bucket, key, o.seq); err != nil {
 		return err
 	}
-	return deleteVersionRow(tx, bucket, key, seq)
+	return insertObject(tx, bucket, key, o)
 }
 
 func deleteObjectRow(tx *store.Tx, bucket, key string) error {

@@ -59,7 +59,7 @@ func (l *slot) mark(now time.Time) (*object, error) {
 		return nil, err
 	}
 	l.name(m, old)
-	return m, insertMarker(l.tx, l.bucket.name, l.key, m)
+	return m, insertVersion(l.tx, l.bucket.name, l.key, m)
 }
 
 // name gives a version that comes after old, the newest there was, its place in the
@@ -106,7 +106,7 @@ func (l *slot) makeRoom(next *object, at time.Time) (newest *object, err error) 
 		}
 	}
 	if now != nil {
-		return newest, hide(l.tx, l.bucket.name, l.key)
+		return newest, hide(l.tx, l.bucket.name, l.key, now)
 	}
 	return newest, nil
 }
@@ -150,7 +150,7 @@ func (l *slot) remove(version string, at time.Time, bypass bool) (*object, error
 	if err != nil || next == nil || next.marker {
 		return o, err
 	}
-	return o, show(l.tx, l.bucket.name, l.key, next.seq)
+	return o, show(l.tx, l.bucket.name, l.key, next)
 }
 
 // dropContent deletes an object's bytes once the transaction has committed.

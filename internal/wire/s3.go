@@ -91,6 +91,10 @@ func (r *Router) findS3(m *Match, req *http.Request, s *service, query url.Value
 	if err != nil {
 		return nil, err
 	}
+	if versions, given := query["versionId"]; given && slices.Contains(versions, "") {
+		// It would be taken for none, and so for the newest version.
+		return nil, Errorf("InvalidArgument", "Version id cannot be the empty string").With("ArgumentName", "versionId").With("ArgumentValue", "")
+	}
 	m.labels = map[string]string{}
 	level := 0
 	if bucket != "" {
