@@ -94,8 +94,8 @@ func bound(s *string, limit int) {
 	*s = (*s)[:end] + "…"
 }
 
-// boundJSON checks that a value is one JSON object and replaces one that is too
-// long by a note of its length.
+// boundJSON checks that a value is one JSON object. In one that is too long its longest
+// members give way to notes of their length: who pads one hides no other.
 func boundJSON(v *jsontext.Value) error {
 	if len(*v) == 0 {
 		*v = nil
@@ -111,7 +111,59 @@ func boundJSON(v *jsontext.Value) error {
 		}
 	}
 	if len(*v) > maxJSON {
-		*v = jsontext.Value(fmt.Sprintf(`{"omitted":true,"originalSize":%d,"reason":"too long"}`, len(*v)))
+		short, err := shortened(*v)
+		if err != nil {
+			return err
+		}
+		*v = short
 	}
 	return nil
+}
+
+func omitted(v jsontext.Value) jsontext.Value {
+	return jsontext.Value(fmt.Sprintf(`{"omitted":true,"originalSize":%d,"reason":"too long"}`, len(v)))
+}
+
+// shortened is an object of at most maxJSON bytes: without its longest members or, if
+// too many are short, without any.
+func shortened(object jsontext.Value) (jsontext.Value, error) {
+	dec := jsontext.NewDecoder(bytes.NewReader(object))
+	if _, err := dec.ReadToken(); err != nil {
+		return nil, err
+	}
+	var names, values []jsontext.Value
+	for dec.PeekKind() != '}' {
+		for _, list := range []*[]jsontext.Value{&names, &values} {
+			v, err := dec.ReadValue()
+			if err != nil {
+				return nil, err
+			}
+			*list = append(*list, v.Clone())
+		}
+	}
+	for size := len(object); size > maxJSON; {
+		longest := 0
+		for i, v := range values {
+			if len(v) > len(values[longest]) {
+				longest = i
+			}
+		}
+		if len(values) == 0 {
+			return omitted(object), nil
+		}
+		note := omitted(values[longest])
+		if len(note) >= len(values[longest]) {
+			return omitted(object), nil
+		}
+		size -= len(values[longest]) - len(note)
+		values[longest] = note
+	}
+	short := jsontext.Value("{")
+	for i, name := range names {
+		if i > 0 {
+			short = append(short, ',')
+		}
+		short = append(append(append(short, name...), ':'), values[i]...)
+	}
+	return append(short, '}'), nil
 }

@@ -244,7 +244,8 @@ func hostileStrings(t *testing.T, s *store.Store) {
 	r := minute(1)
 	r.UserAgent, r.ErrorMessage, r.UserIdentity.UserName = long, "a\x00b\xff\n\u2028\"", "x\x00"+long
 	r.Resources = []trail.Resource{{ARN: "arn:aws:s3:::" + long}}
-	r.RequestParameters = jsontext.Value(`{"a":"` + long + `"}`)
+	r.RequestParameters = jsontext.Value(`{"a":"` + long + `","b":"stays"}`)
+	r.AdditionalEventData = jsontext.Value("{" + shortMembers(20_000) + "}")
 	add(t, s, tr, r)
 	p, err := tr.Find(t.Context(), trail.Query{Account: "123456789012"})
 	must(t, err)
@@ -256,10 +257,19 @@ func hostileStrings(t *testing.T, s *store.Store) {
 	}
 	if got := p.Entries[0].Record; !strings.HasSuffix(got.UserAgent, "é…") || len(got.UserAgent) > 1024 ||
 		got.ErrorMessage != "a\uFFFDb\uFFFD\n\u2028\"" ||
-		string(got.RequestParameters) != `{"omitted":true,"originalSize":2097160,"reason":"too long"}` {
-		t.Errorf("stored as %.100q %q %s", got.UserAgent, got.ErrorMessage, got.RequestParameters)
+		string(got.RequestParameters) != `{"a":{"omitted":true,"originalSize":2097154,"reason":"too long"},"b":"stays"}` ||
+		string(got.AdditionalEventData) != `{"omitted":true,"originalSize":188891,"reason":"too long"}` {
+		t.Errorf("stored as %.100q %q %s %s", got.UserAgent, got.ErrorMessage, got.RequestParameters, got.AdditionalEventData)
 	}
 	must(t, tr.Verify(t.Context()))
+}
+
+func shortMembers(n int) string {
+	members := make([]string, n)
+	for i := range members {
+		members[i] = fmt.Sprintf("%q:1", fmt.Sprint(i))
+	}
+	return strings.Join(members, ",")
 }
 
 func refuses(t *testing.T, s *store.Store) {

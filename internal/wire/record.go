@@ -18,7 +18,7 @@ const Hidden = "HIDDEN_DUE_TO_SECURITY_REASONS"
 // Limits of what a record carries of a request.
 const (
 	maxRecordText  = 2_048 // characters of one string
-	maxRecordItems = 100   // elements of one list or map
+	maxRecordItems = 128   // elements of one list or map: as many as an encryption context has
 	maxRecordNodes = 1_000 // values in all
 )
 
