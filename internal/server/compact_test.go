@@ -12,7 +12,6 @@ import (
 
 	"bawn.dev/internal/blob"
 	"bawn.dev/internal/config"
-	"bawn.dev/internal/s3"
 	"bawn.dev/internal/store"
 )
 
