@@ -15,6 +15,10 @@ import (
 // longestValidity is how many days imported material lasts at most if it expires.
 const longestValidity = 365
 
+// maxImported is how many materials a key can have had, with those that never came to
+// use: each change of one reads the rows of all, while others wait to write.
+const maxImported = 100
+
 func (s *Service) importedKey(ctx context.Context, c *api.Call, in *kms.ImportKeyMaterialInput) (*named, []api.Demand, error) {
 	n, demands, err := s.on(ctx, c, "ImportKeyMaterial", in.KeyId, ownKey)
 	if err != nil {
@@ -146,6 +150,8 @@ func (k *key) place(in *kms.ImportKeyMaterialInput, all []*generation, fingerpri
 	// What was discarded keeps its name when it comes back.
 	if i := slices.IndexFunc(all, same); i >= 0 {
 		g.version, g.created, g.description = all[i].version, all[i].created, all[i].description
+	} else if len(all) >= maxImported {
+		return nil, fail("LimitExceededException", "%s has had %d key materials, which is the limit.", k.arn, maxImported)
 	} else if len(all) > 0 {
 		g.version = all[len(all)-1].version + 1
 	}
