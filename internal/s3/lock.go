@@ -22,8 +22,8 @@ func (s *Service) lockDemands(c *api.Call, p *place, demands []api.Demand, u *up
 		if u.lockMode == "" || u.lockUntil.IsZero() {
 			return nil, badArgument("x-amz-object-lock-mode", "", "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied")
 		}
-		if !u.lockUntil.After(c.Now) {
-			return nil, pastRetention()
+		if err := checkUntil(c.Now, u.lockUntil); err != nil {
+			return nil, err
 		}
 		setRetention(keys, string(u.lockMode), c.Now, u.lockUntil)
 		demands = append(demands, p.also("PutObjectRetention", keys))
@@ -35,8 +35,17 @@ func (s *Service) lockDemands(c *api.Call, p *place, demands []api.Demand, u *up
 	return demands, nil
 }
 
-func pastRetention() *api.Error {
-	return badArgument("x-amz-object-lock-retain-until-date", "", "The retain until date must be in the future!")
+// checkUntil refuses the end of a retention that is over, or that has no form in which
+// it could be kept.
+func checkUntil(now, until time.Time) error {
+	const name = "x-amz-object-lock-retain-until-date"
+	switch {
+	case !until.After(now):
+		return badArgument(name, "", "The retain until date must be in the future!")
+	case until.UTC().Year() > 9999:
+		return badArgument(name, "", "The retain until date must be provided in ISO 8601 format")
+	}
+	return nil
 }
 
 // checked refuses an upload of something that will be locked if nothing says what it

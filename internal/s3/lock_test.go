@@ -167,6 +167,9 @@ func TestUploadsAreLocked(t *testing.T) {
 	refused[s3.PutObjectOutput](t, b.admin, "s3:PutObject", unchecked, "InvalidRequest")
 	past.ObjectLockRetainUntilDate = b.Now().Add(-time.Hour)
 	refused[s3.PutObjectOutput](t, b.admin, "s3:PutObject", past, "InvalidArgument")
+	far := in("data")
+	far.ObjectLockRetainUntilDate = time.Date(9999, 12, 31, 23, 59, 59, 0, time.FixedZone("", -3600))
+	refused[s3.PutObjectOutput](t, b.admin, "s3:PutObject", far, "InvalidArgument")
 	half.ObjectLockMode = ""
 	refused[s3.PutObjectOutput](t, b.admin, "s3:PutObject", half, "InvalidArgument")
 
@@ -187,6 +190,9 @@ func TestUploadsAreLocked(t *testing.T) {
 	if got.Retention.Mode != compliance || !got.Retention.RetainUntilDate.Equal(until) {
 		t.Errorf("%+v", got.Retention)
 	}
+	beyond := b.retain("k", "", compliance, time.Hour, false)
+	beyond.Retention.RetainUntilDate = far.ObjectLockRetainUntilDate
+	refused[s3.PutObjectRetentionOutput](t, b.admin, "s3:PutObjectRetention", beyond, "InvalidArgument")
 	b.put(t, "data", "free", "x")
 	refused[s3.GetObjectRetentionOutput](t, b.admin, "s3:GetObjectRetention", &s3.GetObjectRetentionInput{Bucket: "data", Key: "free"}, "NoSuchObjectLockConfiguration")
 	refused[s3.GetObjectLegalHoldOutput](t, b.admin, "s3:GetObjectLegalHold", &s3.GetObjectLegalHoldInput{Bucket: "data", Key: "free"}, "NoSuchObjectLockConfiguration")

@@ -67,8 +67,11 @@ func (s *Service) putObjectRetention(ctx context.Context, c *api.Call, in *s3.Pu
 		return nil, unlockable()
 	case in.Retention == nil, (next.Mode == "") != next.Until.IsZero():
 		return nil, malformedXML()
-	case next.Mode != "" && !next.Until.After(c.Now):
-		return nil, pastRetention()
+	}
+	if next.Mode != "" {
+		if err := checkUntil(c.Now, next.Until); err != nil {
+			return nil, err
+		}
 	}
 	return func(tx *store.Tx) (*s3.PutObjectRetentionOutput, error) {
 		return &s3.PutObjectRetentionOutput{}, s.relock(ctx, tx, p, in.VersionId, func(l *lock) error {
