@@ -17,6 +17,9 @@ func (b *bench) preflight(t *testing.T, path, origin, method, headers string) *h
 	if err != nil {
 		t.Fatal(err)
 	}
+	if host, rest, virtual := strings.Cut(path, ".s3.amazonaws.com/"); virtual {
+		r.Host, r.URL.Path = host[1:]+".s3.amazonaws.com", "/"+rest
+	}
 	for name, value := range map[string]string{"Origin": origin, "Access-Control-Request-Method": method, "Access-Control-Request-Headers": headers} {
 		if value != "" {
 			r.Header.Set(name, value)
@@ -64,6 +67,10 @@ func TestPagesOfOtherSites(t *testing.T) {
 		t.Errorf("any origin: %v", got.Header)
 	}
 
+	if got := b.preflight(t, "/data.s3.amazonaws.com/k", "https://app.example.org", "GET", ""); got.Header.Get("Access-Control-Allow-Origin") != "https://app.example.org" {
+		t.Errorf("by host: %d %v", got.StatusCode, got.Header)
+	}
+
 	// Whoever is refused learns nothing: there are no rules, no rule fits, there is no bucket.
 	var refusals []string
 	for name, ask := range map[string][4]string{
@@ -73,6 +80,7 @@ func TestPagesOfOtherSites(t *testing.T) {
 		"another method":     {"/data/k", "https://app.example.org", "PUT", ""},
 		"another header":     {"/data/k", "https://app.example.org", "GET", "x-amz-date, cookie"},
 		"headers for any":    {"/data/k", "https://anywhere.net", "HEAD", "x-amz-date"},
+		"no rules, by host":  {"/closed.s3.amazonaws.com/k", "https://app.example.org", "GET", ""},
 		"no rules":           {"/closed/k", "https://app.example.org", "GET", ""},
 		"no bucket":          {"/none-such/k", "https://app.example.org", "GET", ""},
 		"a name that is not": {"/No%00Bucket/k", "https://app.example.org", "GET", ""},
