@@ -29,8 +29,20 @@ type file struct {
 
 func keyPath(cfg config.Config, name string) string { return cfg.Path("keys", name) }
 
-// makeFile makes a key and puts it, durably, where it waits.
+// makeFile makes a key and puts it, durably, where it waits. The one that waits there may
+// be in force, if the last rekey could not tell how it ended: it is not written over.
 func makeFile(cfg config.Config) (Provider, error) {
+	m, err := readManifest(cfg)
+	if err != nil && !errors.Is(err, errNoManifest) {
+		return nil, err
+	}
+	waiting, err := idOf(keyPath(cfg, nextName))
+	if err != nil {
+		return nil, err
+	}
+	if waiting != "" && waiting == m.Root.ID {
+		return nil, fmt.Errorf("the root key is still in %s: start the server anew, which moves it into its place", keyPath(cfg, nextName))
+	}
 	key := seal.NewKey()
 	text := append(hex.AppendEncode(nil, key[:]), '\n')
 	defer clear(text)

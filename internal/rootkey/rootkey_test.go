@@ -194,3 +194,26 @@ func FuzzManifest(f *testing.F) {
 		}
 	})
 }
+
+// A key that waits and that the manifest names already, since the end of a rekey could
+// not be told, is not written over by the next.
+func TestNextKeyThatIsInForceStays(t *testing.T) {
+	cfg := directory(t, fixture(t, "file.json"), "")
+	if err := os.WriteFile(cfg.Path("keys", "root.key.new"), []byte(fileKey()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := rootkey.Make(cfg, config.Root{Kind: rootkey.File}); err == nil {
+		p.Close()
+		t.Error("another key was made")
+	}
+	ring, err := rootkey.Open(cfg, locked.New(), never)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ring.Close()
+	p, err := rootkey.Make(cfg, config.Root{Kind: rootkey.File})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Close()
+}
