@@ -22,7 +22,7 @@ type CrossOrigin struct {
 
 // Sharing answers which headers let a browser show an answer to the page that asked
 // for it, or nil: it shall not. It decides nothing about the request itself.
-type Sharing func(ctx context.Context, sn *store.Snapshot, q *CrossOrigin) (http.Header, error)
+type Sharing func(ctx context.Context, sn *store.Snapshot, q *CrossOrigin) (map[string]string, error)
 
 // maxAsked bounds the headers that a preflight asks about.
 const maxAsked = 100
@@ -35,13 +35,13 @@ func (d *Door) share(ctx context.Context, w http.ResponseWriter, r *http.Request
 		return nil
 	}
 	headers, err := d.shared(ctx, c.service.Sharing, &CrossOrigin{Bucket: c.match.Label("Bucket"), Origin: origin, Method: r.Method})
-	for name, values := range headers {
-		w.Header()[name] = values
+	for name, value := range headers {
+		w.Header().Set(name, value)
 	}
 	return err
 }
 
-func (d *Door) shared(ctx context.Context, sharing Sharing, q *CrossOrigin) (http.Header, error) {
+func (d *Door) shared(ctx context.Context, sharing Sharing, q *CrossOrigin) (map[string]string, error) {
 	if q.Bucket == "" {
 		return nil, nil
 	}
@@ -80,8 +80,8 @@ func (d *Door) preflight(ctx context.Context, w http.ResponseWriter, r *http.Req
 		d.turnAway(ctx, w, c, err)
 		return true
 	}
-	for name, values := range headers {
-		w.Header()[name] = values
+	for name, value := range headers {
+		w.Header().Set(name, value)
 	}
 	w.Header().Set("X-Amz-Request-Id", c.RequestID)
 	w.Header().Set("Content-Length", "0")
@@ -89,7 +89,7 @@ func (d *Door) preflight(ctx context.Context, w http.ResponseWriter, r *http.Req
 	return true
 }
 
-func (d *Door) preflighted(ctx context.Context, sharing Sharing, q *CrossOrigin) (http.Header, error) {
+func (d *Door) preflighted(ctx context.Context, sharing Sharing, q *CrossOrigin) (map[string]string, error) {
 	switch {
 	case q.Origin == "":
 		return nil, &Error{Code: "BadRequest", Status: http.StatusBadRequest, Message: "Insufficient information. Origin request header needed."}

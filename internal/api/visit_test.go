@@ -78,6 +78,7 @@ func TestPagesCallOpenOperations(t *testing.T) {
 		}
 		return 0
 	}
+	rig.Stop()
 	throttled := 0
 	for range 300 {
 		if ask("192.0.2.8", "guess") == 503 {

@@ -61,10 +61,10 @@ caught(E.ValidationException, ids.list_users, Filters=[{"AttributePath": "Title"
 
 ids.update_user(IdentityStoreId=store, UserId=people[0], Operations=[
     {"AttributePath": "displayName", "AttributeValue": "First"}, {"AttributePath": "emails", "AttributeValue": [{"value": "first@example.org", "primary": True}]},
-    {"AttributePath": "title"}, {"AttributePath": "externalIds", "AttributeValue": [{"issuer": "https://idp.example", "id": "e0"}]}])
+    {"AttributePath": "title"}, {"AttributePath": "externalIds", "AttributeValue": [{"issuer": "https://idp.example", "id": "external-e0"}]}])
 def user_id(path=None, value=None, **kw):
     return ids.get_user_id(IdentityStoreId=store, AlternateIdentifier=kw or {"UniqueAttribute": {"AttributePath": path, "AttributeValue": value}})["UserId"]
-assert user_id("userName", "P0") == people[0] == user_id("emails.value", "FIRST@example.org") == user_id(ExternalId={"Issuer": "https://idp.example", "Id": "e0"})
+assert user_id("userName", "P0") == people[0] == user_id("emails.value", "FIRST@example.org") == user_id(ExternalId={"Issuer": "https://idp.example", "Id": "external-e0"})
 for wrong in ({"ExternalId": {"Issuer": "https://idp.example", "Id": "E0"}}, {"UniqueAttribute": {"AttributePath": "userName", "AttributeValue": "nobody"}}):
     caught(E.ResourceNotFoundException, ids.get_user_id, AlternateIdentifier=wrong)
 for wrong in ("displayName", "title"):
@@ -108,7 +108,7 @@ caught(E.ResourceNotFoundException, ids.describe_group, GroupId=groups[0])
 assert not ids.list_group_memberships_for_member(IdentityStoreId=store, MemberId={"UserId": people[1]})["GroupMemberships"]
 `)
 	for _, r := range h.rig.Records(t, apitest.Account, "UpdateUser") {
-		if s := string(r.RequestParameters); slices.ContainsFunc([]string{"first@example.org", "e0", "First"}, func(secret string) bool { return strings.Contains(s, secret) }) {
+		if s := string(r.RequestParameters); slices.ContainsFunc([]string{"first@example.org", "external-e0", "First"}, func(secret string) bool { return strings.Contains(s, secret) }) {
 			t.Errorf("the record says what an attribute is: %s", s)
 		}
 	}

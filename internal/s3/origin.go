@@ -2,7 +2,6 @@ package s3
 
 import (
 	"context"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,7 +14,7 @@ import (
 // sharing finds the first rule that lets a page make a request, and writes it down as
 // browsers read it. Unlike AWS's it never allows credentials: those of browsers are
 // cookies, and no call here rests on one.
-func (s *Service) sharing(_ context.Context, sn *store.Snapshot, q *api.CrossOrigin) (http.Header, error) {
+func (s *Service) sharing(_ context.Context, sn *store.Snapshot, q *api.CrossOrigin) (map[string]string, error) {
 	if !plainName(q.Bucket) {
 		return nil, nil
 	}
@@ -63,22 +62,23 @@ func fits(pattern, s string) bool {
 	return len(s) >= len(before)+len(behind) && strings.HasPrefix(s, before) && strings.HasSuffix(s, behind)
 }
 
-func written(r *s3.CORSRule, q *api.CrossOrigin, origin string) http.Header {
-	h := http.Header{}
-	h.Set("Access-Control-Allow-Origin", origin)
-	h.Set("Access-Control-Allow-Methods", strings.Join(r.AllowedMethods, ", "))
-	h.Set("Vary", "Origin, Access-Control-Request-Headers, Access-Control-Request-Method")
+func written(r *s3.CORSRule, q *api.CrossOrigin, origin string) map[string]string {
+	h := map[string]string{
+		"Access-Control-Allow-Origin":  origin,
+		"Access-Control-Allow-Methods": strings.Join(r.AllowedMethods, ", "),
+		"Vary":                         "Origin, Access-Control-Request-Headers, Access-Control-Request-Method",
+	}
 	if len(r.ExposeHeaders) > 0 {
-		h.Set("Access-Control-Expose-Headers", strings.Join(r.ExposeHeaders, ", "))
+		h["Access-Control-Expose-Headers"] = strings.Join(r.ExposeHeaders, ", ")
 	}
 	if !q.Preflight {
 		return h
 	}
 	if len(q.Headers) > 0 {
-		h.Set("Access-Control-Allow-Headers", strings.ToLower(strings.Join(q.Headers, ", ")))
+		h["Access-Control-Allow-Headers"] = strings.ToLower(strings.Join(q.Headers, ", "))
 	}
 	if r.MaxAgeSeconds != nil {
-		h.Set("Access-Control-Max-Age", strconv.Itoa(int(*r.MaxAgeSeconds)))
+		h["Access-Control-Max-Age"] = strconv.Itoa(int(*r.MaxAgeSeconds))
 	}
 	return h
 }

@@ -45,6 +45,7 @@ type Rig struct {
 	gone     map[string]bool // people
 	services map[string][]policy.Doc
 	ahead    time.Duration // of the machine's clock
+	stopped  time.Time
 }
 
 type key struct {
@@ -140,7 +141,19 @@ func Over(t testing.TB, st *store.Store, dir string, opt Options, services ...*a
 func (r *Rig) Now() time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !r.stopped.IsZero() {
+		return r.stopped.Add(r.ahead)
+	}
 	return time.Now().Add(r.ahead)
+}
+
+// Stop stops the rig's clock, which then only Advance moves: for what counts calls in
+// a time, and must not depend on how long they take here.
+func (r *Rig) Stop() {
+	now := r.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stopped, r.ahead = now, 0
 }
 
 // Advance moves the rig's clock.
