@@ -116,15 +116,25 @@ func allowing(sn *store.Snapshot, who policy.Principal, k *key, w wanted) (*poli
 	if err != nil || len(holders) == 0 {
 		return nil, err
 	}
-	var found *policy.Grant
-	err = candidates(sn, k.id, holders, w, func(g *grant) bool {
-		if w.operations&^withoutContext != 0 && !g.constraint.admits(w.pairs, w.exact) {
-			return true
+	// The account comes last, and one grant of each is enough: whoever may make grants
+	// must not slow others down by giving them many.
+	own := slices.DeleteFunc(slices.Clone(holders), isAccount)
+	for _, some := range [][]string{own, slices.DeleteFunc(holders, func(h string) bool { return !isAccount(h) })} {
+		var found *policy.Grant
+		if len(some) > 0 {
+			err = candidates(sn, k.id, some, w, func(g *grant) bool {
+				if w.operations&^withoutContext != 0 && !g.constraint.admits(w.pairs, w.exact) {
+					return true
+				}
+				found = &policy.Grant{ID: g.id, Account: g.grantee.account()}
+				return false
+			})
 		}
-		found = &policy.Grant{ID: g.id, Account: g.grantee.account()}
-		return found.Account
-	})
-	return found, err
+		if found != nil || err != nil {
+			return found, err
+		}
+	}
+	return nil, nil
 }
 
 // holding leaves those that may have grants of the key. The decision depends on what

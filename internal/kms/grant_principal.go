@@ -20,7 +20,9 @@ type principal struct {
 }
 
 // account says whether the principal is a whole account.
-func (p principal) account() bool { return len(p.id) == 12 && digits(p.id) }
+func (p principal) account() bool { return isAccount(p.id) }
+
+func isAccount(id string) bool { return len(id) == 12 && digits(id) }
 
 func digits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 

@@ -9,6 +9,7 @@ import (
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/api/apitest"
 	"bawn.dev/internal/shape/kms"
+	"bawn.dev/internal/store"
 )
 
 // A grant of one operation allows that one and none of the others, of every kind of key.
@@ -94,4 +95,24 @@ func TestEachOperationByItsGrant(t *testing.T) {
 			t.Errorf("the record of a grant: %s", r.ResponseElements)
 		}
 	}
+}
+
+// Many grants to a whole account cost its callers no more than one does: of each holder
+// the first that allows is enough.
+func TestManyGrantsToAnAccount(t *testing.T) {
+	st, dir := apitest.NewStore(t)
+	rig := newRigOver(t, st, dir)
+	admin, user := rig.User(t, apitest.Account, "admin", apitest.Admin), rig.User(t, apitest.Account, "user", apitest.Admin)
+	k := newTestKey(t, admin, &kms.CreateKeyInput{Policy: document(allow(admin.Entity.ARN, `"kms:*"`, ""))})
+	for range 3 {
+		newGrantTo(t, admin, &kms.CreateGrantInput{KeyId: k.KeyId, GranteePrincipal: rootARN, Operations: toEncrypt})
+	}
+	// The others cannot be read: who looked at them all would fail.
+	if err := st.Update(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.Exec(`UPDATE kms_grants SET kind = 'odd', pairs = '?' WHERE id > (SELECT min(id) FROM kms_grants)`)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	apitest.Must[kms.EncryptOutput](t, user, "kms:Encrypt", encryptWith(k.KeyId, nil))
 }
