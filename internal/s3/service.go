@@ -9,7 +9,9 @@
 // key and of what its bytes are bound to. Whoever controls requests controls
 // bytes, keys and headers of objects that he may write; a key is a name and
 // nothing more, and never becomes a path. There is no anonymous access, and no
-// way to keep an object that no customer-controlled key seals.
+// way to keep an object that no customer-controlled key seals. A version that a
+// lock holds stays, whoever asks: what ends a retention in compliance mode is time
+// alone.
 package s3
 
 import (
