@@ -150,22 +150,29 @@ func (k *keeper) uploads(ctx context.Context, prefix string) error {
 		return store.Collect(sn, scanKey, "SELECT DISTINCT key FROM s3_uploads WHERE bucket = ? AND key >= ? AND key < ? ORDER BY key LIMIT ?", k.bucket.name, from, end, page)
 	}
 	return walk(ctx, k, prefix, read, func(key string) string { return key }, func(keys []string) error {
-		var due []ending
 		for _, key := range keys {
-			ids, err := k.dueUploads(ctx, key)
+			due, err := k.dueUploads(ctx, key)
 			if err != nil {
 				return err
 			}
-			due = append(due, ids...)
-		}
-		return k.end(ctx, "AbortIncompleteMultipartUpload", due, func(tx *store.Tx, e *ending) (bool, error) {
-			did, err := deleteUpload(tx, k.bucket.name, e.Key, e.Upload)
-			if err != nil || !did {
-				return false, err
+			for i := range due { // one by one: each may have thousands of parts
+				if err := k.end(ctx, "AbortIncompleteMultipartUpload", due[i:i+1], k.abort(ctx)); err != nil {
+					return err
+				}
 			}
-			return true, k.s.dropParts(ctx, tx, e.Upload)
-		})
+		}
+		return nil
 	})
+}
+
+func (k *keeper) abort(ctx context.Context) func(*store.Tx, *ending) (bool, error) {
+	return func(tx *store.Tx, e *ending) (bool, error) {
+		did, err := deleteUpload(tx, k.bucket.name, e.Key, e.Upload)
+		if err != nil || !did {
+			return false, err
+		}
+		return true, k.s.dropParts(ctx, tx, e.Upload)
+	}
 }
 
 // dueUploads finds the uploads of a key whose time is over.

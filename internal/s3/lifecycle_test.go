@@ -217,6 +217,10 @@ func uploadsAreAborted(t *testing.T, b *bench) {
 	if stale.AbortRuleId != "stale" || stale.AbortDate.Before(b.Now().Add(3*day)) {
 		t.Errorf("it is said to end: %v %q", stale.AbortDate, stale.AbortRuleId)
 	}
+	shown := apitest.Must[s3.ListPartsOutput](t, b.admin, "s3:ListParts", &s3.ListPartsInput{Bucket: "data", Key: "x/1", UploadId: stale.UploadId})
+	if !shown.AbortDate.Equal(stale.AbortDate) || shown.AbortRuleId != "stale" {
+		t.Errorf("its parts say %v %q", shown.AbortDate, shown.AbortRuleId)
+	}
 	begin("y/1")
 	b.later(t, 2*day)
 	begin("x/2")
