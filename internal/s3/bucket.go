@@ -40,7 +40,8 @@ type bucket struct {
 	cors       string             // JSON; empty: none
 	lifecycle  string             // likewise
 	origins    []s3.CORSRule      // as cors has them; only of buckets that get found
-	rules      []s3.LifecycleRule // as lifecycle has them, likewise
+	rules      lifecycle          // as lifecycle has them, likewise
+	minimum    s3.TransitionDefaultMinimumObjectSize
 
 	bindings policy.Bindings // of the policy
 }
@@ -73,9 +74,11 @@ func (s *Service) get(sn *store.Snapshot, name string) (*bucket, error) {
 		b.policy = &policy.Doc{Name: "bucket policy of " + name, Policy: p}
 		b.public = p.Public()
 	}
-	if err := errors.Join(parseSetting(b.cors, &b.origins), parseSetting(b.lifecycle, &b.rules)); err != nil {
+	var l lifecycleSetting
+	if err := errors.Join(parseSetting(b.cors, &b.origins), parseSetting(b.lifecycle, &l)); err != nil {
 		return nil, fmt.Errorf("s3: the stored settings of %s: %w", name, err)
 	}
+	b.rules, b.minimum = l.Rules, l.Minimum
 	s.buckets.Put(name, version, b)
 	return b, nil
 }

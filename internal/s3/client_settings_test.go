@@ -136,8 +136,12 @@ rules = [
     {"ID": "rest", "Status": "Disabled", "Filter": {}, "Expiration": {"ExpiredObjectDeleteMarker": True}, "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7}},
 ]
 s3.put_bucket_lifecycle_configuration(LifecycleConfiguration={"Rules": rules}, **B)
+assert s3.get_bucket_lifecycle_configuration(**B)["TransitionDefaultMinimumObjectSize"] == "all_storage_classes_128K"
 got = s3.get_bucket_lifecycle_configuration(**B)["Rules"]
 assert got == rules, got
+s3.put_bucket_lifecycle_configuration(LifecycleConfiguration={"Rules": rules}, TransitionDefaultMinimumObjectSize="varies_by_storage_class", **B)
+assert s3.get_bucket_lifecycle_configuration(**B)["TransitionDefaultMinimumObjectSize"] == "varies_by_storage_class"
+refused(s3.put_bucket_lifecycle_configuration, None, LifecycleConfiguration={"Rules": rules}, TransitionDefaultMinimumObjectSize="none", **B)
 ok = {"ID": "x", "Status": "Enabled", "Filter": {"Prefix": "p"}}
 for bad, code in [
     ({}, "InvalidRequest"), ({"Expiration": {"Days": 0}}, "InvalidArgument"), ({"Expiration": {"Days": 1, "ExpiredObjectDeleteMarker": True}}, "MalformedXML"),

@@ -118,7 +118,7 @@ func (p *place) ending(version string) string {
 
 // expiry is what answers about the newest version of an object say of its end.
 func (p *place) expiry(o *object) string {
-	v := lifecycle(p.rules).current(p.key, o)
+	v := p.rules.current(p.key, o)
 	if v.at.IsZero() {
 		return ""
 	}

@@ -13,6 +13,14 @@ import (
 
 const maxRules = 1000
 
+// A lifecycleSetting is how the store keeps rules.
+type lifecycleSetting struct {
+	Rules []s3.LifecycleRule
+	// Minimum is from which size transitions count. There are none; it is what clients
+	// that put it expect to read.
+	Minimum s3.TransitionDefaultMinimumObjectSize
+}
+
 // checkLifecycle applies S3's rules for rules, and names those without a name.
 func checkLifecycle(rules []s3.LifecycleRule) error {
 	if len(rules) == 0 || len(rules) > maxRules {
@@ -138,7 +146,7 @@ func (s *Service) getLifecycle(_ context.Context, _ *api.Call, _ *s3.GetBucketLi
 	if len(f.rules) == 0 {
 		return nil, f.none("NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist")
 	}
-	return &s3.GetBucketLifecycleConfigurationOutput{Rules: f.rules}, nil
+	return &s3.GetBucketLifecycleConfigurationOutput{Rules: f.rules, TransitionDefaultMinimumObjectSize: f.minimum}, nil
 }
 
 func (s *Service) replacedLifecycle(_ context.Context, c *api.Call, in *s3.PutBucketLifecycleConfigurationInput) (*found, []api.Demand, error) {
@@ -153,8 +161,12 @@ func (s *Service) putLifecycle(_ context.Context, _ *api.Call, in *s3.PutBucketL
 	if err := checkLifecycle(rules); err != nil {
 		return nil, err
 	}
+	l := lifecycleSetting{rules, in.TransitionDefaultMinimumObjectSize}
+	if l.Minimum == "" {
+		l.Minimum = s3.TransitionDefaultMinimumObjectSizeAllStorageClasses128K
+	}
 	return func(tx *store.Tx) (*s3.PutBucketLifecycleConfigurationOutput, error) {
-		return &s3.PutBucketLifecycleConfigurationOutput{}, setBucket(tx, in.Bucket, "lifecycle", settingText(rules, false))
+		return &s3.PutBucketLifecycleConfigurationOutput{TransitionDefaultMinimumObjectSize: l.Minimum}, setBucket(tx, in.Bucket, "lifecycle", settingText(l, false))
 	}, nil
 }
 

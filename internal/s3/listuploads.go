@@ -40,7 +40,7 @@ func (s *Service) listParts(ctx context.Context, c *api.Call, in *s3.ListPartsIn
 	}
 	algorithm, kind := a.begun.shownKind()
 	max, more := int32(limit), false
-	abort := lifecycle(a.rules).upload(a.key, a.begun.modified)
+	abort := a.rules.upload(a.key, a.begun.modified)
 	out := &s3.ListPartsOutput{
 		AbortDate: abort.at, AbortRuleId: abort.rule,
 		Bucket: in.Bucket, Key: in.Key, UploadId: in.UploadId, Initiator: a.begun.by(), Owner: owner(a.account), StorageClass: s3.StorageClassStandard,

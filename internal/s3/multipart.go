@@ -227,7 +227,7 @@ func (s *Service) createUpload(ctx context.Context, c *api.Call, in *s3.CreateMu
 		if _, err := s.slot(ctx, tx, a.name, a.id, a.key); err != nil {
 			return nil, err
 		}
-		abort := lifecycle(a.rules).upload(a.key, c.Now)
+		abort := a.rules.upload(a.key, c.Now)
 		return &s3.CreateMultipartUploadOutput{
 			AbortDate: abort.at, AbortRuleId: abort.rule, Bucket: in.Bucket, Key: in.Key, UploadId: b.id, ChecksumAlgorithm: algorithm, ChecksumType: kind,
 			ServerSideEncryption: b.sse(), SSEKMSKeyId: b.shownKey(), SSEKMSEncryptionContext: in.SSEKMSEncryptionContext,

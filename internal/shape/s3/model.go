@@ -314,6 +314,7 @@ func scalars() []*shape.Type {
 		{Name: "TaggingDirective", Kind: shape.String, Enum: []string{"COPY", "REPLACE"}},
 		{Name: "TaggingHeader", Kind: shape.String},
 		{Name: "Token", Kind: shape.String},
+		{Name: "TransitionDefaultMinimumObjectSize", Kind: shape.String, Enum: []string{"varies_by_storage_class", "all_storage_classes_128K"}},
 		{Name: "Type", Kind: shape.String, Enum: []string{"CanonicalUser", "AmazonCustomerByEmail", "Group"}},
 		{Name: "URI", Kind: shape.String},
 		{Name: "UploadIdMarker", Kind: shape.String},
@@ -781,6 +782,7 @@ func opGetBucketLifecycleConfiguration() *shape.Operation {
 		}},
 		Output: &shape.Struct{Name: "GetBucketLifecycleConfigurationOutput", Fields: []shape.Field{
 			{Name: "Rules", GoName: "Rules", TypeName: "LifecycleRules", Location: shape.Body, Wire: "Rule", Flattened: true},
+			{Name: "TransitionDefaultMinimumObjectSize", GoName: "TransitionDefaultMinimumObjectSize", TypeName: "TransitionDefaultMinimumObjectSize", Location: shape.Header, Wire: "x-amz-transition-default-minimum-object-size"},
 		}},
 		NewInput:  func() any { return new(GetBucketLifecycleConfigurationInput) },
 		NewOutput: func() any { return new(GetBucketLifecycleConfigurationOutput) },

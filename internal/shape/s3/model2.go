@@ -680,10 +680,11 @@ func opPutBucketLifecycleConfiguration() *shape.Operation {
 			{Name: "ChecksumAlgorithm", GoName: "ChecksumAlgorithm", TypeName: "ChecksumAlgorithm", Location: shape.Header, Wire: "x-amz-sdk-checksum-algorithm"},
 			{Name: "ExpectedBucketOwner", GoName: "ExpectedBucketOwner", TypeName: "AccountId", Location: shape.Header, Wire: "x-amz-expected-bucket-owner"},
 			{Name: "LifecycleConfiguration", GoName: "LifecycleConfiguration", TypeName: "BucketLifecycleConfiguration", Location: shape.Payload, Wire: "LifecycleConfiguration", Namespace: "http://s3.amazonaws.com/doc/2006-03-01/", NSPrefix: ""},
-		}, Refused: []shape.Refused{
-			{Name: "TransitionDefaultMinimumObjectSize", Location: shape.Header, Wire: "x-amz-transition-default-minimum-object-size"},
+			{Name: "TransitionDefaultMinimumObjectSize", GoName: "TransitionDefaultMinimumObjectSize", TypeName: "TransitionDefaultMinimumObjectSize", Location: shape.Header, Wire: "x-amz-transition-default-minimum-object-size"},
 		}},
-		Output:    &shape.Struct{Name: "PutBucketLifecycleConfigurationOutput", Fields: []shape.Field{}},
+		Output: &shape.Struct{Name: "PutBucketLifecycleConfigurationOutput", Fields: []shape.Field{
+			{Name: "TransitionDefaultMinimumObjectSize", GoName: "TransitionDefaultMinimumObjectSize", TypeName: "TransitionDefaultMinimumObjectSize", Location: shape.Header, Wire: "x-amz-transition-default-minimum-object-size"},
+		}},
 		NewInput:  func() any { return new(PutBucketLifecycleConfigurationInput) },
 		NewOutput: func() any { return new(PutBucketLifecycleConfigurationOutput) },
 	}

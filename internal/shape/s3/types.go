@@ -497,7 +497,8 @@ type GetBucketLifecycleConfigurationInput struct {
 
 // GetBucketLifecycleConfigurationOutput is what GetBucketLifecycleConfiguration answers.
 type GetBucketLifecycleConfigurationOutput struct {
-	Rules []LifecycleRule
+	Rules                              []LifecycleRule
+	TransitionDefaultMinimumObjectSize TransitionDefaultMinimumObjectSize
 }
 
 // GetBucketLocationInput is what GetBucketLocation takes.

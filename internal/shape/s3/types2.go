@@ -379,16 +379,17 @@ type PutBucketEncryptionInput struct {
 }
 
 // PutBucketLifecycleConfigurationInput is what PutBucketLifecycleConfiguration takes.
-// Refused by name: TransitionDefaultMinimumObjectSize.
 type PutBucketLifecycleConfigurationInput struct {
-	Bucket                 string // required
-	ChecksumAlgorithm      ChecksumAlgorithm
-	ExpectedBucketOwner    string
-	LifecycleConfiguration *BucketLifecycleConfiguration
+	Bucket                             string // required
+	ChecksumAlgorithm                  ChecksumAlgorithm
+	ExpectedBucketOwner                string
+	LifecycleConfiguration             *BucketLifecycleConfiguration
+	TransitionDefaultMinimumObjectSize TransitionDefaultMinimumObjectSize
 }
 
 // PutBucketLifecycleConfigurationOutput is what PutBucketLifecycleConfiguration answers.
 type PutBucketLifecycleConfigurationOutput struct {
+	TransitionDefaultMinimumObjectSize TransitionDefaultMinimumObjectSize
 }
 
 // PutBucketOwnershipControlsInput is what PutBucketOwnershipControls takes.

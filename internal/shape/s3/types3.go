@@ -79,6 +79,15 @@ const (
 	TaggingDirectiveReplace TaggingDirective = "REPLACE"
 )
 
+// TransitionDefaultMinimumObjectSize is an enumeration of the API.
+type TransitionDefaultMinimumObjectSize string
+
+// The values of TransitionDefaultMinimumObjectSize.
+const (
+	TransitionDefaultMinimumObjectSizeVariesByStorageClass  TransitionDefaultMinimumObjectSize = "varies_by_storage_class"
+	TransitionDefaultMinimumObjectSizeAllStorageClasses128K TransitionDefaultMinimumObjectSize = "all_storage_classes_128K"
+)
+
 // Type is an enumeration of the API.
 type Type string
 
