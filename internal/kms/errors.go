@@ -2,6 +2,7 @@ package kms
 
 import (
 	"fmt"
+	"strings"
 
 	"bawn.dev/internal/api"
 )
@@ -13,6 +14,14 @@ func fail(code, format string, args ...any) *api.Error {
 
 func invalid(format string, args ...any) *api.Error {
 	return fail("ValidationException", format, args...)
+}
+
+// storable refuses a text with a zero byte, which not every database takes.
+func storable(member, text string) error {
+	if strings.IndexByte(text, 0) >= 0 {
+		return invalid("1 validation error detected: Value at '%s' failed to satisfy constraint: Member must not contain the character U+0000", member)
+	}
+	return nil
 }
 
 func errKeyNotFound(arn string) *api.Error {

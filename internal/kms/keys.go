@@ -17,6 +17,9 @@ func (s *Service) newKey(_ context.Context, c *api.Call, in *kms.CreateKeyInput)
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := storable("description", in.Description); err != nil {
+		return nil, nil, err
+	}
 	text := in.Policy
 	if text == "" {
 		text = defaultPolicy(c.Account)
@@ -178,6 +181,9 @@ func (k *key) changeable(now time.Time) error {
 }
 
 func (s *Service) describedAnew(ctx context.Context, c *api.Call, in *kms.UpdateKeyDescriptionInput) (*named, []api.Demand, error) {
+	if err := storable("description", in.Description); err != nil {
+		return nil, nil, err
+	}
 	return s.on(ctx, c, "UpdateKeyDescription", in.KeyId, ownKey)
 }
 

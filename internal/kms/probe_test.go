@@ -134,3 +134,19 @@ func oddMarkers(t *testing.T, rig *apitest.Rig) {
 		refused[kms.ListKeysOutput](t, admin, "kms:ListKeys", &kms.ListKeysInput{Marker: marker}, "InvalidMarkerException")
 	}
 }
+
+// Text that a database does not take is the caller's mistake on both.
+func TestZeroBytes(t *testing.T) { onBoth(t, zeroBytes) }
+
+func zeroBytes(t *testing.T, rig *apitest.Rig) {
+	admin := rig.User(t, apitest.Account, "admin", apitest.Admin)
+	k := newTestKey(t, admin, nil)
+	const code = "ValidationException"
+	refused[kms.CreateKeyOutput](t, admin, "kms:CreateKey", &kms.CreateKeyInput{Description: "a\x00"}, code)
+	refused[kms.UpdateKeyDescriptionOutput](t, admin, "kms:UpdateKeyDescription", &kms.UpdateKeyDescriptionInput{KeyId: k.KeyId, Description: "\x00"}, code)
+	for _, tag := range []kms.Tag{{TagKey: "a\x00b"}, {TagKey: "a", TagValue: "\x00"}} {
+		refused[kms.CreateKeyOutput](t, admin, "kms:CreateKey", &kms.CreateKeyInput{Tags: []kms.Tag{tag}}, code)
+		refused[kms.TagResourceOutput](t, admin, "kms:TagResource", &kms.TagResourceInput{KeyId: k.KeyId, Tags: []kms.Tag{tag}}, code)
+	}
+	refused[kms.UntagResourceOutput](t, admin, "kms:UntagResource", &kms.UntagResourceInput{KeyId: k.KeyId, TagKeys: []string{"a\x00"}}, code)
+}

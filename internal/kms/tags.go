@@ -39,6 +39,9 @@ func setTags(keys policy.Context, tags []kms.Tag) error {
 		} else {
 			seen[folded] = true
 		}
+		if err := storable("tag", t.TagKey+t.TagValue); err != nil {
+			return err
+		}
 		keys.Set("aws:RequestTag/"+t.TagKey, t.TagValue)
 		names = append(names, t.TagKey)
 	}
@@ -87,6 +90,9 @@ func (s *Service) tagResource(_ context.Context, _ *api.Call, in *kms.TagResourc
 }
 
 func (s *Service) untaggedKey(ctx context.Context, c *api.Call, in *kms.UntagResourceInput) (*named, []api.Demand, error) {
+	if err := storable("tagKeys", strings.Join(in.TagKeys, "")); err != nil {
+		return nil, nil, err
+	}
 	n, demands, err := s.on(ctx, c, "UntagResource", in.KeyId, ownKey)
 	if err != nil {
 		return nil, nil, err
