@@ -82,11 +82,13 @@ func TestABucketAsTerraformSetsIt(t *testing.T) {
 		t.Errorf("CORS: %+v", out)
 	}
 	call(t, c.DeleteBucketCors, s3.DeleteBucketCorsInput{Bucket: b})
-	call(t, c.PutBucketLifecycleConfiguration, s3.PutBucketLifecycleConfigurationInput{Bucket: b, LifecycleConfiguration: &types.BucketLifecycleConfiguration{
+	least := types.TransitionDefaultMinimumObjectSizeAllStorageClasses128k
+	call(t, c.PutBucketLifecycleConfiguration, s3.PutBucketLifecycleConfigurationInput{Bucket: b, TransitionDefaultMinimumObjectSize: least, LifecycleConfiguration: &types.BucketLifecycleConfiguration{
 		Rules: []types.LifecycleRule{{ID: aws.String("one"), Status: types.ExpirationStatusEnabled, Filter: &types.LifecycleRuleFilter{Prefix: aws.String("")},
 			Expiration: &types.LifecycleExpiration{Days: aws.Int32(30)}}}}})
-	if out := call(t, c.GetBucketLifecycleConfiguration, s3.GetBucketLifecycleConfigurationInput{Bucket: b}).Rules; len(out) != 1 || *out[0].Expiration.Days != 30 || out[0].Filter == nil {
-		t.Errorf("rules: %+v", out)
+	set := call(t, c.GetBucketLifecycleConfiguration, s3.GetBucketLifecycleConfigurationInput{Bucket: b})
+	if out := set.Rules; len(out) != 1 || *out[0].Expiration.Days != 30 || out[0].Filter == nil || set.TransitionDefaultMinimumObjectSize != least {
+		t.Errorf("rules: %+v, %s", out, set.TransitionDefaultMinimumObjectSize)
 	}
 	call(t, c.DeleteBucketLifecycle, s3.DeleteBucketLifecycleInput{Bucket: b})
 	enforced := &types.OwnershipControls{Rules: []types.OwnershipControlsRule{{ObjectOwnership: types.ObjectOwnershipBucketOwnerEnforced}}}
