@@ -86,18 +86,19 @@ func (s *Service) wantsOpen(ctx context.Context, c *api.Call, d *decryption, act
 // known says whether a caller may hear of the key: it is of her account, its policy
 // concerns that, or she has grants of it.
 func (k *key) known(c *api.Call) (bool, error) {
-	if k.account == c.Account || k.concerns(c.Account) {
+	if k.account == c.Account || k.concerns(c.Caller()) {
 		return true, nil
 	}
 	return k.knows(c.Snapshot, c.Caller())
 }
 
-// concerns says whether the key's policy names an account, one of its principals
-// or everyone. Without that it lets nobody of another account in, and a managed key
-// never does.
-func (k *key) concerns(account string) bool {
+// concerns says whether the key's policy names a caller, her account, one of its
+// principals or everyone. Without that it lets nobody of another account in, and a
+// managed key never does. A user or role stands there by unique id.
+func (k *key) concerns(who policy.Principal) bool {
+	ids := holders(who)
 	return !k.managed && slices.ContainsFunc(k.policy.Policy.Principals(), func(name string) bool {
-		return name == "*" || strings.Contains(name, account)
+		return name == "*" || who.Account != "" && strings.Contains(name, who.Account) || slices.Contains(ids, name)
 	})
 }
 

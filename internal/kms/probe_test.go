@@ -99,9 +99,31 @@ func TestProbingForeignAliases(t *testing.T) {
 		}
 	}
 	// Whom the key's policy speaks of uses it by its alias.
-	apitest.Must[kms.PutKeyPolicyOutput](t, admin, "kms:PutKeyPolicy", &kms.PutKeyPolicyInput{KeyId: k.KeyId,
-		Policy: document(allow(rootARN, `"kms:*"`, ""), allow("arn:aws:iam::"+apitest.Other+":root", `"kms:DescribeKey"`, ""))})
-	apitest.Must[kms.DescribeKeyOutput](t, far, "kms:DescribeKey", &kms.DescribeKeyInput{KeyId: prefix + "alias/payroll"})
+	for _, who := range []string{"arn:aws:iam::" + apitest.Other + ":root", far.Entity.ARN, "*"} {
+		apitest.Must[kms.PutKeyPolicyOutput](t, admin, "kms:PutKeyPolicy", &kms.PutKeyPolicyInput{KeyId: k.KeyId,
+			Policy: document(allow(rootARN, `"kms:*"`, ""), allow(who, `"kms:DescribeKey"`, ""))})
+		apitest.Must[kms.DescribeKeyOutput](t, far, "kms:DescribeKey", &kms.DescribeKeyInput{KeyId: prefix + "alias/payroll"})
+	}
+}
+
+// Whom of another account a key's policy names need not name the key of a ciphertext.
+func TestUnnamedKeyAcrossAccounts(t *testing.T) {
+	rig := newRig(t)
+	admin := rig.User(t, apitest.Account, "admin", apitest.Admin)
+	user, role := rig.User(t, apitest.Other, "user", apitest.Admin), rig.Role(t, apitest.Other, "role", apitest.Admin)
+	for _, test := range []struct {
+		who  *apitest.Caller
+		name string
+	}{
+		{user, user.Entity.ARN}, {role, role.Entity.ARN}, {role, role.SessionARN()}, {user, "*"}, {role, "arn:aws:iam::" + apitest.Other + ":root"},
+	} {
+		k := newTestKey(t, admin, &kms.CreateKeyInput{Policy: document(allow(rootARN, `"kms:*"`, ""), allow(test.name, `"kms:Decrypt"`, ""))})
+		blob := apitest.Must[kms.EncryptOutput](t, admin, "kms:Encrypt", encryptWith(k.KeyId, nil)).CiphertextBlob
+		apitest.Must[kms.DecryptOutput](t, test.who, "kms:Decrypt", &kms.DecryptInput{CiphertextBlob: blob})
+		if test.name == user.Entity.ARN {
+			refused[kms.DecryptOutput](t, role, "kms:Decrypt", &kms.DecryptInput{CiphertextBlob: blob}, "AccessDenied")
+		}
+	}
 }
 
 // Every decision on a key says all of its aliases: a key has so many and no more.
