@@ -66,7 +66,7 @@ func TestExplainExitStatus(t *testing.T) {
 		"no record": {[]string{"--request", "00000000-0000-0000-0000-000000000000"}, 1},
 	} {
 		var parsed cli
-		parser, err := kong.New(&parsed, kong.Vars{"account": config.DefaultAccountID, "region": config.DefaultRegion, "listen": config.DefaultListen})
+		parser, err := kong.New(&parsed, variables())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -57,8 +57,7 @@ func main() {
 	var c cli
 	parser, err := kong.New(&c, kong.Name("bawn"), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Description("A self-hosted, secure environment for machine-learning teams that speaks AWS's protocols."),
-		kong.Vars{"account": config.DefaultAccountID, "region": config.DefaultRegion, "listen": config.DefaultListen,
-			"blobs": "s3://BUCKET/PREFIX?endpoint=URL&region=REGION&profile=PROFILE, a bucket elsewhere that keeps the sealed bytes instead of DIR/blobs."})
+		variables())
 	if err != nil {
 		panic(err)
 	}
@@ -89,3 +88,9 @@ func exitCode(err error) int {
 }
 
 func logger() *slog.Logger { return slog.New(slog.NewTextHandler(os.Stderr, nil)) }
+
+// variables are what the help of flags names.
+func variables() kong.Vars {
+	return kong.Vars{"account": config.DefaultAccountID, "region": config.DefaultRegion, "listen": config.DefaultListen,
+		"blobs": "s3://BUCKET/PREFIX?endpoint=URL&region=REGION&profile=PROFILE, a bucket elsewhere that keeps the sealed bytes instead of DIR/blobs."}
+}
