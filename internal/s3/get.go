@@ -185,6 +185,7 @@ func (s *Service) content(ctx context.Context, c *api.Call, p *place, key []byte
 	if err != nil {
 		return nil, err
 	}
+	parts, start = partsIn(parts, start, length)
 	r := &partsReader{s: s, ctx: ctx, key: seal.Key(key), arn: p.arn, o: o, parts: parts, skip: start, left: length}
 	s.readers.hold(o.upload)
 	// The first part is opened at once: what is gone must be known before the answer begins.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -127,6 +128,20 @@ func partsOf(q querier, o *object) ([]uploadPart, error) {
 	return parts, nil
 }
 
+// partsIn are the parts that a range touches, and where in the first of them it
+// begins. Of the others nothing is kept: there may be 10,000, and readers for each.
+func partsIn(parts []uploadPart, start, length int64) ([]uploadPart, int64) {
+	for len(parts) > 0 && start >= parts[0].size {
+		start -= parts[0].size
+		parts = parts[1:]
+	}
+	n := 0
+	for end := start + length; n < len(parts) && end > 0; n++ {
+		end -= parts[n].size
+	}
+	return slices.Clone(parts[:n]), start
+}
+
 // partsReader reads a range of an object that lies in parts, opening one at a
 // time. Until it is closed it holds them.
 type partsReader struct {
@@ -165,10 +180,6 @@ func (r *partsReader) Read(p []byte) (int, error) {
 }
 
 func (r *partsReader) next() error {
-	for len(r.parts) > 0 && r.skip >= r.parts[0].size {
-		r.skip -= r.parts[0].size
-		r.parts = r.parts[1:]
-	}
 	if len(r.parts) == 0 {
 		return io.ErrUnexpectedEOF
 	}
