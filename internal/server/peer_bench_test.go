@@ -47,7 +47,13 @@ func BenchmarkKeys(b *testing.B) {
 	if bao := os.Getenv("BAO"); bao != "" {
 		sides = append(sides, startBao(b, bao))
 	}
-	for _, operation := range []string{"Encrypt", "Decrypt", "GenerateDataKey"} {
+	takeTurns(b, sides, "Encrypt", "Decrypt", "GenerateDataKey")
+}
+
+// takeTurns measures operations on both sides.
+func takeTurns(b *testing.B, sides []*side, operations ...string) {
+	b.Helper()
+	for _, operation := range operations {
 		// In short turns, so that whatever else the machine does is in the way of both.
 		scripts := make([]string, len(sides))
 		sums := make([]figures, len(sides))
@@ -62,17 +68,22 @@ func BenchmarkKeys(b *testing.B) {
 				sums[i].add(n, elapsed, processorOf(b, s.pid)-before)
 			}
 		}
-		for i, s := range sides {
-			b.Run(operation+"/"+s.name, func(b *testing.B) {
-				b.ReportMetric(sums[i].answers/sums[i].elapsed.Seconds(), "calls/s")
-				b.ReportMetric(float64(sums[i].processor.Microseconds())/sums[i].answers, "µs-of-processor/call")
-				b.ReportMetric(0, "ns/op") // the load runs for its own time
-			})
-		}
+		report(b, sides, sums, operation)
 	}
 }
 
-// A side is a running key service and how to ask it.
+func report(b *testing.B, sides []*side, sums []figures, operation string) {
+	b.Helper()
+	for i, s := range sides {
+		b.Run(operation+"/"+s.name, func(b *testing.B) {
+			b.ReportMetric(sums[i].answers/sums[i].elapsed.Seconds(), "calls/s")
+			b.ReportMetric(float64(sums[i].processor.Microseconds())/sums[i].answers, "µs-of-processor/call")
+			b.ReportMetric(0, "ns/op") // the load runs for its own time
+		})
+	}
+}
+
+// A side is a running service and how to ask it.
 type side struct {
 	name    string
 	pid     int
