@@ -65,6 +65,13 @@ func (d *Dir) Open(ctx context.Context, r Ref) (*Reader, error) {
 	}
 	content := entry[headerSize:]
 	if castagnoli(content) != h.content {
+		// Deleted while it was read, perhaps: the mark comes before the hole.
+		if err := d.opened.readAt(p.segment, entry[:headerSize], p.offset); err != nil {
+			return nil, err
+		}
+		if _, err := p.check(entry[:headerSize]); err != nil {
+			return nil, err
+		}
 		return nil, ErrCorrupt
 	}
 	return &Reader{ReaderAt: bytes.NewReader(content), size: p.length}, nil

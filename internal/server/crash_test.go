@@ -90,9 +90,11 @@ func interrupt(t *testing.T, after time.Duration, binary string, args ...string)
 
 func fsck(t *testing.T, binary, data string) {
 	t.Helper()
-	if out, err := exec.Command(binary, "fsck", "--data", data).CombinedOutput(); err != nil || !strings.Contains(string(out), " 0 problems") {
+	out, err := exec.Command(binary, "fsck", "--data", data).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), " 0 problems") {
 		t.Errorf("fsck: %v\n%s", err, out)
 	}
+	t.Logf("%s", out)
 }
 
 // init is killed when each of its files appears and at moments between; run
