@@ -2,8 +2,8 @@
 // in a data directory is sealed. What wraps it is the root: a key in a file, a
 // passphrase, or a key on a PKCS#11 token.
 //
-// It trusts whoever may write the data directory's keys, and the program that
-// speaks to the token, which root installed beside bawn. Who has the directory
+// It trusts the program that speaks to the token, which stands beside bawn, and the
+// token's library, which nobody but root can change. Who has the directory
 // without the root gets nothing from it: a passphrase can be tried only at the price
 // of its derivation, a token's key not at all. Who had an old root and a copy of the
 // directory's keys from its time opens nothing that was written after the root was

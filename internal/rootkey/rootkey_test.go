@@ -217,3 +217,28 @@ func TestNextKeyThatIsInForceStays(t *testing.T) {
 	}
 	p.Close()
 }
+
+// A library that somebody else than root could have put there is not told the PIN.
+func TestModulesOfOthersAreNotLoaded(t *testing.T) {
+	dir := t.TempDir()
+	module := filepath.Join(dir, "module.so")
+	if err := os.WriteFile(module, []byte("no library"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(module, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(dir, "link.so")
+	if err := os.Symlink(module, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{module, link} {
+		cfg := directory(t, []byte(`{"version":1,"root":{"kind":"pkcs11","id":"x","module":"`+path+`","token":"a","key":"b"},"keys":["AA=="]}`), "")
+		asked := false
+		cfg.Secret = func(string) ([]byte, error) { asked = true; return []byte("1234"), nil }
+		_, err := rootkey.Open(cfg, locked.New(), never)
+		if err == nil || !strings.Contains(err.Error(), "others than root can change") || asked {
+			t.Errorf("%s: %v; the PIN was asked for: %v", path, err, asked)
+		}
+	}
+}

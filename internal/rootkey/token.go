@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -76,8 +77,9 @@ func openToken(r Root, secret func(string) ([]byte, error)) (Provider, error) {
 
 // startToken starts the helper and logs in.
 func startToken(r Root, secret func(string) ([]byte, error)) (_ *token, err error) {
-	if !filepath.IsAbs(r.Module) {
-		return nil, fmt.Errorf("the PKCS#11 module %q is not an absolute path", r.Module)
+	module, err := installed(r.Module)
+	if err != nil {
+		return nil, err
 	}
 	path, err := helper()
 	if err != nil {
@@ -106,10 +108,36 @@ func startToken(r Root, secret func(string) ([]byte, error)) (_ *token, err erro
 			t.Close()
 		}
 	}()
-	if _, err = t.ask(helperRequest{Do: "open", Module: r.Module, Token: r.Token, PIN: pin}); err != nil {
+	if _, err = t.ask(helperRequest{Do: "open", Module: module, Token: r.Token, PIN: pin}); err != nil {
 		return nil, err
 	}
 	return t, nil
+}
+
+// installed answers where a module really is, if nobody but root can put another there.
+// It is told the PIN, and who could write DIR/keys chose its name.
+func installed(module string) (string, error) {
+	if !filepath.IsAbs(module) {
+		return "", fmt.Errorf("the PKCS#11 module %q is not an absolute path", module)
+	}
+	real, err := filepath.EvalSymlinks(module)
+	if err != nil {
+		return "", fmt.Errorf("the PKCS#11 module %s cannot be loaded: %w", module, err)
+	}
+	for path := real; ; path = filepath.Dir(path) {
+		info, err := os.Stat(path)
+		if err != nil {
+			return "", err
+		}
+		st, ok := info.Sys().(*syscall.Stat_t)
+		sticky := info.IsDir() && info.Mode()&os.ModeSticky != 0
+		if !ok || st.Uid != 0 || info.Mode().Perm()&0o022 != 0 && !sticky {
+			return "", fmt.Errorf("the PKCS#11 module %s is not loaded: others than root can change %s", module, path)
+		}
+		if path == filepath.Dir(path) {
+			return real, nil
+		}
+	}
 }
 
 // helper finds the program: beside this one, or on the PATH.

@@ -49,6 +49,10 @@ func (s *Server) Rekey(ctx context.Context, in RekeyRequest) (*RekeyAnswer, erro
 			return nil, err
 		}
 	}
+	// Of several copies of the server on one database another may have replaced the root.
+	if err := rewrapRooms(ctx, s.store, s.ring); err != nil {
+		return nil, fmt.Errorf("another copy of the server has replaced the root: copy its DIR/keys here first: %w", err)
+	}
 	next, err := rootkey.Make(s.cfg, config.Root{Kind: in.To, Module: in.Module, Token: in.Token, Secret: given(in.Secret)})
 	if err != nil {
 		return nil, err

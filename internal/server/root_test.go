@@ -254,6 +254,35 @@ func TestRekeyRefuses(t *testing.T) {
 	}
 }
 
+// Where another copy of the server has replaced the root, a rekey here would leave a
+// DIR/keys that opens nothing: it is refused, and nothing is changed.
+func TestRekeyAfterAnotherCopys(t *testing.T) {
+	cfg := initialized(t, rootkey.File)
+	s := opened(t, cfg)
+	before, err := os.ReadFile(cfg.Path("keys", "root.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := seal.NewKey()
+	if err := s.store.Update(t.Context(), func(tx *store.Tx) error {
+		room := seal.NewKey()
+		wrapped, err := seal.Wrap(other[:], &room, boundRoom("kms"))
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(`UPDATE server_keys SET wrapped = ? WHERE purpose = 'kms'`, wrapped)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Rekey(t.Context(), RekeyRequest{To: rootkey.Passphrase, Secret: []byte(newPassphrase)}); err == nil || !strings.Contains(err.Error(), "another copy") {
+		t.Errorf("%v", err)
+	}
+	if after, err := os.ReadFile(cfg.Path("keys", "root.json")); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the manifest was changed (%v)", err)
+	}
+}
+
 // A changed manifest opens nothing, and says which file it is.
 func TestChangedManifest(t *testing.T) {
 	cfg := initialized(t, rootkey.Passphrase)
