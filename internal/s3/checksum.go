@@ -9,7 +9,6 @@ import (
 	"encoding/base64"
 	"hash"
 	"hash/crc32"
-	"hash/crc64"
 	"strings"
 
 	"bawn.dev/internal/api"
@@ -32,11 +31,6 @@ var algorithms = [...]algorithm{
 	{s3.ChecksumAlgorithmSha1, "x-amz-checksum-sha1", sha1.New, true},
 	{s3.ChecksumAlgorithmSha256, "x-amz-checksum-sha256", sha256.New, false},
 }
-
-// newCRC64 is CRC-64/NVME, S3's own choice where a client chose none.
-func newCRC64() hash.Hash { return crc64.New(crc64.MakeTable(nvme)) }
-
-const nvme = 0x9a6c9329ac4bc9b5
 
 // A check compares a body with the checksums that came with it. Feed it the whole
 // body, then ask done.
