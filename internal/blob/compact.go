@@ -34,7 +34,9 @@ func (d *Dir) Sparse(ctx context.Context) ([]Stored, error) {
 		}
 		if sparse {
 			err = d.scan(ctx, e.Name(), func(p place, h header) bool {
-				found = append(found, Stored{p.ref(), h.length, h.time})
+				if !h.damaged {
+					found = append(found, Stored{p.ref(), h.length, h.time})
+				}
 				return true
 			})
 		}

@@ -87,3 +87,35 @@ func TestMovedAgain(t *testing.T) {
 		}
 	}
 }
+
+// TestDamagedNeighbour: bytes that rotted are counted as those of others are, so that
+// nobody's end with the deletion of what was damaged beside them.
+func TestDamagedNeighbour(t *testing.T) {
+	path := t.TempDir()
+	d := openDir(t, path)
+	damaged, whole := put(t, d, random(300)), put(t, d, []byte("whole"))
+	segment := filepath.Join(path, segments, d.log.current())
+	must(t, d.Close())
+	p, err := damaged.parse()
+	must(t, err)
+	content, err := os.ReadFile(segment)
+	must(t, err)
+	content[p.offset+headerSize] ^= 1
+	must(t, os.WriteFile(segment, content, 0o600))
+
+	d = openDir(t, path)
+	if _, err := get(d, damaged); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("the damaged one: %v", err)
+	}
+	if _, err := d.Sparse(t.Context()); err != nil { // which counts
+		t.Fatal(err)
+	}
+	must(t, d.Delete(t.Context(), damaged))
+	if got, err := get(d, whole); err != nil || string(got) != "whole" {
+		t.Errorf("its neighbour reads %q, %v", got, err)
+	}
+	must(t, d.Delete(t.Context(), whole))
+	if _, err := os.Stat(segment); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("then the segment is still there: %v", err)
+	}
+}

@@ -28,6 +28,7 @@ type header struct {
 	id      entryID
 	time    time.Time
 	content uint32
+	damaged bool // what follows is not what the header says; only scan looks
 }
 
 func castagnoli(b ...[]byte) (sum uint32) {

@@ -55,7 +55,7 @@ func (d *Dir) walkSegments(ctx context.Context, each func(Stored) bool) error {
 		live, on := 0, true
 		err := d.scan(ctx, e.Name(), func(p place, h header) bool {
 			live++
-			on = each(Stored{p.ref(), h.length, h.time})
+			on = h.damaged || each(Stored{p.ref(), h.length, h.time})
 			return on
 		})
 		if err != nil {
@@ -99,8 +99,9 @@ func (d *Dir) names(ctx context.Context, dir string, each func(fs.DirEntry) (boo
 	}
 }
 
-// scan goes through a segment's live entries. It ends at the first thing that is
-// no header: a torn end, behind which nothing was ever acknowledged.
+// scan goes through a segment's live entries, the damaged ones too: a row may name
+// them. It ends at the first thing that is no header: a torn end, behind which nothing
+// was ever acknowledged.
 func (d *Dir) scan(ctx context.Context, name string, each func(place, header) bool) error {
 	f, err := d.root.Open(segments + "/" + name)
 	if err != nil {
@@ -124,7 +125,8 @@ func (d *Dir) scan(ctx context.Context, name string, each func(place, header) bo
 		if _, err := io.ReadFull(in, entry[headerSize:space]); err != nil {
 			return endOfSegment(err)
 		}
-		if h.live && castagnoli(entry[headerSize:headerSize+h.length]) == h.content {
+		if h.live {
+			h.damaged = castagnoli(entry[headerSize:headerSize+h.length]) != h.content
 			if !each(place{segment: name, offset: offset, length: h.length, id: h.id}, h) {
 				return nil
 			}
