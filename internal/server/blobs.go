@@ -99,6 +99,7 @@ func (s *Server) compact(ctx context.Context) (moved int, err error) {
 	if err != nil || len(sparse) == 0 {
 		return 0, err
 	}
+	began := s.now()
 	rows, err := s.holders(ctx, sparse)
 	if err != nil {
 		return 0, err
@@ -109,7 +110,7 @@ func (s *Server) compact(ctx context.Context) (moved int, err error) {
 		switch {
 		case named:
 			batch = append(batch, &move{from: b.Ref, row: row})
-		case s.now().Sub(b.Created) > orphanAge:
+		case began.Sub(b.Created) > orphanAge:
 			if err := s.blobs.Delete(ctx, b.Ref); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return moved, err
 			}

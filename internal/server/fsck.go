@@ -18,6 +18,9 @@ const orphanAge = time.Hour
 // there, and collects bytes that nothing names. Calls go on meanwhile: what is not
 // where a row said is only a problem if a row still says so.
 func (s *Server) checkObjects(ctx context.Context, r *Report) ([]string, error) {
+	// What is found may be as old as the rows that were read: a list of all bytes takes
+	// longer than an upload waits for its row.
+	began := s.now()
 	missing, err := s.references(ctx)
 	if err != nil {
 		return nil, err
@@ -30,7 +33,7 @@ func (s *Server) checkObjects(ctx context.Context, r *Report) ([]string, error) 
 			delete(missing, stored.Ref)
 			continue
 		}
-		if s.now().Sub(stored.Created) < orphanAge {
+		if began.Sub(stored.Created) < orphanAge {
 			continue
 		}
 		if err := s.blobs.Delete(ctx, stored.Ref); err != nil && !errors.Is(err, fs.ErrNotExist) {
