@@ -13,8 +13,10 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
@@ -72,8 +74,9 @@ type Bucket struct {
 	closed atomic.Bool
 
 	mu     sync.Mutex
-	open   map[Ref]int  // readers
-	doomed map[Ref]bool // to be deleted after the last of them
+	open   map[Ref]int          // readers
+	doomed map[Ref]bool         // to be deleted after the last of them
+	ended  map[string]time.Time // when uploads in parts ended, of the last hours, by id
 }
 
 // OpenBucket opens a bucket with the credentials that the operator's environment or
@@ -96,7 +99,7 @@ func OpenBucket(ctx context.Context, where Location, owner string) (*Bucket, err
 	if cfg.Region == "" {
 		cfg.Region = "us-east-1"
 	}
-	b := &Bucket{where: where, open: make(map[Ref]int), doomed: make(map[Ref]bool)}
+	b := &Bucket{where: where, open: make(map[Ref]int), doomed: make(map[Ref]bool), ended: make(map[string]time.Time)}
 	b.client = s3.NewFromConfig(cfg, func(o *s3.Options) {
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired // the seal tells more
 		if where.Endpoint != "" {
@@ -216,6 +219,34 @@ func (b *Bucket) remove(ctx context.Context, id string) error {
 	return nil
 }
 
+// recall is how long the end of an upload in parts is known: longer than its bytes
+// wait for their row.
+const recall = 2 * time.Hour
+
+// note remembers that an upload in parts ends now. To AWS such an object is as old as
+// the upload's begin, and of a slow one that was long ago.
+func (b *Bucket) note(id string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	for other, at := range b.ended {
+		if now.Sub(at) > recall {
+			delete(b.ended, other)
+		}
+	}
+	b.ended[id] = now
+}
+
+// came says when a blob came, of which the bucket says since when it has it.
+func (b *Bucket) came(id string, since time.Time) time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if at := b.ended[id]; at.After(since) {
+		return at
+	}
+	return since
+}
+
 // Refs goes through all blobs of the bucket, in no order.
 func (b *Bucket) Refs(ctx context.Context) iter.Seq2[Stored, error] {
 	return func(yield func(Stored, error) bool) {
@@ -227,13 +258,18 @@ func (b *Bucket) Refs(ctx context.Context) iter.Seq2[Stored, error] {
 				yield(Stored{}, fmt.Errorf("blob: list: %w", err))
 				return
 			}
+			// Whether a blob is old is said by the clock there, which may be wrong.
+			var late time.Duration
+			if now, ok := middleware.GetServerTime(page.ResultMetadata); ok {
+				late = time.Since(now)
+			}
 			for _, o := range page.Contents {
 				id := strings.TrimPrefix(aws.ToString(o.Key), prefix)
 				if _, ok := parseID(id); !ok {
 					continue // not ours
 				}
 				size := aws.ToInt64(o.Size)
-				if !yield(Stored{place{object: id, length: size}.ref(), size, aws.ToTime(o.LastModified)}, nil) {
+				if !yield(Stored{place{object: id, length: size}.ref(), size, b.came(id, aws.ToTime(o.LastModified).Add(late))}, nil) {
 					return
 				}
 			}

@@ -100,6 +100,8 @@ func (w *objectWriter) commit() error {
 	if err := w.send(); err != nil {
 		return err
 	}
+	w.bucket.note(w.id) // before others can see it
+	defer w.bucket.note(w.id)
 	_, err := client.CompleteMultipartUpload(w.ctx, &s3.CompleteMultipartUploadInput{
 		Bucket: bucket, Key: &w.key, UploadId: w.upload, MultipartUpload: &types.CompletedMultipartUpload{Parts: w.parts},
 	})
