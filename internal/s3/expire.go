@@ -20,7 +20,13 @@ func (l lifecycle) prefixes() []string {
 		}
 	}
 	slices.Sort(all)
-	return slices.CompactFunc(all, func(a, b string) bool { return strings.HasPrefix(b, a) })
+	var widest []string
+	for _, prefix := range all {
+		if n := len(widest); n == 0 || !strings.HasPrefix(prefix, widest[n-1]) {
+			widest = append(widest, prefix)
+		}
+	}
+	return widest
 }
 
 // walk reads rows in the order of their keys, page by page, each on a snapshot of its

@@ -14,8 +14,8 @@ func (s *Service) lockDemands(c *api.Call, p *place, demands []api.Demand, u *up
 	if u.lockMode == "" && u.lockUntil.IsZero() && u.hold == "" {
 		return demands, nil
 	}
-	if p.bucket != nil && !p.bucket.lock.Enabled {
-		return nil, unlockable()
+	if r := &demands[0].Resource; p.bucket != nil && !p.bucket.lock.Enabled && r.Missing == nil {
+		r.Missing = unlockable() // nobody hears of the bucket who may not write to it
 	}
 	keys := demands[0].Keys
 	if u.lockMode != "" || !u.lockUntil.IsZero() {
