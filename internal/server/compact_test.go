@@ -13,12 +13,19 @@ import (
 	"bawn.dev/internal/blob"
 	"bawn.dev/internal/config"
 	"bawn.dev/internal/store"
+	"bawn.dev/internal/store/pgtest"
 )
 
 func openForCompaction(t *testing.T) (*Server, config.Config) {
 	t.Helper()
+	return openForCompactionOn(t, "")
+}
+
+func openForCompactionOn(t *testing.T, database string) (*Server, config.Config) {
+	t.Helper()
 	cfg := config.Config{
-		Fixed: config.Fixed{AccountID: config.DefaultAccountID, Region: config.DefaultRegion}, Data: t.TempDir(), Listen: "127.0.0.1:0",
+		Database: database,
+		Fixed:    config.Fixed{AccountID: config.DefaultAccountID, Region: config.DefaultRegion}, Data: t.TempDir(), Listen: "127.0.0.1:0",
 	}
 	if err := Init(context.Background(), cfg, slog.New(slog.NewTextHandler(io.Discard, nil))); err != nil {
 		t.Fatal(err)
@@ -100,9 +107,9 @@ func contents(t *testing.T, s *Server) map[string]int {
 }
 
 // sparse makes a segment of which most is deleted, and answers what is left.
-func sparse(t *testing.T) (*Server, config.Config, map[string]int) {
+func sparse(t *testing.T, database string) (*Server, config.Config, map[string]int) {
 	t.Helper()
-	s, cfg := openForCompaction(t)
+	s, cfg := openForCompactionOn(t, database)
 	var waste []blob.Ref
 	left := map[string]int{}
 	for n := range 30 {
@@ -134,7 +141,12 @@ func segmentsOf(t *testing.T, cfg config.Config) []string {
 // A segment of which little is left is rewritten: rows of every kind name the copies,
 // and its file goes.
 func TestCompaction(t *testing.T) {
-	s, cfg, left := sparse(t)
+	t.Run("sqlite", func(t *testing.T) { compaction(t, "") })
+	t.Run("postgres", func(t *testing.T) { compaction(t, pgtest.Start(t).Database(t)) })
+}
+
+func compaction(t *testing.T, database string) {
+	s, cfg, left := sparse(t, database)
 	before := segmentsOf(t, cfg)
 	if n, err := s.compact(t.Context()); n != len(left) || err != nil {
 		t.Errorf("moved %d: %v", n, err)
@@ -155,7 +167,7 @@ func TestCompaction(t *testing.T) {
 func TestCompactionCutShort(t *testing.T) {
 	for cut := range 3 {
 		t.Run(fmt.Sprint(cut), func(t *testing.T) {
-			s, cfg, left := sparse(t)
+			s, cfg, left := sparse(t, "")
 			m := s.blobs.(mover)
 			list, err := m.Sparse(t.Context())
 			if err != nil {
@@ -213,7 +225,7 @@ func TestCompactionCutShort(t *testing.T) {
 // What changed while it was copied is not moved: the row keeps what it says now, and
 // the copy goes.
 func TestCompactionOfWhatChanges(t *testing.T) {
-	s, _, left := sparse(t)
+	s, _, left := sparse(t, "")
 	list, err := s.blobs.(mover).Sparse(t.Context())
 	if err != nil {
 		t.Fatal(err)
