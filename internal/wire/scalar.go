@@ -79,10 +79,11 @@ func parseTime(s string, format shape.TimeFormat) (time.Time, error) {
 	if err != nil {
 		t, err = time.Parse("2006-01-02T15:04:05", s)
 	}
+	t = t.UTC() // which may be in another year
 	if err == nil && (t.Year() < 1 || t.Year() > 9999) {
 		err = strconv.ErrRange
 	}
-	return t.UTC(), err
+	return t, err
 }
 
 // parseUnix reads seconds since 1970 with at most nanoseconds behind the point, exactly where they are written without an exponent.
