@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -45,5 +46,54 @@ func TestNestedPrefixesAreWalkedOnce(t *testing.T) {
 	}
 	if got := l.prefixes(); len(got) != 3 {
 		t.Errorf("%d prefixes", len(got))
+	}
+}
+
+// Who makes buckets with settings as large as can be does not fill the memory with them.
+func TestLargeSettingsAreNotAllKept(t *testing.T) {
+	b := newBench(t)
+	b.bucket(t, "small")
+	rules := &s3.BucketLifecycleConfiguration{}
+	for range 30 {
+		rules.Rules = append(rules.Rules, s3.LifecycleRule{
+			Status: s3.ExpirationStatusEnabled, Filter: &s3.LifecycleRuleFilter{Prefix: strings.Repeat("x", 900)},
+			Expiration: &s3.LifecycleExpiration{Days: new(int32(9))},
+		})
+	}
+	for i := range cachedLarge + 5 {
+		name := fmt.Sprintf("large-%d", i)
+		b.bucket(t, name)
+		apitest.Must[s3.PutBucketLifecycleConfigurationOutput](t, b.admin, "s3:PutBucketLifecycleConfiguration",
+			&s3.PutBucketLifecycleConfigurationInput{Bucket: name, LifecycleConfiguration: rules})
+		for range 2 {
+			apitest.Must[s3.HeadBucketOutput](t, b.admin, "s3:HeadBucket", &s3.HeadBucketInput{Bucket: name})
+		}
+	}
+	apitest.Must[s3.HeadBucketOutput](t, b.admin, "s3:HeadBucket", &s3.HeadBucketInput{Bucket: "small"})
+	sn, err := b.Door.Store.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sn.Close()
+	kept := 0
+	for _, name := range b.service.buckets.Keys() {
+		version, err := sn.Version(versionKey(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, now := b.service.buckets.Get(name, version); now { // not as it was before it became large
+			kept++
+		}
+	}
+	if kept != 1 {
+		t.Errorf("%d are kept with the small one", kept-1)
+	}
+	if n := len(b.service.large.Keys()); n != cachedLarge {
+		t.Errorf("%d large ones are kept, %d may be", n, cachedLarge)
+	}
+	out := apitest.Must[s3.GetBucketLifecycleConfigurationOutput](t, b.admin, "s3:GetBucketLifecycleConfiguration",
+		&s3.GetBucketLifecycleConfigurationInput{Bucket: "large-0"})
+	if len(out.Rules) != len(rules.Rules) {
+		t.Errorf("%d rules", len(out.Rules))
 	}
 }

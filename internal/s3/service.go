@@ -40,7 +40,8 @@ type Config struct {
 type Service struct {
 	Config
 	buckets *cache.Cache[string, *bucket]
-	minPart int64 // bytes of each part of an upload but the last
+	large   *cache.Cache[string, *bucket] // those with long settings
+	minPart int64                         // bytes of each part of an upload but the last
 	readers readers
 }
 
@@ -52,7 +53,10 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Orphan == nil {
 		cfg.Orphan = func(blob.Ref, error) {}
 	}
-	return &Service{Config: cfg, buckets: cache.New[string, *bucket](4096, nil), minPart: 5 << 20}, nil
+	return &Service{
+		Config: cfg, minPart: 5 << 20,
+		buckets: cache.New[string, *bucket](4096, nil), large: cache.New[string, *bucket](cachedLarge, nil),
+	}, nil
 }
 
 // API is what the door serves.
