@@ -33,7 +33,12 @@ type limiter struct {
 	mu      sync.Mutex
 	sources map[string]*bucket
 	all     *rate.Limiter
+	reserve *rate.Limiter        // the same again, for addresses where somebody lives
+	homes   map[string]time.Time // when somebody last proved herself there
 }
+
+// homely is how long an address is somebody's after she proved herself there.
+const homely = 7 * 24 * time.Hour
 
 // A bucket is what was taken of an allowance that comes back with time.
 type bucket struct {
@@ -55,7 +60,7 @@ func (b *bucket) take(n, perSecond, burst float64, now time.Time) bool {
 // allow says whether one more refusal of this address is recorded and answered in
 // full.
 func (l *limiter) allow(source string, now time.Time) bool {
-	return l.from(source, now) && l.inAll(now)
+	return l.from(source, now) && l.inAll(source, now)
 }
 
 // from counts against a source.
@@ -77,14 +82,30 @@ func (l *limiter) change(name string, n, times float64, now time.Time) bool {
 	return b.take(n, refusalsPerSecond*times, refusalBurst*times, now)
 }
 
-// inAll counts against all sources together.
-func (l *limiter) inAll(now time.Time) bool {
+// inAll counts against all sources together. Addresses at which somebody proved
+// herself lately have a count of their own: strangers who come from many places do not
+// keep people out of a sign-in at theirs.
+func (l *limiter) inAll(source string, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.all == nil {
 		l.all = rate.NewLimiter(allRefusalsPerSecond, allRefusalsBurst)
+		l.reserve = rate.NewLimiter(allRefusalsPerSecond, allRefusalsBurst)
+	}
+	if at, ok := l.homes[netlimit.Network(source)]; ok && now.Sub(at) < homely {
+		return l.reserve.AllowN(now, 1)
 	}
 	return l.all.AllowN(now, 1)
+}
+
+// home notes that somebody proved herself at an address.
+func (l *limiter) home(source string, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.homes == nil || len(l.homes) >= refusalSources {
+		l.homes = map[string]time.Time{}
+	}
+	l.homes[netlimit.Network(source)] = now
 }
 
 // An allowance is what a call of an open operation took of its address.
@@ -121,11 +142,12 @@ func (d *Door) crowded(c *Call) bool {
 	case c.op.credential.kind != open || c.origin == nil:
 		return false
 	case c.subject == nil:
-		return c.allowance.doubted || !c.op.guesses && !d.opens.inAll(c.Now)
+		return c.allowance.doubted || !c.op.guesses && !d.opens.inAll(c.origin.SourceIP, c.Now)
 	case c.allowance.counted:
 		return false
 	}
 	c.allowance.counted = true
+	d.opens.home(c.origin.SourceIP, c.Now)
 	if !d.opens.change(whose(c.subject.Claim), 1, 1, c.Now) {
 		return true // and her address pays for it
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/api/apitest"
@@ -52,6 +53,7 @@ func newHallway(t *testing.T) *hallway {
 			return &kms.DisableKeyOutput{}, nil
 		}).Open("a test").Undeniable("a test").Guesses(),
 	}})
+	h.rig.Stop()
 	return h
 }
 
@@ -121,6 +123,34 @@ func TestPeopleBehindOneAddress(t *testing.T) {
 	}
 	if got := h.ask("192.0.2.2", "a guess"); got != 401 {
 		t.Errorf("another address hears %d", got)
+	}
+}
+
+// Strangers who come from everywhere at once do not keep people out of a sign-in at an
+// address where one of them showed lately who she is.
+func TestPlacesOfPeopleAreKeptFree(t *testing.T) {
+	h := newHallway(t)
+	const office, hotel = "192.0.2.1", "192.0.2.2"
+	if got := h.ask(office, "secret of ada"); got != 0 {
+		t.Fatalf("she hears %d", got)
+	}
+	for i := range 2500 {
+		h.guess(fmt.Sprintf("198.51.%d.%d", i/250, i%250), "a guess")
+	}
+	if got := h.guess(hotel, "secret of ada"); got != 503 {
+		t.Errorf("in the crowd, a place that nobody knows hears %d", got)
+	}
+	if got := h.guess(office, "secret of grace"); got != 0 {
+		t.Errorf("the crowd keeps people out of their office: %d", got)
+	}
+	h.rig.Advance(8 * 24 * time.Hour)
+	for i := range 2500 {
+		h.guess(fmt.Sprintf("198.51.%d.%d", i/250, i%250), "a guess")
+	}
+	if got := h.guess(office, "secret of grace"); got != 0 {
+		t.Logf("after a week the place is nobody's: %d", got)
+	} else {
+		t.Error("a place stays somebody's for ever")
 	}
 }
 

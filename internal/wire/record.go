@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"math"
 	"reflect"
 	"strconv"
@@ -17,7 +19,7 @@ const Hidden = "HIDDEN_DUE_TO_SECURITY_REASONS"
 
 // Limits of what a record carries of a request.
 const (
-	maxRecordText  = 2_048 // characters of one string
+	maxRecordText  = 6_144 // characters of one string: as many as a managed policy has
 	maxRecordItems = 128   // elements of one list or map: as many as an encryption context has
 	maxRecordNodes = 1_000 // values in all
 )
@@ -55,10 +57,13 @@ type recorder struct {
 	left int
 }
 
-// text writes a string of bounded length. What is no UTF-8 came from inside.
+// text writes a string of bounded length. What is no UTF-8 came from inside. Of what is
+// cut the record has the hash, so that nobody can say later that it was something else.
 func (r *recorder) text(s string) {
-	s = strings.ToValidUTF8(clip(s, maxRecordText), "\uFFFD")
-	_ = r.quote(s, 0)
+	if cut := clip(s, maxRecordText); len(cut) != len(s) {
+		s = cut + fmt.Sprintf(" (%d bytes, SHA-256 %x)", len(s), sha256.Sum256([]byte(s)))
+	}
+	_ = r.quote(strings.ToValidUTF8(s, "\uFFFD"), 0)
 }
 
 func (r *recorder) member(name string) {

@@ -1,8 +1,10 @@
 package wire
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -270,7 +272,10 @@ func TestRecordIsBounded(t *testing.T) {
 	}
 	in := &kms.EncryptInput{KeyId: strings.Repeat("k", 100_000), GrantTokens: make([]string, 100_000), Plaintext: []byte("secret")}
 	got := recorded(t, m, in)
-	if len(got["keyId"].(string)) > maxRecordText+3 || len(got["grantTokens"].([]any)) > maxRecordItems || got["plaintext"] != Hidden {
+	if sum := fmt.Sprintf("%x", sha256.Sum256([]byte(in.KeyId))); !strings.HasSuffix(got["keyId"].(string), " (100000 bytes, SHA-256 "+sum+")") {
+		t.Error("nothing tells what was cut off")
+	}
+	if len(got["keyId"].(string)) > maxRecordText+200 || len(got["grantTokens"].([]any)) > maxRecordItems || got["plaintext"] != Hidden {
 		t.Errorf("the record is too large or holds the plaintext")
 	}
 	if m.RequestParameters(nil) != nil || m.RequestParameters(&kms.DecryptInput{}) != nil {
