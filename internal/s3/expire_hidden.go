@@ -77,7 +77,7 @@ func (k *keeper) dueVersions(sn *store.Snapshot, key string, from int64, now tim
 // delete marker that is the newest.
 func (k *keeper) judge(q store.Querier, key string, o *object) (verdict, error) {
 	const most = 102 // rules keep 100 at most, and the newest may be among these
-	newer, err := modifiedAfter(q, k.bucket.name, key, o.seq, most)
+	newer, err := cameAfter(q, k.bucket.name, key, o.seq, most)
 	if err != nil {
 		return verdict{}, err
 	}
@@ -87,7 +87,7 @@ func (k *keeper) judge(q store.Querier, key string, o *object) (verdict, error) 
 	}
 	switch {
 	case newest != nil && len(newer) == 0:
-		return k.rules.hidden(key, o, newest.modified, 0), nil
+		return k.rules.hidden(key, o, newest.came(), 0), nil
 	case newest != nil:
 		return k.rules.hidden(key, o, newer[0], len(newer)), nil
 	case len(newer) > 0: // the newest is a marker, and one of these
@@ -103,14 +103,25 @@ func (k *keeper) judge(q store.Querier, key string, o *object) (verdict, error) 
 	return k.rules.orphan(key, o), nil
 }
 
-// modifiedAfter tells when the versions came that are hidden and newer than one, the
+// came is when a version became the newest. One in parts is modified, as with AWS, when
+// its upload began, which whoever may write can put weeks into the past.
+func (o *object) came() time.Time {
+	if at := time.UnixMicro(o.seq).UTC().Truncate(time.Second); at.After(o.modified) {
+		return at
+	}
+	return o.modified
+}
+
+// cameAfter tells when the versions came that are hidden and newer than one, the
 // oldest first.
-func modifiedAfter(q store.Querier, bucket, key string, seq int64, most int) ([]time.Time, error) {
+func cameAfter(q store.Querier, bucket, key string, seq int64, most int) ([]time.Time, error) {
 	return store.Collect(q, func(r *store.Rows) (time.Time, error) {
-		var at int64
-		err := r.Scan(&at)
-		return time.UnixMicro(at).UTC(), err
-	}, "SELECT modified FROM s3_versions WHERE bucket = ? AND key = ? AND seq > ? ORDER BY seq LIMIT ?", bucket, []byte(key), seq, most)
+		var o object
+		var modified int64
+		err := r.Scan(&modified, &o.seq)
+		o.modified = time.UnixMicro(modified).UTC()
+		return o.came(), err
+	}, "SELECT modified, seq FROM s3_versions WHERE bucket = ? AND key = ? AND seq > ? ORDER BY seq LIMIT ?", bucket, []byte(key), seq, most)
 }
 
 // remove ends a version if it is due.

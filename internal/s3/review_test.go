@@ -97,3 +97,29 @@ func TestLargeSettingsAreNotAllKept(t *testing.T) {
 		t.Errorf("%d rules", len(out.Rules))
 	}
 }
+
+// Who keeps an upload open for weeks does not make what it then hides older: a bucket's
+// days of grace begin when it is hidden.
+func TestOldUploadsHideNothingEarlier(t *testing.T) {
+	b := newBench(t)
+	b.bucket(t, "data")
+	b.keepVersions(t, "data")
+	writer := b.User(t, apitest.Account, "writer", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:PutObject","Resource":"arn:aws:s3:::data/*"}}`)
+	begin := func(key string) string {
+		return apitest.Must[s3.CreateMultipartUploadOutput](t, writer, "s3:CreateMultipartUpload", &s3.CreateMultipartUploadInput{Bucket: "data", Key: key}).UploadId
+	}
+	k, twice := begin("k"), begin("twice")
+	for _, key := range []string{"k", "twice"} {
+		b.put(t, "data", key, "precious")
+	}
+	b.Advance(20 * day)
+	b.complete(t, "data", "k", k, b.part(t, "data", "k", k, 1, "over it"))
+	b.complete(t, "data", "twice", twice, b.part(t, "data", "twice", twice, 1, "over it"))
+	b.put(t, "data", "twice", "and over that")
+	days := int32(10)
+	b.rules(t, "data", s3.LifecycleRule{NoncurrentVersionExpiration: &s3.NoncurrentVersionExpiration{NoncurrentDays: &days}})
+	b.later(t, 2*day)
+	b.expect(t, "data", "k=VV twice=VVV")
+	b.later(t, 10*day)
+	b.expect(t, "data", "k=V twice=V")
+}

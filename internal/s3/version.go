@@ -42,6 +42,7 @@ func (l *slot) now() (*object, error) { return objectRow(l.tx, l.bucket.name, l.
 
 // put makes o the newest version and gives it its version's id.
 func (l *slot) put(o *object, now time.Time) error {
+	o.seq = max(o.seq, now.UnixMicro())
 	old, err := l.makeRoom(o, now)
 	if err != nil {
 		return err
