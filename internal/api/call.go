@@ -64,6 +64,9 @@ func (c *Call) signingName() string {
 	return c.service.Model.SigningName
 }
 
+// Clock is the time now. Now is when the call came, which of a slow stream is long ago.
+func (c *Call) Clock() time.Time { return c.door.Now() }
+
 // Caller is who makes the call, with her permissions as they are now.
 func (c *Call) Caller() policy.Principal { return c.subject.Principal }
 

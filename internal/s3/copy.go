@@ -135,7 +135,7 @@ func (s *Service) copyObject(ctx context.Context, c *api.Call, in *s3.CopyObject
 	}
 	return func(tx *store.Tx) (*s3.CopyObjectOutput, error) {
 		kept := *o
-		if err := s.store(ctx, tx, c.Now, p.place, &kept); err != nil {
+		if err := s.store(ctx, tx, c.Clock(), p.place, &kept); err != nil {
 			return nil, err
 		}
 		out := &s3.CopyObjectResult{ETag: `"` + kept.etag + `"`, LastModified: kept.modified, ChecksumType: s3.ChecksumTypeFullObject}

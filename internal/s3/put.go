@@ -89,7 +89,7 @@ func (s *Service) putObject(ctx context.Context, c *api.Call, in *s3.PutObjectIn
 	}
 	return func(tx *store.Tx) (*s3.PutObjectOutput, error) {
 		kept := *o
-		if err := s.store(ctx, tx, c.Now, p, &kept); err != nil {
+		if err := s.store(ctx, tx, c.Clock(), p, &kept); err != nil {
 			return nil, err
 		}
 		out := kept.uploaded(in, got.sum)

@@ -123,3 +123,22 @@ func TestOldUploadsHideNothingEarlier(t *testing.T) {
 	b.later(t, 10*day)
 	b.expect(t, "data", "k=V twice=V")
 }
+
+// Nor does who sends one very slowly.
+func TestSlowUploadsHideNothingEarlier(t *testing.T) {
+	b := newBench(t)
+	b.lockable(t, "data")
+	b.put(t, "data", "k", "precious")
+	days := int32(10)
+	b.rules(t, "data", s3.LifecycleRule{NoncurrentVersionExpiration: &s3.NoncurrentVersionExpiration{NoncurrentDays: &days}})
+	apitest.Must[s3.PutObjectLockConfigurationOutput](t, b.admin, "s3:PutObjectLockConfiguration", &s3.PutObjectLockConfigurationInput{
+		Bucket: "data", ObjectLockConfiguration: &s3.ObjectLockConfiguration{ObjectLockEnabled: "Enabled",
+			Rule: &s3.ObjectLockRule{DefaultRetention: &s3.DefaultRetention{Mode: compliance, Days: new(int32(5))}}}})
+	in := put("data", "k", "")
+	in.ChecksumAlgorithm, in.ChecksumCRC32 = s3.ChecksumAlgorithmCrc32, "dhe+rw=="
+	in.Body = &meanwhile{strings.NewReader("over it"), func() { b.Advance(20 * day) }}
+	slow := apitest.Must[s3.PutObjectOutput](t, b.admin, "s3:PutObject", in)
+	b.later(t, day)
+	b.expect(t, "data", "k=VV")
+	refused[s3.DeleteObjectOutput](t, b.admin, "s3:DeleteObject", &s3.DeleteObjectInput{Bucket: "data", Key: "k", VersionId: slow.VersionId}, "AccessDenied")
+}
