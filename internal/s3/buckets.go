@@ -72,6 +72,9 @@ func (s *Service) location() s3.BucketLocationConstraint {
 	return s3.BucketLocationConstraint(s.Region)
 }
 
+// maxBuckets is how many an account may have.
+const maxBuckets = 10_000
+
 func (s *Service) createBucket(_ context.Context, c *api.Call, in *s3.CreateBucketInput, _ struct{}) (api.Commit[s3.CreateBucketOutput], error) {
 	id := rand.Text()
 	return func(tx *store.Tx) (*s3.CreateBucketOutput, error) {
@@ -86,6 +89,13 @@ func (s *Service) createBucket(_ context.Context, c *api.Call, in *s3.CreateBuck
 			}
 			e.Fields = map[string]string{"BucketName": in.Bucket}
 			return nil, e
+		}
+		var has int
+		if err := tx.QueryRow("SELECT COUNT(*) FROM s3_buckets WHERE account = ?", c.Account).Scan(&has); err != nil {
+			return nil, err
+		}
+		if has >= maxBuckets {
+			return nil, fail(400, "TooManyBuckets", "You have attempted to create more buckets than allowed")
 		}
 		if _, err := tx.Exec(`INSERT INTO s3_buckets (name, id, account, created, policy, kms_key, block)
 			VALUES (?, ?, ?, ?, '', '', ?)`, in.Bucket, id, c.Account, c.Now.UnixMicro(), int64(blockAll)); err != nil {

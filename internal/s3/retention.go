@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"maps"
 	"strconv"
 	"time"
 
@@ -158,7 +159,7 @@ func (s *Service) relock(ctx context.Context, tx *store.Tx, p *place, version st
 	if err != nil {
 		return err
 	}
-	if o == nil || o.marker || o.seq != p.object.seq {
+	if o == nil || o.marker || o.seq != p.object.seq || !maps.Equal(o.tags, p.object.tags) { // which the decision saw
 		return api.ErrAgain
 	}
 	if err := change(&o.lock); err != nil {

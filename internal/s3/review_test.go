@@ -9,6 +9,7 @@ import (
 
 	"bawn.dev/internal/api/apitest"
 	"bawn.dev/internal/shape/s3"
+	"bawn.dev/internal/store"
 )
 
 // Whether versions of a bucket can be locked, and that it is there at all, is told to
@@ -141,4 +142,25 @@ func TestSlowUploadsHideNothingEarlier(t *testing.T) {
 	b.later(t, day)
 	b.expect(t, "data", "k=VV")
 	refused[s3.DeleteObjectOutput](t, b.admin, "s3:DeleteObject", &s3.DeleteObjectInput{Bucket: "data", Key: "k", VersionId: slow.VersionId}, "AccessDenied")
+}
+
+// An account has as many buckets as AWS's may have.
+func TestLimitOfBuckets(t *testing.T) {
+	b := newBench(t)
+	if err := b.Door.Store.Update(t.Context(), func(tx *store.Tx) error {
+		for i := range maxBuckets - 1 {
+			if _, err := tx.Exec("INSERT INTO s3_buckets (name, id, account, created, policy, kms_key, block) VALUES (?, '', ?, 0, '', '', 0)",
+				fmt.Sprintf("bucket-%d", i), apitest.Account); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	b.bucket(t, "the-last-one")
+	refused[s3.CreateBucketOutput](t, b.admin, "s3:CreateBucket", &s3.CreateBucketInput{Bucket: "one-more"}, "TooManyBuckets")
+	refused[s3.CreateBucketOutput](t, b.admin, "s3:CreateBucket", &s3.CreateBucketInput{Bucket: "the-last-one"}, "BucketAlreadyOwnedByYou")
+	apitest.Must[s3.DeleteBucketOutput](t, b.admin, "s3:DeleteBucket", &s3.DeleteBucketInput{Bucket: "the-last-one"})
+	b.bucket(t, "one-more")
 }
