@@ -25,7 +25,7 @@ type CrossOrigin struct {
 type Sharing func(ctx context.Context, sn *store.Snapshot, q *CrossOrigin) (map[string]string, error)
 
 // maxAsked bounds the headers that a preflight asks about.
-const maxAsked = 100
+const maxAsked = 50
 
 // share adds the headers to whatever the call will be answered. It says nothing of
 // credentials: a page gets no more than it could sign for by itself.

@@ -46,7 +46,7 @@ func allowedOrigin(r *s3.CORSRule, origin string) string {
 
 func allowsHeaders(r *s3.CORSRule, names []string) bool {
 	for _, name := range names {
-		if !headerName(name) || !slices.ContainsFunc(r.AllowedHeaders, func(p string) bool { return fits(strings.ToLower(p), strings.ToLower(name)) }) {
+		if !headerName(name) || !slices.ContainsFunc(r.AllowedHeaders, func(p string) bool { return fitsHeader(p, name) }) {
 			return false
 		}
 	}
@@ -60,6 +60,17 @@ func fits(pattern, s string) bool {
 		return pattern == s
 	}
 	return len(s) >= len(before)+len(behind) && strings.HasPrefix(s, before) && strings.HasSuffix(s, behind)
+}
+
+// fitsHeader is fits for names of headers, which have no case. Nobody in particular asks
+// this, about many names: it copies nothing.
+func fitsHeader(pattern, name string) bool {
+	wild := strings.IndexByte(pattern, '*')
+	if wild < 0 {
+		return strings.EqualFold(pattern, name)
+	}
+	behind := len(pattern) - wild - 1
+	return len(name) >= wild+behind && strings.EqualFold(pattern[:wild], name[:wild]) && strings.EqualFold(pattern[wild+1:], name[len(name)-behind:])
 }
 
 func written(r *s3.CORSRule, q *api.CrossOrigin, origin string) map[string]string {

@@ -164,3 +164,23 @@ func TestLimitOfBuckets(t *testing.T) {
 	apitest.Must[s3.DeleteBucketOutput](t, b.admin, "s3:DeleteBucket", &s3.DeleteBucketInput{Bucket: "the-last-one"})
 	b.bucket(t, "one-more")
 }
+
+func TestHeadersFitWhateverTheirCase(t *testing.T) {
+	for _, c := range []struct {
+		pattern, name string
+		fits          bool
+	}{
+		{"*", "x", true}, {"*", "", true}, {"X-Amz-*", "x-amz-meta-a", true}, {"X-Amz-*", "x-amz-", true}, {"X-Amz-*", "x-amz", false},
+		{"a*A", "a", false}, {"a*A", "Aa", true}, {"*-Type", "content-type", true}, {"*-Type", "type", false},
+		{"Content-Type", "content-TYPE", true}, {"Content-Type", "content-type2", false}, {"", "", true}, {"", "x", false},
+	} {
+		if got := fitsHeader(c.pattern, c.name); got != c.fits || got != fits(strings.ToLower(c.pattern), strings.ToLower(c.name)) {
+			t.Errorf("%q of %q: %v", c.pattern, c.name, got)
+		}
+	}
+	rule := s3.CORSRule{AllowedHeaders: append(slices.Repeat([]string{"A*"}, 1000), "X-*")}
+	names := slices.Repeat([]string{"X-a"}, 50)
+	if n := testing.AllocsPerRun(5, func() { allowsHeaders(&rule, names) }); n > 50 {
+		t.Errorf("%v allocations", n)
+	}
+}
