@@ -140,11 +140,16 @@ func (l *uploadListing) run(from uploadPosition) (more bool, err error) {
 	if l.limit == 0 {
 		return false, nil
 	}
+	batch := l.limit + 1
+	if l.delimiter != "" {
+		batch = 8 // as in listing.run
+	}
 	for {
-		rows, err := l.read(from, l.limit+1)
+		rows, err := l.read(from, batch)
 		if err != nil {
 			return false, err
 		}
+		skipped := false
 		for i := range rows {
 			if bytes.Compare([]byte(rows[i].Key), from.key) < 0 {
 				continue // below a common prefix that has been seen
@@ -154,14 +159,19 @@ func (l *uploadListing) run(from uploadPosition) (more bool, err error) {
 			}
 			if common, ok := l.common(rows[i].Key); ok {
 				l.prefixes = append(l.prefixes, common)
-				from = uploadPosition{key: behind([]byte(common))}
+				from, skipped = uploadPosition{key: behind([]byte(common))}, true
 				continue
 			}
 			l.uploads = append(l.uploads, rows[i])
 			from = uploadPosition{[]byte(rows[i].Key), rows[i].UploadId}
 		}
-		if len(rows) <= l.limit {
+		switch {
+		case len(rows) < batch:
 			return false, nil
+		case skipped:
+			batch = 8
+		default:
+			batch = min(batch*4, maxKeys+1)
 		}
 	}
 }
@@ -171,6 +181,7 @@ func (l *uploadListing) read(from uploadPosition, limit int) ([]s3.MultipartUplo
 	return store.Collect(l.sn, func(rows *store.Rows) (s3.MultipartUpload, error) {
 		b, key := &begun{}, []byte(nil)
 		err := b.scan(rows, &key)
+		l.rows++
 		algorithm, kind := b.shownKind()
 		return s3.MultipartUpload{
 			Key: string(key), UploadId: b.id, Initiated: b.modified, Initiator: b.by(), Owner: owner(l.account),

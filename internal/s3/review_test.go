@@ -184,3 +184,38 @@ func TestHeadersFitWhateverTheirCase(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// A page of uploads costs what it shows, however many lie below its common prefixes.
+func TestUploadsBelowPrefixesAreSkipped(t *testing.T) {
+	b := newBench(t)
+	if err := b.Door.Store.Update(t.Context(), func(tx *store.Tx) error {
+		for i := range 30 * 100 {
+			err := insertUpload(tx, "data", fmt.Sprintf("%02d/%03d", i/100, i%100), &begun{id: fmt.Sprintf("%06d", i), object: object{dataKey: []byte{}}})
+			if err != nil {
+				return err
+			}
+		}
+		return insertUpload(tx, "data", "zz", &begun{id: "last", object: object{dataKey: []byte{}}})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	sn, err := b.Door.Store.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sn.Close()
+	for _, limit := range []int{1000, 31, 30, 7} {
+		l := &uploadListing{listing: listing{sn: sn, bucket: "data", delimiter: "/", limit: limit}}
+		more, err := l.run(uploadPosition{key: []byte{}})
+		if err != nil || more != (limit < 31) || len(l.prefixes) != min(30, limit) || len(l.uploads) != min(31, limit)-min(30, limit) {
+			t.Errorf("of %d: %d prefixes, %d uploads, more: %v, %v", limit, len(l.prefixes), len(l.uploads), more, err)
+		}
+		if most := (limit + 1) * 8; l.rows > min(most, 31*8) {
+			t.Errorf("of %d: %d rows were read", limit, l.rows)
+		}
+	}
+	all := &uploadListing{listing: listing{sn: sn, bucket: "data", delimiter: "|", limit: 1000}}
+	if more, err := all.run(uploadPosition{key: []byte{}}); !more || err != nil || len(all.uploads) != 1000 {
+		t.Errorf("%d uploads, %v", len(all.uploads), err)
+	}
+}
