@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 
+	"bawn.dev/internal/netlimit"
 	"bawn.dev/internal/sigv4"
 	"bawn.dev/internal/store"
 )
@@ -56,7 +57,7 @@ func (d *Door) shared(ctx context.Context, sharing Sharing, q *CrossOrigin) (map
 // preflight answers a browser that asks, before it makes a request for a page, whether
 // that page may make it. Nobody is proved by it, and it tells what a bucket's rules say
 // of the page and nothing else: neither that there is no such bucket nor that it has
-// no rules.
+// no rules. An address may ask as often as calls of it are looked at.
 func (d *Door) preflight(ctx context.Context, w http.ResponseWriter, r *http.Request, c *Call, sig *sigv4.Signature) bool {
 	if r.Method != http.MethodOptions || sig != nil {
 		return false
@@ -67,6 +68,10 @@ func (d *Door) preflight(ctx context.Context, w http.ResponseWriter, r *http.Req
 		return false
 	}
 	c.match = match
+	if !d.opens.change("page "+netlimit.Network(c.origin.SourceIP), 1, doubts, c.Now) {
+		d.answer(w, c, throttled())
+		return true
+	}
 	q := &CrossOrigin{
 		Bucket: match.Label("Bucket"), Origin: r.Header.Get("Origin"), Method: r.Header.Get("Access-Control-Request-Method"), Preflight: true,
 	}

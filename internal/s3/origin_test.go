@@ -127,3 +127,24 @@ s3.delete_bucket_cors(Bucket="data")
 assert ask(url, "https://x.org") == (200, None, b"content")
 `)
 }
+
+// Who floods the door with preflights is told to wait, and nobody else is.
+func TestPreflightsAreBounded(t *testing.T) {
+	b := newBench(t)
+	b.bucket(t, "data")
+	b.put(t, "data", "k", "content")
+	b.allowPages(t, "data", s3.CORSRule{AllowedMethods: []string{"GET"}, AllowedOrigins: []string{"*"}})
+	b.Stop()
+	asked := 0
+	for ; asked < 3000; asked++ {
+		if b.preflight(t, "/data/k", "https://app.example.org", "GET", "").StatusCode == http.StatusServiceUnavailable {
+			break
+		}
+	}
+	if asked < 100 || asked == 3000 {
+		t.Errorf("told to wait after %d preflights", asked)
+	}
+	if got := b.get(t, "data", "k"); got != "content" {
+		t.Errorf("the owner reads %q", got)
+	}
+}
