@@ -9,7 +9,7 @@ import (
 // less often costs some memory under load and saves a tenth of the processor's time.
 // Above the limit the collector works as hard as it must.
 const (
-	collectAt   = 300 // percent of what is alive
+	collectAt   = 400 // percent of what is alive
 	memoryLimit = 1 << 30
 )
 
