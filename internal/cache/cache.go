@@ -22,6 +22,10 @@ type Cache[K comparable, V any] struct {
 	max   int
 	items map[K]versioned[V]
 	evict func(V) // may be nil; called with what leaves the cache
+
+	heavy   func(K, V) bool // may be nil; of what it says this of, at most few are kept
+	few     int
+	heavies map[K]struct{}
 }
 
 type versioned[V any] struct {
@@ -33,6 +37,14 @@ type versioned[V any] struct {
 // each value that leaves it.
 func New[K comparable, V any](limit int, evict func(V)) *Cache[K, V] {
 	return &Cache[K, V]{max: limit, items: make(map[K]versioned[V]), evict: evict}
+}
+
+// NewWeighed is New for values of which some take so much memory that at most few of
+// them may be kept. heavy says which; it must always say the same of a value.
+func NewWeighed[K comparable, V any](limit, few int, heavy func(K, V) bool) *Cache[K, V] {
+	c := New[K, V](limit, nil)
+	c.heavy, c.few, c.heavies = heavy, few, make(map[K]struct{})
+	return c
 }
 
 // Get answers the value of a key at a version.
@@ -66,8 +78,23 @@ func (c *Cache[K, V]) Put(key K, version int64, value V) V {
 			break
 		}
 	}
+	c.weigh(key, value)
 	c.items[key] = versioned[V]{version, value}
 	return value
+}
+
+// weigh makes room among the heavy for one more, if the value is that.
+func (c *Cache[K, V]) weigh(key K, value V) {
+	if c.heavy == nil || !c.heavy(key, value) {
+		return
+	}
+	if len(c.heavies) >= c.few {
+		for k := range c.heavies {
+			c.drop(k, c.items[k].value)
+			break
+		}
+	}
+	c.heavies[key] = struct{}{}
 }
 
 // Keys lists the keys of the values that are kept.
@@ -88,6 +115,7 @@ func (c *Cache[K, V]) Drop(key K) {
 
 func (c *Cache[K, V]) drop(key K, value V) {
 	delete(c.items, key)
+	delete(c.heavies, key)
 	if c.evict != nil {
 		c.evict(value)
 	}

@@ -55,3 +55,36 @@ func TestDrop(t *testing.T) {
 		t.Errorf("%v are kept", keys)
 	}
 }
+
+// However many heavy values come, few are kept, and they push out no light one.
+func TestFewOfTheHeavyAreKept(t *testing.T) {
+	c := NewWeighed(100, 3, func(_ int, value string) bool { return value == "heavy" })
+	for i := range 10 {
+		c.Put(i, 1, "light")
+	}
+	for i := range 20 {
+		c.Put(100+i, 1, "heavy")
+	}
+	light, heavy := 0, 0
+	for _, k := range c.Keys() {
+		if k < 100 {
+			light++
+		} else {
+			heavy++
+		}
+	}
+	if light != 10 || heavy != 3 {
+		t.Fatalf("%d light and %d heavy ones are kept", light, heavy)
+	}
+	if _, ok := c.Get(119, 1); !ok {
+		t.Error("the newest heavy one made room for itself")
+	}
+	// What was heavy and is not any more makes room.
+	c.Put(119, 2, "light")
+	for i := range 3 {
+		c.Put(200+i, 1, "heavy")
+	}
+	if _, ok := c.Get(119, 2); !ok {
+		t.Error("a value that has become light counts as heavy")
+	}
+}

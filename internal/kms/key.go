@@ -54,9 +54,6 @@ func (s *Service) get(sn *store.Snapshot, id string) (*key, error) {
 	if k, ok := s.keys.Get(id, version); ok {
 		return k, nil
 	}
-	if k, ok := s.large.Get(id, version); ok {
-		return k, nil
-	}
 	k, err := row(sn, id)
 	if err != nil || k == nil {
 		return nil, err
@@ -73,27 +70,20 @@ func (s *Service) get(sn *store.Snapshot, id string) (*key, error) {
 	if k.aliases, err = column(sn, "SELECT name FROM kms_aliases WHERE key = ? ORDER BY name", id); err != nil {
 		return nil, err
 	}
-	if len(k.text) > largePolicy {
-		return s.large.Put(id, version, k), nil
-	}
 	return s.keys.Put(id, version, k), nil
 }
 
 // parsed is a key's policy. Most keys of an account have the same one, and share it.
 func (s *Service) parsed(k *key) (*policy.Policy, error) {
 	text := k.bindings.Text() + "\x00" + k.text // of the first, JSON, no byte is zero
-	kept := s.policies
-	if len(k.text) > largePolicy {
-		kept = s.largePolicies
-	}
-	if p, ok := kept.Get(text, 0); ok {
+	if p, ok := s.policies.Get(text, 0); ok {
 		return p, nil
 	}
 	p, err := k.bindings.Parse(k.text, policy.Resource)
 	if err != nil {
 		return nil, err
 	}
-	return kept.Put(text, 0, p), nil
+	return s.policies.Put(text, 0, p), nil
 }
 
 // A named key is what a KeyId of a request names.

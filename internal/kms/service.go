@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"time"
 
 	"bawn.dev/internal/api"
@@ -51,15 +52,13 @@ type Config struct {
 // Service is the Key Management Service.
 type Service struct {
 	Config
-	keys     *cache.Cache[string, *key]           // by id
-	policies *cache.Cache[string, *policy.Policy] // parsed, by what they were parsed from
 	// Parsed, a policy takes up to thirty times its text. Of large ones few are kept:
 	// whoever makes keys must not fill the memory with them.
-	large         *cache.Cache[string, *key]
-	largePolicies *cache.Cache[string, *policy.Policy]
-	aliases       *cache.Cache[string, string]        // key id by version key
-	materials     *cache.Cache[materialID, *material] // in clear
-	primes        chan struct{}                       // holds one for each RSA key that is being made
+	keys      *cache.Cache[string, *key]           // by id
+	policies  *cache.Cache[string, *policy.Policy] // parsed, by what they were parsed from
+	aliases   *cache.Cache[string, string]         // key id by version key
+	materials *cache.Cache[materialID, *material]  // in clear
+	primes    chan struct{}                        // holds one for each RSA key that is being made
 }
 
 // How many entries the caches hold.
@@ -87,14 +86,15 @@ func New(cfg Config) (*Service, error) {
 		cfg.Memory = locked.New()
 	}
 	return &Service{
-		Config:        cfg,
-		keys:          cache.New[string, *key](cachedKeys, nil),
-		policies:      cache.New[string, *policy.Policy](cachedPolicies, nil),
-		large:         cache.New[string, *key](cachedLarge, nil),
-		aliases:       cache.New[string, string](cachedAliases, nil),
-		largePolicies: cache.New[string, *policy.Policy](cachedLarge, nil),
-		materials:     cache.New[materialID, *material](cachedMaterials, func(m *material) { m.forget() }),
-		primes:        make(chan struct{}, 2*runtime.GOMAXPROCS(0)),
+		Config: cfg,
+		keys:   cache.NewWeighed(cachedKeys, cachedLarge, func(_ string, k *key) bool { return len(k.text) > largePolicy }),
+		policies: cache.NewWeighed(cachedPolicies, cachedLarge, func(text string, _ *policy.Policy) bool {
+			_, own, _ := strings.Cut(text, "\x00")
+			return len(own) > largePolicy
+		}),
+		aliases:   cache.New[string, string](cachedAliases, nil),
+		materials: cache.New[materialID, *material](cachedMaterials, func(m *material) { m.forget() }),
+		primes:    make(chan struct{}, 2*runtime.GOMAXPROCS(0)),
 	}, nil
 }
 

@@ -13,7 +13,6 @@ import (
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/arn"
-	"bawn.dev/internal/cache"
 	"bawn.dev/internal/policy"
 	"bawn.dev/internal/shape/s3"
 	"bawn.dev/internal/store"
@@ -60,10 +59,8 @@ func (s *Service) get(sn *store.Snapshot, name string) (*bucket, error) {
 	if err != nil || version == 0 {
 		return nil, err
 	}
-	for _, kept := range []*cache.Cache[string, *bucket]{s.buckets, s.large} {
-		if b, ok := kept.Get(name, version); ok {
-			return b, nil
-		}
+	if b, ok := s.buckets.Get(name, version); ok {
+		return b, nil
 	}
 	b, err := bucketRow(sn, name)
 	if err != nil || b == nil {
@@ -82,11 +79,7 @@ func (s *Service) get(sn *store.Snapshot, name string) (*bucket, error) {
 		return nil, fmt.Errorf("s3: the stored settings of %s: %w", name, err)
 	}
 	b.rules, b.minimum = l.Rules, l.Minimum
-	kept := s.buckets
-	if len(b.text)+len(b.cors)+len(b.lifecycle) > largeSettings {
-		kept = s.large
-	}
-	kept.Put(name, version, b)
+	s.buckets.Put(name, version, b)
 	return b, nil
 }
 
@@ -96,6 +89,10 @@ const (
 	cachedLarge   = 64      // buckets with more than
 	largeSettings = 4 << 10 // bytes of policy and rules, as they are stored
 )
+
+func large(_ string, b *bucket) bool {
+	return len(b.text)+len(b.cors)+len(b.lifecycle) > largeSettings
+}
 
 // A found bucket is what a request's Bucket names, as decisions see it.
 type found struct {

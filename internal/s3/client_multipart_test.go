@@ -217,7 +217,7 @@ refused(s3.complete_multipart_upload, "EntityTooLarge", Bucket="data", Key="k", 
 
 func TestCLICopiesLargeFiles(t *testing.T) {
 	if _, err := exec.LookPath("aws"); err != nil {
-		t.Skip("no AWS CLI")
+		t.Fatal("there is no AWS CLI here: run scripts/clients")
 	}
 	b := newBench(t)
 	b.bucket(t, "data")

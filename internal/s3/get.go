@@ -37,11 +37,10 @@ func (s *Service) getObject(ctx context.Context, c *api.Call, in *s3.GetObjectIn
 	if err != nil {
 		return nil, err
 	}
-	held, err := s.shownLock(ctx, c, p)
-	if err != nil {
-		return nil, err
+	if in.ChecksumMode != s3.ChecksumModeEnabled {
+		checksum = ""
 	}
-	tags, err := s.countedTags(ctx, c, p, in.VersionId)
+	head, err := s.shown(ctx, c, p, sel, checksum, in.VersionId)
 	if err != nil {
 		return nil, err
 	}
@@ -49,10 +48,6 @@ func (s *Service) getObject(ctx context.Context, c *api.Call, in *s3.GetObjectIn
 	if err != nil {
 		return nil, err
 	}
-	if in.ChecksumMode != s3.ChecksumModeEnabled {
-		checksum = ""
-	}
-	head := sel.head(checksum)
 	out := s3.GetObjectOutput{
 		AcceptRanges: "bytes", Body: body, BucketKeyEnabled: head.BucketKeyEnabled,
 		CacheControl:       either(in.ResponseCacheControl, head.CacheControl),
@@ -65,8 +60,8 @@ func (s *Service) getObject(ctx context.Context, c *api.Call, in *s3.GetObjectIn
 		ChecksumSHA1: head.ChecksumSHA1, ChecksumSHA256: head.ChecksumSHA256, ChecksumType: head.ChecksumType,
 		ContentLength: head.ContentLength, ContentRange: head.ContentRange, ETag: head.ETag, LastModified: head.LastModified,
 		Metadata: head.Metadata, SSEKMSKeyId: head.SSEKMSKeyId, ServerSideEncryption: head.ServerSideEncryption, VersionId: head.VersionId,
-		PartsCount: head.PartsCount, TagCount: tags, Expiration: p.ending(in.VersionId),
-		ObjectLockMode: s3.ObjectLockMode(held.Mode), ObjectLockRetainUntilDate: held.Until, ObjectLockLegalHoldStatus: held.holdStatus(),
+		PartsCount: head.PartsCount, TagCount: head.TagCount, Expiration: head.Expiration,
+		ObjectLockMode: head.ObjectLockMode, ObjectLockRetainUntilDate: head.ObjectLockRetainUntilDate, ObjectLockLegalHoldStatus: head.ObjectLockLegalHoldStatus,
 	}
 	return &out, nil
 }
@@ -109,23 +104,32 @@ func (s *Service) headObject(ctx context.Context, c *api.Call, in *s3.HeadObject
 			return nil, err
 		}
 	}
-	held, err := s.shownLock(ctx, c, p)
+	out, err := s.shown(ctx, c, p, sel, checksum, in.VersionId)
 	if err != nil {
 		return nil, err
 	}
-	tags, err := s.countedTags(ctx, c, p, in.VersionId)
-	if err != nil {
-		return nil, err
-	}
-	out := sel.head(checksum)
-	out.TagCount, out.Expiration = tags, p.ending(in.VersionId)
-	out.ObjectLockMode, out.ObjectLockRetainUntilDate, out.ObjectLockLegalHoldStatus = s3.ObjectLockMode(held.Mode), held.Until, held.holdStatus()
 	out.CacheControl = either(in.ResponseCacheControl, out.CacheControl)
 	out.ContentDisposition = either(in.ResponseContentDisposition, out.ContentDisposition)
 	out.ContentEncoding = either(in.ResponseContentEncoding, out.ContentEncoding)
 	out.ContentLanguage = either(in.ResponseContentLanguage, out.ContentLanguage)
 	out.ContentType = either(in.ResponseContentType, out.ContentType)
 	out.Expires = either(httpDate(in.ResponseExpires), out.Expires)
+	return out, nil
+}
+
+// shown is head with what only some may know: locks and how many tags there are.
+func (s *Service) shown(ctx context.Context, c *api.Call, p *place, sel *selection, checksum, version string) (*s3.HeadObjectOutput, error) {
+	held, err := s.shownLock(ctx, c, p)
+	if err != nil {
+		return nil, err
+	}
+	tags, err := s.countedTags(ctx, c, p, version)
+	if err != nil {
+		return nil, err
+	}
+	out := sel.head(checksum)
+	out.TagCount, out.Expiration = tags, p.ending(version)
+	out.ObjectLockMode, out.ObjectLockRetainUntilDate, out.ObjectLockLegalHoldStatus = s3.ObjectLockMode(held.Mode), held.Until, held.holdStatus()
 	return out, nil
 }
 

@@ -40,8 +40,7 @@ type Config struct {
 type Service struct {
 	Config
 	buckets *cache.Cache[string, *bucket]
-	large   *cache.Cache[string, *bucket] // those with long settings
-	minPart int64                         // bytes of each part of an upload but the last
+	minPart int64 // bytes of each part of an upload but the last
 	readers readers
 }
 
@@ -55,7 +54,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	return &Service{
 		Config: cfg, minPart: 5 << 20,
-		buckets: cache.New[string, *bucket](4096, nil), large: cache.New[string, *bucket](cachedLarge, nil),
+		buckets: cache.NewWeighed(4096, cachedLarge, large),
 	}, nil
 }
 
