@@ -25,8 +25,8 @@ func (r Rule) with(cidr, group, list string) Rule {
 func hospital() *VPC {
 	return &VPC{
 		ID: "vpc-1", Account: "123456789012", CIDRs: []netip.Prefix{prefix("10.50.0.0/16")},
-		RouteTables: []RouteTable{{"rtb-s3"}, {"rtb-none"}},
-		Subnets:     []Subnet{{"subnet-a", prefix("10.50.0.0/24"), "rtb-s3"}, {"subnet-b", prefix("10.50.1.0/24"), "rtb-none"}},
+		RouteTables: []RouteTable{{ID: "rtb-s3"}, {ID: "rtb-none"}},
+		Subnets:     []Subnet{{ID: "subnet-a", CIDR: prefix("10.50.0.0/24"), RouteTable: "rtb-s3"}, {ID: "subnet-b", CIDR: prefix("10.50.1.0/24"), RouteTable: "rtb-none"}},
 		SecurityGroups: []SecurityGroup{
 			{ID: "sg-train", Egress: []Rule{
 				tcp(5432, 5432).with("", "sg-db", ""), tcp(443, 443).with("", "sg-door", ""), tcp(443, 443).with("", "", "pl-s3"),
@@ -56,8 +56,8 @@ func hospital() *VPC {
 func randomVPC(t *rapid.T) *VPC {
 	v := &VPC{
 		ID: "vpc-r", Account: "123456789012", CIDRs: []netip.Prefix{prefix("10.9.0.0/16")},
-		RouteTables: []RouteTable{{"rtb-0"}, {"rtb-1"}},
-		Subnets:     []Subnet{{"subnet-0", prefix("10.9.0.0/24"), "rtb-0"}, {"subnet-1", prefix("10.9.1.0/24"), "rtb-1"}},
+		RouteTables: []RouteTable{{ID: "rtb-0"}, {ID: "rtb-1"}},
+		Subnets:     []Subnet{{ID: "subnet-0", CIDR: prefix("10.9.0.0/24"), RouteTable: "rtb-0"}, {ID: "subnet-1", CIDR: prefix("10.9.1.0/24"), RouteTable: "rtb-1"}},
 		PrefixLists: []PrefixList{{"pl-own", []netip.Prefix{prefix("10.9.0.0/27"), prefix("10.9.0.0/25"), prefix("10.9.1.5/32")}}},
 		FlowLogs:    rapid.Bool().Draw(t, "flowLogs"),
 	}

@@ -45,32 +45,90 @@ type VPC struct {
 	CIDRs          []netip.Prefix  `json:"cidrs"`
 	Subnets        []Subnet        `json:"subnets"`
 	RouteTables    []RouteTable    `json:"routeTables"`
+	NetworkACLs    []NetworkACL    `json:"networkAcls,omitempty"`
 	SecurityGroups []SecurityGroup `json:"securityGroups"`
 	PrefixLists    []PrefixList    `json:"prefixLists,omitempty"`
 	Endpoints      []Endpoint      `json:"endpoints,omitempty"`
+	Attachments    []Attachment    `json:"attachments,omitempty"`
+	Dialers        []Dialer        `json:"dialers,omitempty"`
 	Interfaces     []Interface     `json:"interfaces,omitempty"`
 	// FlowLogs asks for a record of every flow, refused ones included.
 	FlowLogs bool `json:"flowLogs,omitempty"`
 }
 
-// Subnet is an address range and the route table that governs it. RouteTable is always explicit: whoever builds the VPC
-// resolves the main table.
+// Subnet is an address range, the route table that governs it and the network ACL at its border. RouteTable is always
+// explicit: whoever builds the VPC resolves the main table. Without a NetworkACL everything passes the border, as it does
+// with a default ACL that nobody changed.
 type Subnet struct {
 	ID         string       `json:"id"`
 	CIDR       netip.Prefix `json:"cidr"`
 	RouteTable string       `json:"routeTable"`
+	NetworkACL string       `json:"networkAcl,omitempty"`
 }
 
-// RouteTable holds the local route, always, and the gateway endpoints that name it. Nothing else can be routed to.
+// RouteTable holds the local route, always, which no other overrides; the gateway endpoints that name it; and Routes, of
+// which the longest match counts.
 type RouteTable struct {
-	ID string `json:"id"`
+	ID     string  `json:"id"`
+	Routes []Route `json:"routes,omitempty"`
+}
+
+// Route leads a range to the NAT gateway or the transit gateway's attachment with the id Target. Any other target, an
+// internet gateway's say, and an empty one, is a dead end: nothing here has an address of its own in the internet.
+type Route struct {
+	CIDR   netip.Prefix `json:"cidr"`
+	Target string       `json:"target,omitempty"`
+}
+
+// NetworkACL decides, without a memory of flows, what crosses the border of its subnets. The first entry that matches a
+// packet, by Number, decides; what none matches is refused. Replies are packets like any other. As in Amazon VPC, traffic
+// within a subnet and to the addresses that every VPC has is not asked about.
+type NetworkACL struct {
+	ID      string     `json:"id"`
+	Ingress []ACLEntry `json:"ingress,omitempty"`
+	Egress  []ACLEntry `json:"egress,omitempty"`
+}
+
+// ACLEntry matches a protocol, destination ports and the range of the other side: the source of what comes in, the
+// destination of what goes out. Protocol and ports are as a [Rule]'s. Numbers rise strictly within a direction.
+type ACLEntry struct {
+	Number   int          `json:"number"`
+	Allow    bool         `json:"allow,omitempty"`
+	Protocol Protocol     `json:"protocol"`
+	FromPort int          `json:"fromPort"`
+	ToPort   int          `json:"toPort"`
+	CIDR     netip.Prefix `json:"cidr"`
+}
+
+// Attachment joins a VPC to a transit gateway; see [TransitGateway].
+type Attachment struct {
+	ID      string `json:"id"`
+	Gateway string `json:"gateway"`
+}
+
+// Dialer is an address of the VPC from which the server itself connects to interfaces, for those who come through an
+// endpoint service. Ingress rules of whom it connects to apply, and nothing may connect to it.
+type Dialer struct {
+	ID      string     `json:"id"`
+	Subnet  string     `json:"subnet"`
+	Address netip.Addr `json:"address"`
 }
 
 // SecurityGroup admits what one of its rules matches. A group without rules admits nothing.
+//
+// Outside are the names in the internet that its members may reach through a NAT gateway, if a route leads there and the
+// egress rules let them reach the gateway itself.
 type SecurityGroup struct {
-	ID      string `json:"id"`
-	Ingress []Rule `json:"ingress,omitempty"`
-	Egress  []Rule `json:"egress,omitempty"`
+	ID      string        `json:"id"`
+	Ingress []Rule        `json:"ingress,omitempty"`
+	Egress  []Rule        `json:"egress,omitempty"`
+	Outside []OutsideRule `json:"outside,omitempty"`
+}
+
+// OutsideRule admits a name, or with "*." before it all names under one, at any of the ports.
+type OutsideRule struct {
+	Name  string   `json:"name"`
+	Ports []uint16 `json:"ports"`
 }
 
 // Rule admits a protocol and port range to or from exactly one of a range, the members of a group, or a prefix list.
@@ -95,10 +153,19 @@ type PrefixList struct {
 // EndpointType tells the two kinds of VPC endpoint apart. The zero value is neither and refused.
 type EndpointType string
 
-// The kinds of endpoint, named as in EC2's VpcEndpointType.
+// The kinds of endpoint, named as in EC2's VpcEndpointType, and the NAT gateway, which is one more door.
 const (
 	InterfaceEndpoint EndpointType = "Interface"
 	GatewayEndpoint   EndpointType = "Gateway"
+	NATGateway        EndpointType = "NatGateway"
+)
+
+// Ports of a NAT gateway: what it takes for the name in a request's Host or in a TLS greeting, and a proxy that is asked
+// by name ("CONNECT pypi.org:443").
+const (
+	NATPortHTTP  = 80
+	NATPortTLS   = 443
+	NATPortProxy = 3128
 )
 
 // Endpoint is a door from inside the VPC to one service: addresses inside the VPC's own namespace on which the server
@@ -106,7 +173,8 @@ const (
 //
 // An interface endpoint has one address in each of its subnets and is admitted by its security groups. A gateway endpoint
 // has one address from [GatewayEndpoints], is reachable from the subnets of its route tables only, and is the content of
-// PrefixList, so that an egress rule can name it.
+// PrefixList, so that an egress rule can name it. A NAT gateway has one address in a subnet and is reachable from the
+// subnets whose table routes 0.0.0.0/0 to it; it is a proxy, not a router: see [VPC.Outside].
 type Endpoint struct {
 	ID          string            `json:"id"`
 	Type        EndpointType      `json:"type"`

@@ -7,18 +7,47 @@ import "bawn.dev/internal/shape"
 // Model makes the descriptor of the API.
 func Model() *shape.Service {
 	types := append(scalars(), []*shape.Type{
+		typeAccountAttribute(),
+		typeAccountAttributeValue(),
+		typeAddPrefixListEntry(),
+		typeAddedPrincipal(),
+		typeAllowedPrincipal(),
 		typeAttributeBooleanValue(),
+		typeAttributeValue(),
+		typeAvailabilityZone(),
+		typeCreateTransitGatewayVpcAttachmentRequestOptions(),
+		typeDhcpConfiguration(),
+		typeDhcpOptions(),
 		typeDnsEntry(),
 		typeFilter(),
 		typeFlowLog(),
 		typeGroupIdentifier(),
+		typeIcmpTypeCode(),
+		typeInternetGateway(),
+		typeInternetGatewayAttachment(),
 		typeIpPermission(),
 		typeIpRange(),
+		typeManagedPrefixList(),
+		typeModifyTransitGatewayOptions(),
+		typeModifyTransitGatewayVpcAttachmentRequestOptions(),
+		typeNatGateway(),
+		typeNatGatewayAddress(),
+		typeNetworkAcl(),
+		typeNetworkAclAssociation(),
+		typeNetworkAclEntry(),
 		typeNetworkInterface(),
 		typeNetworkInterfaceAttachment(),
 		typeNetworkInterfacePrivateIpAddress(),
+		typePortRange(),
+		typePrefixList(),
+		typePrefixListAssociation(),
+		typePrefixListEntry(),
 		typePrefixListId(),
+		typePrivateDnsDetails(),
+		typePrivateDnsNameConfiguration(),
 		typeReferencedSecurityGroup(),
+		typeRegion(),
+		typeRemovePrefixListEntry(),
 		typeRevokedSecurityGroupRule(),
 		typeRoute(),
 		typeRouteTable(),
@@ -27,9 +56,31 @@ func Model() *shape.Service {
 		typeSecurityGroup(),
 		typeSecurityGroupIdentifier(),
 		typeSecurityGroupRule(),
+		typeSecurityGroupRuleDescription(),
+		typeSecurityGroupRuleRequest(),
+		typeSecurityGroupRuleUpdate(),
+		typeServiceConfiguration(),
+		typeServiceDetail(),
+		typeServiceTypeDetail(),
 		typeSubnet(),
 		typeTag(),
+		typeTagDescription(),
 		typeTagSpecification(),
+		typeTransitGateway(),
+		typeTransitGatewayAssociation(),
+		typeTransitGatewayAttachment(),
+		typeTransitGatewayAttachmentAssociation(),
+		typeTransitGatewayAttachmentPropagation(),
+		typeTransitGatewayOptions(),
+		typeTransitGatewayPropagation(),
+		typeTransitGatewayRequestOptions(),
+		typeTransitGatewayRoute(),
+		typeTransitGatewayRouteAttachment(),
+		typeTransitGatewayRouteTable(),
+		typeTransitGatewayRouteTableAssociation(),
+		typeTransitGatewayRouteTablePropagation(),
+		typeTransitGatewayVpcAttachment(),
+		typeTransitGatewayVpcAttachmentOptions(),
 		typeUnsuccessfulItem(),
 		typeUnsuccessfulItemError(),
 		typeUserIdGroupPair(),
@@ -37,6 +88,8 @@ func Model() *shape.Service {
 		typeVpcCidrBlockAssociation(),
 		typeVpcCidrBlockState(),
 		typeVpcEndpoint(),
+		typeVpcEndpointConnection(),
+		typeVpcIpv6CidrBlockAssociation(),
 	}...)
 	return shape.Link(&shape.Service{
 		Name: "ec2", ID: "EC2", Package: "ec2",
@@ -44,38 +97,113 @@ func Model() *shape.Service {
 		Protocol: "ec2", JSONVersion: "", TargetPrefix: "",
 		APIVersion: "2016-11-15", XMLNamespace: "http://ec2.amazonaws.com/doc/2016-11-15",
 		Operations: []*shape.Operation{
+			opAcceptTransitGatewayVpcAttachment(),
+			opAcceptVpcEndpointConnections(),
 			opAssociateRouteTable(),
+			opAssociateTransitGatewayRouteTable(),
+			opAssociateVpcCidrBlock(),
+			opAttachInternetGateway(),
 			opAuthorizeSecurityGroupEgress(),
 			opAuthorizeSecurityGroupIngress(),
+			opCreateDefaultSubnet(),
+			opCreateDefaultVpc(),
 			opCreateFlowLogs(),
+			opCreateInternetGateway(),
+			opCreateManagedPrefixList(),
+			opCreateNatGateway(),
+			opCreateNetworkAcl(),
+			opCreateNetworkAclEntry(),
 			opCreateRoute(),
 			opCreateRouteTable(),
 			opCreateSecurityGroup(),
 			opCreateSubnet(),
 			opCreateTags(),
+			opCreateTransitGateway(),
+			opCreateTransitGatewayRoute(),
+			opCreateTransitGatewayRouteTable(),
+			opCreateTransitGatewayVpcAttachment(),
 			opCreateVpc(),
 			opCreateVpcEndpoint(),
+			opCreateVpcEndpointServiceConfiguration(),
 			opDeleteFlowLogs(),
+			opDeleteInternetGateway(),
+			opDeleteManagedPrefixList(),
+			opDeleteNatGateway(),
+			opDeleteNetworkAcl(),
+			opDeleteNetworkAclEntry(),
 			opDeleteRoute(),
 			opDeleteRouteTable(),
 			opDeleteSecurityGroup(),
 			opDeleteSubnet(),
+			opDeleteTags(),
+			opDeleteTransitGateway(),
+			opDeleteTransitGatewayRoute(),
+			opDeleteTransitGatewayRouteTable(),
+			opDeleteTransitGatewayVpcAttachment(),
 			opDeleteVpc(),
+			opDeleteVpcEndpointServiceConfigurations(),
 			opDeleteVpcEndpoints(),
+			opDescribeAccountAttributes(),
+			opDescribeAvailabilityZones(),
+			opDescribeDhcpOptions(),
 			opDescribeFlowLogs(),
+			opDescribeInternetGateways(),
+			opDescribeManagedPrefixLists(),
+			opDescribeNatGateways(),
+			opDescribeNetworkAcls(),
+			opDescribeNetworkInterfaceAttribute(),
 			opDescribeNetworkInterfaces(),
+			opDescribePrefixLists(),
+			opDescribeRegions(),
 			opDescribeRouteTables(),
 			opDescribeSecurityGroupRules(),
 			opDescribeSecurityGroups(),
 			opDescribeSubnets(),
+			opDescribeTags(),
+			opDescribeTransitGatewayAttachments(),
+			opDescribeTransitGatewayRouteTables(),
+			opDescribeTransitGatewayVpcAttachments(),
+			opDescribeTransitGateways(),
 			opDescribeVpcAttribute(),
+			opDescribeVpcEndpointConnections(),
+			opDescribeVpcEndpointServiceConfigurations(),
+			opDescribeVpcEndpointServicePermissions(),
+			opDescribeVpcEndpointServices(),
 			opDescribeVpcEndpoints(),
 			opDescribeVpcs(),
+			opDetachInternetGateway(),
+			opDisableTransitGatewayRouteTablePropagation(),
 			opDisassociateRouteTable(),
+			opDisassociateTransitGatewayRouteTable(),
+			opDisassociateVpcCidrBlock(),
+			opEnableTransitGatewayRouteTablePropagation(),
+			opGetManagedPrefixListAssociations(),
+			opGetManagedPrefixListEntries(),
+			opGetTransitGatewayAttachmentPropagations(),
+			opGetTransitGatewayRouteTableAssociations(),
+			opGetTransitGatewayRouteTablePropagations(),
+			opModifyManagedPrefixList(),
+			opModifyNetworkInterfaceAttribute(),
+			opModifySecurityGroupRules(),
+			opModifyTransitGateway(),
+			opModifyTransitGatewayVpcAttachment(),
 			opModifyVpcAttribute(),
 			opModifyVpcEndpoint(),
+			opModifyVpcEndpointServiceConfiguration(),
+			opModifyVpcEndpointServicePermissions(),
+			opRejectTransitGatewayVpcAttachment(),
+			opRejectVpcEndpointConnections(),
+			opReplaceNetworkAclAssociation(),
+			opReplaceNetworkAclEntry(),
+			opReplaceRoute(),
+			opReplaceRouteTableAssociation(),
+			opReplaceTransitGatewayRoute(),
+			opRestoreManagedPrefixListVersion(),
 			opRevokeSecurityGroupEgress(),
 			opRevokeSecurityGroupIngress(),
+			opSearchTransitGatewayRoutes(),
+			opUpdateSecurityGroupRuleDescriptionsEgress(),
+			opUpdateSecurityGroupRuleDescriptionsIngress(),
 		},
 		Errors: errors(),
 	}, types...)
@@ -87,41 +215,105 @@ func errors() map[string]*shape.Error {
 
 func scalars() []*shape.Type {
 	return []*shape.Type{
+		{Name: "AccountAttributeList", Kind: shape.List, ElemName: "AccountAttribute", ElemWire: "item"},
+		{Name: "AccountAttributeName", Kind: shape.String, Enum: []string{"supported-platforms", "default-vpc"}},
+		{Name: "AccountAttributeNameStringList", Kind: shape.List, ElemName: "AccountAttributeName", ElemWire: "attributeName"},
+		{Name: "AccountAttributeValueList", Kind: shape.List, ElemName: "AccountAttributeValue", ElemWire: "item"},
+		{Name: "AddPrefixListEntries", Kind: shape.List, Min: shape.Int(0), Max: shape.Int(100), ElemName: "AddPrefixListEntry"},
+		{Name: "AddedPrincipalSet", Kind: shape.List, ElemName: "AddedPrincipal", ElemWire: "item"},
+		{Name: "AllowedPrincipalSet", Kind: shape.List, ElemName: "AllowedPrincipal", ElemWire: "item"},
+		{Name: "ApplianceModeSupportValue", Kind: shape.String, Enum: []string{"enable", "disable"}},
 		{Name: "AttachmentStatus", Kind: shape.String, Enum: []string{"attaching", "attached", "detaching", "detached"}},
+		{Name: "AutoAcceptSharedAttachmentsValue", Kind: shape.String, Enum: []string{"enable", "disable"}},
+		{Name: "AvailabilityZoneId", Kind: shape.String},
+		{Name: "AvailabilityZoneList", Kind: shape.List, ElemName: "AvailabilityZone", ElemWire: "item"},
+		{Name: "AvailabilityZoneName", Kind: shape.String},
+		{Name: "AvailabilityZoneOptInStatus", Kind: shape.String, Enum: []string{"opt-in-not-required", "opted-in", "not-opted-in"}},
+		{Name: "AvailabilityZoneState", Kind: shape.String, Enum: []string{"available", "information", "impaired", "unavailable", "constrained"}},
 		{Name: "Boolean", Kind: shape.Boolean},
+		{Name: "ConnectivityType", Kind: shape.String, Enum: []string{"private", "public"}},
 		{Name: "DateTime", Kind: shape.Timestamp},
+		{Name: "DefaultRouteTableAssociationValue", Kind: shape.String, Enum: []string{"enable", "disable"}},
+		{Name: "DefaultRouteTablePropagationValue", Kind: shape.String, Enum: []string{"enable", "disable"}},
+		{Name: "DescribeDhcpOptionsMaxResults", Kind: shape.Integer, Min: shape.Int(5), Max: shape.Int(1000)},
+		{Name: "DescribeInternetGatewaysMaxResults", Kind: shape.Integer, Min: shape.Int(5), Max: shape.Int(1000)},
+		{Name: "DescribeNatGatewaysMaxResults", Kind: shape.Integer, Min: shape.Int(5), Max: shape.Int(1000)},
+		{Name: "DescribeNetworkAclsMaxResults", Kind: shape.Integer, Min: shape.Int(5), Max: shape.Int(1000)},
 		{Name: "DescribeNetworkInterfacesMaxResults", Kind: shape.Integer, Min: shape.Int(5), Max: shape.Int(1000)},
 		{Name: "DescribeRouteTablesMaxResults", Kind: shape.Integer, Min: shape.Int(5), Max: shape.Int(100)},
 		{Name: "DescribeSecurityGroupRulesMaxResults", Kind: shape.Integer, Min: shape.Int(5), Max: shape.Int(1000)},
 		{Name: "DescribeSecurityGroupsMaxResults", Kind: shape.Integer, Min: shape.Int(5), Max: shape.Int(1000)},
 		{Name: "DescribeSubnetsMaxResults", Kind: shape.Integer, Min: shape.Int(5), Max: shape.Int(1000)},
 		{Name: "DescribeVpcsMaxResults", Kind: shape.Integer, Min: shape.Int(5), Max: shape.Int(1000)},
+		{Name: "DhcpConfigurationList", Kind: shape.List, ElemName: "DhcpConfiguration", ElemWire: "item"},
+		{Name: "DhcpConfigurationValueList", Kind: shape.List, ElemName: "AttributeValue", ElemWire: "item"},
+		{Name: "DhcpOptionsId", Kind: shape.String},
+		{Name: "DhcpOptionsIdStringList", Kind: shape.List, ElemName: "DhcpOptionsId", ElemWire: "DhcpOptionsId"},
+		{Name: "DhcpOptionsList", Kind: shape.List, ElemName: "DhcpOptions", ElemWire: "item"},
 		{Name: "DnsEntrySet", Kind: shape.List, ElemName: "DnsEntry", ElemWire: "item"},
+		{Name: "DnsNameState", Kind: shape.String, Enum: []string{"pendingVerification", "verified", "failed"}},
+		{Name: "DnsSupportValue", Kind: shape.String, Enum: []string{"enable", "disable"}},
 		{Name: "FilterList", Kind: shape.List, ElemName: "Filter", ElemWire: "Filter"},
 		{Name: "FlowLogIdList", Kind: shape.List, ElemName: "VpcFlowLogId", ElemWire: "item"},
 		{Name: "FlowLogResourceId", Kind: shape.String},
 		{Name: "FlowLogResourceIds", Kind: shape.List, ElemName: "FlowLogResourceId", ElemWire: "item"},
 		{Name: "FlowLogSet", Kind: shape.List, ElemName: "FlowLog", ElemWire: "item"},
 		{Name: "FlowLogsResourceType", Kind: shape.String, Enum: []string{"VPC", "Subnet", "NetworkInterface", "TransitGateway", "TransitGatewayAttachment", "RegionalNatGateway"}},
+		{Name: "GetManagedPrefixListAssociationsMaxResults", Kind: shape.Integer, Min: shape.Int(5), Max: shape.Int(255)},
 		{Name: "GroupIdStringList", Kind: shape.List, ElemName: "SecurityGroupId", ElemWire: "groupId"},
 		{Name: "GroupIdentifierList", Kind: shape.List, ElemName: "GroupIdentifier", ElemWire: "item"},
 		{Name: "GroupIdentifierSet", Kind: shape.List, ElemName: "SecurityGroupIdentifier", ElemWire: "item"},
 		{Name: "GroupNameStringList", Kind: shape.List, ElemName: "SecurityGroupName", ElemWire: "GroupName"},
 		{Name: "Integer", Kind: shape.Integer},
+		{Name: "InternetGatewayAttachmentList", Kind: shape.List, ElemName: "InternetGatewayAttachment", ElemWire: "item"},
+		{Name: "InternetGatewayId", Kind: shape.String},
+		{Name: "InternetGatewayIdList", Kind: shape.List, ElemName: "InternetGatewayId", ElemWire: "item"},
+		{Name: "InternetGatewayList", Kind: shape.List, ElemName: "InternetGateway", ElemWire: "item"},
 		{Name: "IpAddressType", Kind: shape.String, Enum: []string{"ipv4", "dualstack", "ipv6"}},
 		{Name: "IpPermissionList", Kind: shape.List, ElemName: "IpPermission", ElemWire: "item"},
 		{Name: "IpRangeList", Kind: shape.List, ElemName: "IpRange", ElemWire: "item"},
+		{Name: "IpSource", Kind: shape.String, Enum: []string{"amazon", "byoip", "none"}},
+		{Name: "Ipv6AddressAttribute", Kind: shape.String, Enum: []string{"public", "private"}},
+		{Name: "Ipv6SupportValue", Kind: shape.String, Enum: []string{"enable", "disable"}},
 		{Name: "LogDestinationType", Kind: shape.String, Enum: []string{"cloud-watch-logs", "s3", "kinesis-data-firehose"}},
+		{Name: "Long", Kind: shape.Long},
+		{Name: "ManagedPrefixListSet", Kind: shape.List, ElemName: "ManagedPrefixList", ElemWire: "item"},
 		{Name: "MillisecondDateTime", Kind: shape.Timestamp},
+		{Name: "MulticastSupportValue", Kind: shape.String, Enum: []string{"enable", "disable"}},
+		{Name: "NatGatewayAddressList", Kind: shape.List, ElemName: "NatGatewayAddress", ElemWire: "item"},
+		{Name: "NatGatewayAddressStatus", Kind: shape.String, Enum: []string{"assigning", "unassigning", "associating", "disassociating", "succeeded", "failed"}},
 		{Name: "NatGatewayId", Kind: shape.String},
+		{Name: "NatGatewayIdStringList", Kind: shape.List, ElemName: "NatGatewayId", ElemWire: "item"},
+		{Name: "NatGatewayList", Kind: shape.List, ElemName: "NatGateway", ElemWire: "item"},
+		{Name: "NatGatewayState", Kind: shape.String, Enum: []string{"pending", "failed", "available", "deleting", "deleted"}},
+		{Name: "NetworkAclAssociationId", Kind: shape.String},
+		{Name: "NetworkAclAssociationList", Kind: shape.List, ElemName: "NetworkAclAssociation", ElemWire: "item"},
+		{Name: "NetworkAclEntryList", Kind: shape.List, ElemName: "NetworkAclEntry", ElemWire: "item"},
+		{Name: "NetworkAclId", Kind: shape.String},
+		{Name: "NetworkAclIdStringList", Kind: shape.List, ElemName: "NetworkAclId", ElemWire: "item"},
+		{Name: "NetworkAclList", Kind: shape.List, ElemName: "NetworkAcl", ElemWire: "item"},
+		{Name: "NetworkInterfaceAttribute", Kind: shape.String, Enum: []string{"description", "groupSet", "sourceDestCheck", "attachment", "associatePublicIpAddress"}},
 		{Name: "NetworkInterfaceId", Kind: shape.String},
 		{Name: "NetworkInterfaceIdList", Kind: shape.List, ElemName: "NetworkInterfaceId", ElemWire: "item"},
 		{Name: "NetworkInterfaceList", Kind: shape.List, ElemName: "NetworkInterface", ElemWire: "item"},
 		{Name: "NetworkInterfacePrivateIpAddressList", Kind: shape.List, ElemName: "NetworkInterfacePrivateIpAddress", ElemWire: "item"},
 		{Name: "NetworkInterfaceStatus", Kind: shape.String, Enum: []string{"available", "associated", "attaching", "in-use", "detaching"}},
 		{Name: "NetworkInterfaceType", Kind: shape.String, Enum: []string{"interface", "natGateway", "efa", "efa-only", "trunk", "load_balancer", "network_load_balancer", "vpc_endpoint", "branch", "transit_gateway", "lambda", "quicksight", "global_accelerator_managed", "api_gateway_managed", "gateway_load_balancer", "gateway_load_balancer_endpoint", "iot_rules_managed", "aws_codestar_connections_managed"}},
+		{Name: "NextToken", Kind: shape.String},
+		{Name: "PrefixListAssociationSet", Kind: shape.List, ElemName: "PrefixListAssociation", ElemWire: "item"},
+		{Name: "PrefixListEntrySet", Kind: shape.List, ElemName: "PrefixListEntry", ElemWire: "item"},
 		{Name: "PrefixListIdList", Kind: shape.List, ElemName: "PrefixListId", ElemWire: "item"},
+		{Name: "PrefixListMaxResults", Kind: shape.Integer, Min: shape.Int(1), Max: shape.Int(100)},
 		{Name: "PrefixListResourceId", Kind: shape.String},
+		{Name: "PrefixListResourceIdStringList", Kind: shape.List, ElemName: "PrefixListResourceId", ElemWire: "item"},
+		{Name: "PrefixListSet", Kind: shape.List, ElemName: "PrefixList", ElemWire: "item"},
+		{Name: "PrefixListState", Kind: shape.String, Enum: []string{"create-in-progress", "create-complete", "create-failed", "modify-in-progress", "modify-complete", "modify-failed", "restore-in-progress", "restore-complete", "restore-failed", "delete-in-progress", "delete-complete", "delete-failed"}},
+		{Name: "PrincipalType", Kind: shape.String, Enum: []string{"All", "Service", "OrganizationUnit", "Account", "User", "Role"}},
+		{Name: "PrivateDnsDetailsSet", Kind: shape.List, ElemName: "PrivateDnsDetails", ElemWire: "item"},
+		{Name: "RegionList", Kind: shape.List, ElemName: "Region", ElemWire: "item"},
+		{Name: "RegionNameStringList", Kind: shape.List, ElemName: "String", ElemWire: "RegionName"},
+		{Name: "RemovePrefixListEntries", Kind: shape.List, Min: shape.Int(0), Max: shape.Int(100), ElemName: "RemovePrefixListEntry"},
+		{Name: "ResourceArn", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(1283)},
 		{Name: "ResourceIdList", Kind: shape.List, ElemName: "TaggableResourceId"},
 		{Name: "ResourceType", Kind: shape.String, Enum: []string{"capacity-reservation", "client-vpn-endpoint", "customer-gateway", "carrier-gateway", "coip-pool", "declarative-policies-report", "dedicated-host", "dhcp-options", "egress-only-internet-gateway", "elastic-ip", "elastic-gpu", "export-image-task", "export-instance-task", "fleet", "fpga-image", "host-reservation", "image", "image-usage-report", "import-image-task", "import-snapshot-task", "instance", "instance-event-window", "internet-gateway", "ipam", "ipam-pool", "ipam-scope", "ipv4pool-ec2", "ipv6pool-ec2", "key-pair", "launch-template", "local-gateway", "local-gateway-route-table", "local-gateway-virtual-interface", "local-gateway-virtual-interface-group", "local-gateway-route-table-vpc-association", "local-gateway-route-table-virtual-interface-group-association", "natgateway", "network-acl", "network-interface", "network-insights-analysis", "network-insights-path", "network-insights-access-scope", "network-insights-access-scope-analysis", "outpost-lag", "placement-group", "prefix-list", "replace-root-volume-task", "reserved-instances", "route-table", "security-group", "security-group-rule", "service-link-virtual-interface", "snapshot", "spot-fleet-request", "spot-instances-request", "subnet", "subnet-cidr-reservation", "traffic-mirror-filter", "traffic-mirror-session", "traffic-mirror-target", "transit-gateway", "transit-gateway-attachment", "transit-gateway-connect-peer", "transit-gateway-multicast-domain", "transit-gateway-policy-table", "transit-gateway-metering-policy", "transit-gateway-route-table", "transit-gateway-route-table-announcement", "volume", "vpc", "vpc-endpoint", "vpc-endpoint-connection", "vpc-endpoint-service", "vpc-endpoint-service-permission", "vpc-peering-connection", "vpn-connection", "vpn-gateway", "vpc-flow-log", "capacity-reservation-fleet", "traffic-mirror-filter-rule", "vpc-endpoint-connection-device-type", "verified-access-instance", "verified-access-group", "verified-access-endpoint", "verified-access-policy", "verified-access-trust-provider", "vpn-connection-device-type", "vpc-block-public-access-exclusion", "vpc-encryption-control", "route-server", "route-server-endpoint", "route-server-peer", "ipam-resource-discovery", "ipam-resource-discovery-association", "instance-connect-endpoint", "verified-access-endpoint-target", "ipam-external-resource-verification-token", "capacity-block", "mac-modification-task", "ipam-prefix-list-resolver", "ipam-policy", "ipam-prefix-list-resolver-target", "secondary-interface", "secondary-network", "secondary-subnet", "capacity-manager-data-export", "vpn-concentrator", "ipam-pool-allocation"}},
 		{Name: "RevokedSecurityGroupRuleList", Kind: shape.List, ElemName: "RevokedSecurityGroupRule", ElemWire: "item"},
@@ -135,34 +327,74 @@ func scalars() []*shape.Type {
 		{Name: "RouteTableId", Kind: shape.String},
 		{Name: "RouteTableIdStringList", Kind: shape.List, ElemName: "RouteTableId", ElemWire: "item"},
 		{Name: "RouteTableList", Kind: shape.List, ElemName: "RouteTable", ElemWire: "item"},
+		{Name: "RuleAction", Kind: shape.String, Enum: []string{"allow", "deny"}},
 		{Name: "SecurityGroupId", Kind: shape.String},
+		{Name: "SecurityGroupIdStringList", Kind: shape.List, ElemName: "SecurityGroupId", ElemWire: "SecurityGroupId"},
 		{Name: "SecurityGroupList", Kind: shape.List, ElemName: "SecurityGroup", ElemWire: "item"},
 		{Name: "SecurityGroupName", Kind: shape.String},
+		{Name: "SecurityGroupRuleDescriptionList", Kind: shape.List, ElemName: "SecurityGroupRuleDescription", ElemWire: "item"},
 		{Name: "SecurityGroupRuleId", Kind: shape.String},
 		{Name: "SecurityGroupRuleIdList", Kind: shape.List, ElemName: "String", ElemWire: "item"},
 		{Name: "SecurityGroupRuleList", Kind: shape.List, ElemName: "SecurityGroupRule", ElemWire: "item"},
+		{Name: "SecurityGroupRuleUpdateList", Kind: shape.List, ElemName: "SecurityGroupRuleUpdate", ElemWire: "item"},
+		{Name: "ServiceConfigurationSet", Kind: shape.List, ElemName: "ServiceConfiguration", ElemWire: "item"},
+		{Name: "ServiceConnectivityType", Kind: shape.String, Enum: []string{"ipv4", "ipv6"}},
+		{Name: "ServiceDetailSet", Kind: shape.List, ElemName: "ServiceDetail", ElemWire: "item"},
+		{Name: "ServiceState", Kind: shape.String, Enum: []string{"Pending", "Available", "Deleting", "Deleted", "Failed"}},
+		{Name: "ServiceType", Kind: shape.String, Enum: []string{"Interface", "Gateway", "GatewayLoadBalancer"}},
+		{Name: "ServiceTypeDetailSet", Kind: shape.List, ElemName: "ServiceTypeDetail", ElemWire: "item"},
 		{Name: "State", Kind: shape.String, Enum: []string{"PendingAcceptance", "Pending", "Available", "Deleting", "Deleted", "Rejected", "Failed", "Expired", "Partial"}},
 		{Name: "String", Kind: shape.String},
 		{Name: "SubnetId", Kind: shape.String},
 		{Name: "SubnetIdStringList", Kind: shape.List, ElemName: "SubnetId", ElemWire: "SubnetId"},
 		{Name: "SubnetList", Kind: shape.List, ElemName: "Subnet", ElemWire: "item"},
 		{Name: "SubnetState", Kind: shape.String, Enum: []string{"pending", "available", "unavailable", "failed", "failed-insufficient-capacity"}},
+		{Name: "SupportedIpAddressTypes", Kind: shape.List, Min: shape.Int(0), Max: shape.Int(2), ElemName: "ServiceConnectivityType", ElemWire: "item"},
+		{Name: "TagDescriptionList", Kind: shape.List, ElemName: "TagDescription", ElemWire: "item"},
 		{Name: "TagList", Kind: shape.List, ElemName: "Tag", ElemWire: "item"},
 		{Name: "TagSpecificationList", Kind: shape.List, ElemName: "TagSpecification", ElemWire: "item"},
 		{Name: "TaggableResourceId", Kind: shape.String},
 		{Name: "Tenancy", Kind: shape.String, Enum: []string{"default", "dedicated", "host"}},
 		{Name: "TrafficType", Kind: shape.String, Enum: []string{"ACCEPT", "REJECT", "ALL"}},
+		{Name: "TransitGatewayAssociationState", Kind: shape.String, Enum: []string{"associating", "associated", "disassociating", "disassociated"}},
+		{Name: "TransitGatewayAttachmentId", Kind: shape.String},
+		{Name: "TransitGatewayAttachmentIdStringList", Kind: shape.List, ElemName: "TransitGatewayAttachmentId"},
+		{Name: "TransitGatewayAttachmentList", Kind: shape.List, ElemName: "TransitGatewayAttachment", ElemWire: "item"},
+		{Name: "TransitGatewayAttachmentPropagationList", Kind: shape.List, ElemName: "TransitGatewayAttachmentPropagation", ElemWire: "item"},
+		{Name: "TransitGatewayAttachmentResourceType", Kind: shape.String, Enum: []string{"vpc", "vpn", "vpn-concentrator", "direct-connect-gateway", "connect", "peering", "tgw-peering", "network-function", "client-vpn"}},
+		{Name: "TransitGatewayAttachmentState", Kind: shape.String, Enum: []string{"initiating", "initiatingRequest", "pendingAcceptance", "rollingBack", "pending", "available", "modifying", "deleting", "deleted", "failed", "rejected", "rejecting", "failing"}},
 		{Name: "TransitGatewayId", Kind: shape.String},
+		{Name: "TransitGatewayIdStringList", Kind: shape.List, ElemName: "TransitGatewayId", ElemWire: "item"},
+		{Name: "TransitGatewayList", Kind: shape.List, ElemName: "TransitGateway", ElemWire: "item"},
+		{Name: "TransitGatewayMaxResults", Kind: shape.Integer, Min: shape.Int(5), Max: shape.Int(1000)},
+		{Name: "TransitGatewayPropagationState", Kind: shape.String, Enum: []string{"enabling", "enabled", "disabling", "disabled"}},
+		{Name: "TransitGatewayRouteAttachmentList", Kind: shape.List, ElemName: "TransitGatewayRouteAttachment", ElemWire: "item"},
+		{Name: "TransitGatewayRouteList", Kind: shape.List, ElemName: "TransitGatewayRoute", ElemWire: "item"},
+		{Name: "TransitGatewayRouteState", Kind: shape.String, Enum: []string{"pending", "active", "blackhole", "deleting", "deleted"}},
+		{Name: "TransitGatewayRouteTableAssociationList", Kind: shape.List, ElemName: "TransitGatewayRouteTableAssociation", ElemWire: "item"},
+		{Name: "TransitGatewayRouteTableId", Kind: shape.String},
+		{Name: "TransitGatewayRouteTableIdStringList", Kind: shape.List, ElemName: "TransitGatewayRouteTableId", ElemWire: "item"},
+		{Name: "TransitGatewayRouteTableList", Kind: shape.List, ElemName: "TransitGatewayRouteTable", ElemWire: "item"},
+		{Name: "TransitGatewayRouteTablePropagationList", Kind: shape.List, ElemName: "TransitGatewayRouteTablePropagation", ElemWire: "item"},
+		{Name: "TransitGatewayRouteTableState", Kind: shape.String, Enum: []string{"pending", "available", "deleting", "deleted"}},
+		{Name: "TransitGatewayRouteType", Kind: shape.String, Enum: []string{"static", "propagated"}},
+		{Name: "TransitGatewayState", Kind: shape.String, Enum: []string{"pending", "available", "modifying", "deleting", "deleted"}},
+		{Name: "TransitGatewaySubnetIdList", Kind: shape.List, ElemName: "SubnetId", ElemWire: "item"},
+		{Name: "TransitGatewayVpcAttachmentList", Kind: shape.List, ElemName: "TransitGatewayVpcAttachment", ElemWire: "item"},
 		{Name: "UnsuccessfulItemSet", Kind: shape.List, ElemName: "UnsuccessfulItem", ElemWire: "item"},
 		{Name: "UserIdGroupPairList", Kind: shape.List, ElemName: "UserIdGroupPair", ElemWire: "item"},
 		{Name: "ValueStringList", Kind: shape.List, ElemName: "String", ElemWire: "item"},
 		{Name: "VpcAttributeName", Kind: shape.String, Enum: []string{"enableDnsSupport", "enableDnsHostnames", "enableNetworkAddressUsageMetrics"}},
+		{Name: "VpcCidrAssociationId", Kind: shape.String},
 		{Name: "VpcCidrBlockAssociationSet", Kind: shape.List, ElemName: "VpcCidrBlockAssociation", ElemWire: "item"},
 		{Name: "VpcCidrBlockStateCode", Kind: shape.String, Enum: []string{"associating", "associated", "disassociating", "disassociated", "failing", "failed"}},
+		{Name: "VpcEndpointConnectionSet", Kind: shape.List, ElemName: "VpcEndpointConnection", ElemWire: "item"},
 		{Name: "VpcEndpointId", Kind: shape.String},
 		{Name: "VpcEndpointIdList", Kind: shape.List, ElemName: "VpcEndpointId", ElemWire: "item"},
 		{Name: "VpcEndpointRouteTableIdList", Kind: shape.List, ElemName: "RouteTableId", ElemWire: "item"},
 		{Name: "VpcEndpointSecurityGroupIdList", Kind: shape.List, ElemName: "SecurityGroupId", ElemWire: "item"},
+		{Name: "VpcEndpointServiceId", Kind: shape.String},
+		{Name: "VpcEndpointServiceIdList", Kind: shape.List, ElemName: "VpcEndpointServiceId", ElemWire: "item"},
 		{Name: "VpcEndpointSet", Kind: shape.List, ElemName: "VpcEndpoint", ElemWire: "item"},
 		{Name: "VpcEndpointSubnetIdList", Kind: shape.List, ElemName: "SubnetId", ElemWire: "item"},
 		{Name: "VpcEndpointType", Kind: shape.String, Enum: []string{"Interface", "Gateway", "GatewayLoadBalancer", "Resource", "ServiceNetwork"}},
@@ -171,6 +403,42 @@ func scalars() []*shape.Type {
 		{Name: "VpcIdStringList", Kind: shape.List, ElemName: "VpcId", ElemWire: "VpcId"},
 		{Name: "VpcList", Kind: shape.List, ElemName: "Vpc", ElemWire: "item"},
 		{Name: "VpcState", Kind: shape.String, Enum: []string{"pending", "available"}},
+		{Name: "VpnEcmpSupportValue", Kind: shape.String, Enum: []string{"enable", "disable"}},
+		{Name: "ZoneIdStringList", Kind: shape.List, ElemName: "String", ElemWire: "ZoneId"},
+		{Name: "ZoneNameStringList", Kind: shape.List, ElemName: "String", ElemWire: "ZoneName"},
+	}
+}
+
+func opAcceptTransitGatewayVpcAttachment() *shape.Operation {
+	return &shape.Operation{
+		Name: "AcceptTransitGatewayVpcAttachment", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "AcceptTransitGatewayVpcAttachmentInput", Fields: []shape.Field{
+			{Name: "TransitGatewayAttachmentId", GoName: "TransitGatewayAttachmentId", TypeName: "TransitGatewayAttachmentId", Location: shape.Body, Wire: "TransitGatewayAttachmentId", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
+		}},
+		Output: &shape.Struct{Name: "AcceptTransitGatewayVpcAttachmentOutput", Fields: []shape.Field{
+			{Name: "TransitGatewayVpcAttachment", GoName: "TransitGatewayVpcAttachment", TypeName: "TransitGatewayVpcAttachment", Location: shape.Body, Wire: "transitGatewayVpcAttachment", Query: "TransitGatewayVpcAttachment"},
+		}},
+		NewInput:  func() any { return new(AcceptTransitGatewayVpcAttachmentInput) },
+		NewOutput: func() any { return new(AcceptTransitGatewayVpcAttachmentOutput) },
+	}
+}
+
+func opAcceptVpcEndpointConnections() *shape.Operation {
+	return &shape.Operation{
+		Name: "AcceptVpcEndpointConnections", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "AcceptVpcEndpointConnectionsInput", Fields: []shape.Field{
+			{Name: "ServiceId", GoName: "ServiceId", TypeName: "VpcEndpointServiceId", Location: shape.Body, Wire: "ServiceId", Required: true},
+			{Name: "VpcEndpointIds", GoName: "VpcEndpointIds", TypeName: "VpcEndpointIdList", Location: shape.Body, Wire: "VpcEndpointId", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
+		}},
+		Output: &shape.Struct{Name: "AcceptVpcEndpointConnectionsOutput", Fields: []shape.Field{
+			{Name: "Unsuccessful", GoName: "Unsuccessful", TypeName: "UnsuccessfulItemSet", Location: shape.Body, Wire: "unsuccessful", Query: "Unsuccessful"},
+		}},
+		NewInput:  func() any { return new(AcceptVpcEndpointConnectionsInput) },
+		NewOutput: func() any { return new(AcceptVpcEndpointConnectionsOutput) },
 	}
 }
 
@@ -191,6 +459,64 @@ func opAssociateRouteTable() *shape.Operation {
 		}},
 		NewInput:  func() any { return new(AssociateRouteTableInput) },
 		NewOutput: func() any { return new(AssociateRouteTableOutput) },
+	}
+}
+
+func opAssociateTransitGatewayRouteTable() *shape.Operation {
+	return &shape.Operation{
+		Name: "AssociateTransitGatewayRouteTable", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "AssociateTransitGatewayRouteTableInput", Fields: []shape.Field{
+			{Name: "TransitGatewayAttachmentId", GoName: "TransitGatewayAttachmentId", TypeName: "TransitGatewayAttachmentId", Location: shape.Body, Wire: "TransitGatewayAttachmentId", Required: true},
+			{Name: "TransitGatewayRouteTableId", GoName: "TransitGatewayRouteTableId", TypeName: "TransitGatewayRouteTableId", Location: shape.Body, Wire: "TransitGatewayRouteTableId", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
+		}},
+		Output: &shape.Struct{Name: "AssociateTransitGatewayRouteTableOutput", Fields: []shape.Field{
+			{Name: "Association", GoName: "Association", TypeName: "TransitGatewayAssociation", Location: shape.Body, Wire: "association", Query: "Association"},
+		}},
+		NewInput:  func() any { return new(AssociateTransitGatewayRouteTableInput) },
+		NewOutput: func() any { return new(AssociateTransitGatewayRouteTableOutput) },
+	}
+}
+
+func opAssociateVpcCidrBlock() *shape.Operation {
+	return &shape.Operation{
+		Name: "AssociateVpcCidrBlock", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "AssociateVpcCidrBlockInput", Fields: []shape.Field{
+			{Name: "CidrBlock", GoName: "CidrBlock", TypeName: "String", Location: shape.Body, Wire: "CidrBlock"},
+			{Name: "VpcId", GoName: "VpcId", TypeName: "VpcId", Location: shape.Body, Wire: "vpcId", Query: "VpcId", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "AmazonProvidedIpv6CidrBlock", Location: shape.Body, Wire: "amazonProvidedIpv6CidrBlock"},
+			{Name: "Ipv4IpamPoolId", Location: shape.Body, Wire: "Ipv4IpamPoolId"},
+			{Name: "Ipv4NetmaskLength", Location: shape.Body, Wire: "Ipv4NetmaskLength"},
+			{Name: "Ipv6CidrBlock", Location: shape.Body, Wire: "Ipv6CidrBlock"},
+			{Name: "Ipv6CidrBlockNetworkBorderGroup", Location: shape.Body, Wire: "Ipv6CidrBlockNetworkBorderGroup"},
+			{Name: "Ipv6IpamPoolId", Location: shape.Body, Wire: "Ipv6IpamPoolId"},
+			{Name: "Ipv6NetmaskLength", Location: shape.Body, Wire: "Ipv6NetmaskLength"},
+			{Name: "Ipv6Pool", Location: shape.Body, Wire: "Ipv6Pool"},
+		}},
+		Output: &shape.Struct{Name: "AssociateVpcCidrBlockOutput", Fields: []shape.Field{
+			{Name: "CidrBlockAssociation", GoName: "CidrBlockAssociation", TypeName: "VpcCidrBlockAssociation", Location: shape.Body, Wire: "cidrBlockAssociation", Query: "CidrBlockAssociation"},
+			{Name: "Ipv6CidrBlockAssociation", GoName: "Ipv6CidrBlockAssociation", TypeName: "VpcIpv6CidrBlockAssociation", Location: shape.Body, Wire: "ipv6CidrBlockAssociation", Query: "Ipv6CidrBlockAssociation"},
+			{Name: "VpcId", GoName: "VpcId", TypeName: "String", Location: shape.Body, Wire: "vpcId", Query: "VpcId"},
+		}},
+		NewInput:  func() any { return new(AssociateVpcCidrBlockInput) },
+		NewOutput: func() any { return new(AssociateVpcCidrBlockOutput) },
+	}
+}
+
+func opAttachInternetGateway() *shape.Operation {
+	return &shape.Operation{
+		Name: "AttachInternetGateway", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "AttachInternetGatewayInput", Fields: []shape.Field{
+			{Name: "InternetGatewayId", GoName: "InternetGatewayId", TypeName: "InternetGatewayId", Location: shape.Body, Wire: "internetGatewayId", Query: "InternetGatewayId", Required: true},
+			{Name: "VpcId", GoName: "VpcId", TypeName: "VpcId", Location: shape.Body, Wire: "vpcId", Query: "VpcId", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
+		}},
+		Output:    &shape.Struct{Name: "AttachInternetGatewayOutput"},
+		NewInput:  func() any { return new(AttachInternetGatewayInput) },
+		NewOutput: func() any { return new(AttachInternetGatewayOutput) },
 	}
 }
 
@@ -245,6 +571,38 @@ func opAuthorizeSecurityGroupIngress() *shape.Operation {
 	}
 }
 
+func opCreateDefaultSubnet() *shape.Operation {
+	return &shape.Operation{
+		Name: "CreateDefaultSubnet", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "CreateDefaultSubnetInput", Fields: []shape.Field{
+			{Name: "AvailabilityZone", GoName: "AvailabilityZone", TypeName: "AvailabilityZoneName", Location: shape.Body, Wire: "AvailabilityZone"},
+			{Name: "AvailabilityZoneId", GoName: "AvailabilityZoneId", TypeName: "AvailabilityZoneId", Location: shape.Body, Wire: "AvailabilityZoneId"},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
+			{Name: "Ipv6Native", Location: shape.Body, Wire: "Ipv6Native"},
+		}},
+		Output: &shape.Struct{Name: "CreateDefaultSubnetOutput", Fields: []shape.Field{
+			{Name: "Subnet", GoName: "Subnet", TypeName: "Subnet", Location: shape.Body, Wire: "subnet", Query: "Subnet"},
+		}},
+		NewInput:  func() any { return new(CreateDefaultSubnetInput) },
+		NewOutput: func() any { return new(CreateDefaultSubnetOutput) },
+	}
+}
+
+func opCreateDefaultVpc() *shape.Operation {
+	return &shape.Operation{
+		Name: "CreateDefaultVpc", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "CreateDefaultVpcInput", Fields: []shape.Field{}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
+		}},
+		Output: &shape.Struct{Name: "CreateDefaultVpcOutput", Fields: []shape.Field{
+			{Name: "Vpc", GoName: "Vpc", TypeName: "Vpc", Location: shape.Body, Wire: "vpc", Query: "Vpc"},
+		}},
+		NewInput:  func() any { return new(CreateDefaultVpcInput) },
+		NewOutput: func() any { return new(CreateDefaultVpcOutput) },
+	}
+}
+
 func opCreateFlowLogs() *shape.Operation {
 	return &shape.Operation{
 		Name: "CreateFlowLogs", Method: "POST", URI: "/",
@@ -272,6 +630,112 @@ func opCreateFlowLogs() *shape.Operation {
 		}},
 		NewInput:  func() any { return new(CreateFlowLogsInput) },
 		NewOutput: func() any { return new(CreateFlowLogsOutput) },
+	}
+}
+
+func opCreateInternetGateway() *shape.Operation {
+	return &shape.Operation{
+		Name: "CreateInternetGateway", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "CreateInternetGatewayInput", Fields: []shape.Field{
+			{Name: "TagSpecifications", GoName: "TagSpecifications", TypeName: "TagSpecificationList", Location: shape.Body, Wire: "TagSpecification"},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
+		}},
+		Output: &shape.Struct{Name: "CreateInternetGatewayOutput", Fields: []shape.Field{
+			{Name: "InternetGateway", GoName: "InternetGateway", TypeName: "InternetGateway", Location: shape.Body, Wire: "internetGateway", Query: "InternetGateway"},
+		}},
+		NewInput:  func() any { return new(CreateInternetGatewayInput) },
+		NewOutput: func() any { return new(CreateInternetGatewayOutput) },
+	}
+}
+
+func opCreateManagedPrefixList() *shape.Operation {
+	return &shape.Operation{
+		Name: "CreateManagedPrefixList", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "CreateManagedPrefixListInput", Fields: []shape.Field{
+			{Name: "AddressFamily", GoName: "AddressFamily", TypeName: "String", Location: shape.Body, Wire: "AddressFamily", Required: true},
+			{Name: "ClientToken", GoName: "ClientToken", TypeName: "String", Location: shape.Body, Wire: "ClientToken", Token: true},
+			{Name: "Entries", GoName: "Entries", TypeName: "AddPrefixListEntries", Location: shape.Body, Wire: "Entry"},
+			{Name: "MaxEntries", GoName: "MaxEntries", TypeName: "Integer", Location: shape.Body, Wire: "MaxEntries", Required: true},
+			{Name: "PrefixListName", GoName: "PrefixListName", TypeName: "String", Location: shape.Body, Wire: "PrefixListName", Required: true},
+			{Name: "TagSpecifications", GoName: "TagSpecifications", TypeName: "TagSpecificationList", Location: shape.Body, Wire: "TagSpecification"},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
+		}},
+		Output: &shape.Struct{Name: "CreateManagedPrefixListOutput", Fields: []shape.Field{
+			{Name: "PrefixList", GoName: "PrefixList", TypeName: "ManagedPrefixList", Location: shape.Body, Wire: "prefixList", Query: "PrefixList"},
+		}},
+		NewInput:  func() any { return new(CreateManagedPrefixListInput) },
+		NewOutput: func() any { return new(CreateManagedPrefixListOutput) },
+	}
+}
+
+func opCreateNatGateway() *shape.Operation {
+	return &shape.Operation{
+		Name: "CreateNatGateway", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "CreateNatGatewayInput", Fields: []shape.Field{
+			{Name: "ClientToken", GoName: "ClientToken", TypeName: "String", Location: shape.Body, Wire: "ClientToken", Token: true},
+			{Name: "ConnectivityType", GoName: "ConnectivityType", TypeName: "ConnectivityType", Location: shape.Body, Wire: "ConnectivityType"},
+			{Name: "PrivateIpAddress", GoName: "PrivateIpAddress", TypeName: "String", Location: shape.Body, Wire: "PrivateIpAddress"},
+			{Name: "SubnetId", GoName: "SubnetId", TypeName: "SubnetId", Location: shape.Body, Wire: "SubnetId"},
+			{Name: "TagSpecifications", GoName: "TagSpecifications", TypeName: "TagSpecificationList", Location: shape.Body, Wire: "TagSpecification"},
+		}, Refused: []shape.Refused{
+			{Name: "AllocationId", Location: shape.Body, Wire: "AllocationId"},
+			{Name: "AvailabilityMode", Location: shape.Body, Wire: "AvailabilityMode"},
+			{Name: "AvailabilityZoneAddresses", Location: shape.Body, Wire: "AvailabilityZoneAddress"},
+			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
+			{Name: "SecondaryAllocationIds", Location: shape.Body, Wire: "SecondaryAllocationId"},
+			{Name: "SecondaryPrivateIpAddressCount", Location: shape.Body, Wire: "SecondaryPrivateIpAddressCount"},
+			{Name: "SecondaryPrivateIpAddresses", Location: shape.Body, Wire: "SecondaryPrivateIpAddress"},
+			{Name: "VpcId", Location: shape.Body, Wire: "VpcId"},
+		}},
+		Output: &shape.Struct{Name: "CreateNatGatewayOutput", Fields: []shape.Field{
+			{Name: "ClientToken", GoName: "ClientToken", TypeName: "String", Location: shape.Body, Wire: "clientToken", Query: "ClientToken"},
+			{Name: "NatGateway", GoName: "NatGateway", TypeName: "NatGateway", Location: shape.Body, Wire: "natGateway", Query: "NatGateway"},
+		}},
+		NewInput:  func() any { return new(CreateNatGatewayInput) },
+		NewOutput: func() any { return new(CreateNatGatewayOutput) },
+	}
+}
+
+func opCreateNetworkAcl() *shape.Operation {
+	return &shape.Operation{
+		Name: "CreateNetworkAcl", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "CreateNetworkAclInput", Fields: []shape.Field{
+			{Name: "ClientToken", GoName: "ClientToken", TypeName: "String", Location: shape.Body, Wire: "ClientToken", Token: true},
+			{Name: "TagSpecifications", GoName: "TagSpecifications", TypeName: "TagSpecificationList", Location: shape.Body, Wire: "TagSpecification"},
+			{Name: "VpcId", GoName: "VpcId", TypeName: "VpcId", Location: shape.Body, Wire: "vpcId", Query: "VpcId", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
+		}},
+		Output: &shape.Struct{Name: "CreateNetworkAclOutput", Fields: []shape.Field{
+			{Name: "ClientToken", GoName: "ClientToken", TypeName: "String", Location: shape.Body, Wire: "clientToken", Query: "ClientToken"},
+			{Name: "NetworkAcl", GoName: "NetworkAcl", TypeName: "NetworkAcl", Location: shape.Body, Wire: "networkAcl", Query: "NetworkAcl"},
+		}},
+		NewInput:  func() any { return new(CreateNetworkAclInput) },
+		NewOutput: func() any { return new(CreateNetworkAclOutput) },
+	}
+}
+
+func opCreateNetworkAclEntry() *shape.Operation {
+	return &shape.Operation{
+		Name: "CreateNetworkAclEntry", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "CreateNetworkAclEntryInput", Fields: []shape.Field{
+			{Name: "CidrBlock", GoName: "CidrBlock", TypeName: "String", Location: shape.Body, Wire: "cidrBlock", Query: "CidrBlock"},
+			{Name: "Egress", GoName: "Egress", TypeName: "Boolean", Location: shape.Body, Wire: "egress", Query: "Egress", Required: true},
+			{Name: "IcmpTypeCode", GoName: "IcmpTypeCode", TypeName: "IcmpTypeCode", Location: shape.Body, Wire: "Icmp"},
+			{Name: "NetworkAclId", GoName: "NetworkAclId", TypeName: "NetworkAclId", Location: shape.Body, Wire: "networkAclId", Query: "NetworkAclId", Required: true},
+			{Name: "PortRange", GoName: "PortRange", TypeName: "PortRange", Location: shape.Body, Wire: "portRange", Query: "PortRange"},
+			{Name: "Protocol", GoName: "Protocol", TypeName: "String", Location: shape.Body, Wire: "protocol", Query: "Protocol", Required: true},
+			{Name: "RuleAction", GoName: "RuleAction", TypeName: "RuleAction", Location: shape.Body, Wire: "ruleAction", Query: "RuleAction", Required: true},
+			{Name: "RuleNumber", GoName: "RuleNumber", TypeName: "Integer", Location: shape.Body, Wire: "ruleNumber", Query: "RuleNumber", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
+			{Name: "Ipv6CidrBlock", Location: shape.Body, Wire: "ipv6CidrBlock"},
+		}},
+		Output:    &shape.Struct{Name: "CreateNetworkAclEntryOutput"},
+		NewInput:  func() any { return new(CreateNetworkAclEntryInput) },
+		NewOutput: func() any { return new(CreateNetworkAclEntryOutput) },
 	}
 }
 
@@ -388,512 +852,39 @@ func opCreateTags() *shape.Operation {
 	}
 }
 
-func opCreateVpc() *shape.Operation {
+func opCreateTransitGateway() *shape.Operation {
 	return &shape.Operation{
-		Name: "CreateVpc", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "CreateVpcInput", Fields: []shape.Field{
-			{Name: "CidrBlock", GoName: "CidrBlock", TypeName: "String", Location: shape.Body, Wire: "CidrBlock"},
-			{Name: "InstanceTenancy", GoName: "InstanceTenancy", TypeName: "Tenancy", Location: shape.Body, Wire: "instanceTenancy", Query: "InstanceTenancy"},
+		Name: "CreateTransitGateway", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "CreateTransitGatewayInput", Fields: []shape.Field{
+			{Name: "Description", GoName: "Description", TypeName: "String", Location: shape.Body, Wire: "Description"},
+			{Name: "Options", GoName: "Options", TypeName: "TransitGatewayRequestOptions", Location: shape.Body, Wire: "Options"},
 			{Name: "TagSpecifications", GoName: "TagSpecifications", TypeName: "TagSpecificationList", Location: shape.Body, Wire: "TagSpecification"},
 		}, Refused: []shape.Refused{
-			{Name: "AmazonProvidedIpv6CidrBlock", Location: shape.Body, Wire: "amazonProvidedIpv6CidrBlock"},
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
-			{Name: "Ipv4IpamPoolId", Location: shape.Body, Wire: "Ipv4IpamPoolId"},
-			{Name: "Ipv4NetmaskLength", Location: shape.Body, Wire: "Ipv4NetmaskLength"},
-			{Name: "Ipv6CidrBlock", Location: shape.Body, Wire: "Ipv6CidrBlock"},
-			{Name: "Ipv6CidrBlockNetworkBorderGroup", Location: shape.Body, Wire: "Ipv6CidrBlockNetworkBorderGroup"},
-			{Name: "Ipv6IpamPoolId", Location: shape.Body, Wire: "Ipv6IpamPoolId"},
-			{Name: "Ipv6NetmaskLength", Location: shape.Body, Wire: "Ipv6NetmaskLength"},
-			{Name: "Ipv6Pool", Location: shape.Body, Wire: "Ipv6Pool"},
-			{Name: "VpcEncryptionControl", Location: shape.Body, Wire: "VpcEncryptionControl"},
-		}},
-		Output: &shape.Struct{Name: "CreateVpcOutput", Fields: []shape.Field{
-			{Name: "Vpc", GoName: "Vpc", TypeName: "Vpc", Location: shape.Body, Wire: "vpc", Query: "Vpc"},
-		}},
-		NewInput:  func() any { return new(CreateVpcInput) },
-		NewOutput: func() any { return new(CreateVpcOutput) },
-	}
-}
-
-func opCreateVpcEndpoint() *shape.Operation {
-	return &shape.Operation{
-		Name: "CreateVpcEndpoint", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "CreateVpcEndpointInput", Fields: []shape.Field{
-			{Name: "ClientToken", GoName: "ClientToken", TypeName: "String", Location: shape.Body, Wire: "ClientToken"},
-			{Name: "IpAddressType", GoName: "IpAddressType", TypeName: "IpAddressType", Location: shape.Body, Wire: "IpAddressType"},
-			{Name: "PolicyDocument", GoName: "PolicyDocument", TypeName: "String", Location: shape.Body, Wire: "PolicyDocument"},
-			{Name: "PrivateDnsEnabled", GoName: "PrivateDnsEnabled", TypeName: "Boolean", Location: shape.Body, Wire: "PrivateDnsEnabled"},
-			{Name: "RouteTableIds", GoName: "RouteTableIds", TypeName: "VpcEndpointRouteTableIdList", Location: shape.Body, Wire: "RouteTableId"},
-			{Name: "SecurityGroupIds", GoName: "SecurityGroupIds", TypeName: "VpcEndpointSecurityGroupIdList", Location: shape.Body, Wire: "SecurityGroupId"},
-			{Name: "ServiceName", GoName: "ServiceName", TypeName: "String", Location: shape.Body, Wire: "ServiceName"},
-			{Name: "SubnetIds", GoName: "SubnetIds", TypeName: "VpcEndpointSubnetIdList", Location: shape.Body, Wire: "SubnetId"},
-			{Name: "TagSpecifications", GoName: "TagSpecifications", TypeName: "TagSpecificationList", Location: shape.Body, Wire: "TagSpecification"},
-			{Name: "VpcEndpointType", GoName: "VpcEndpointType", TypeName: "VpcEndpointType", Location: shape.Body, Wire: "VpcEndpointType"},
-			{Name: "VpcId", GoName: "VpcId", TypeName: "VpcId", Location: shape.Body, Wire: "VpcId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DnsOptions", Location: shape.Body, Wire: "DnsOptions"},
 			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
-			{Name: "ResourceConfigurationArn", Location: shape.Body, Wire: "ResourceConfigurationArn"},
-			{Name: "ServiceNetworkArn", Location: shape.Body, Wire: "ServiceNetworkArn"},
-			{Name: "ServiceRegion", Location: shape.Body, Wire: "ServiceRegion"},
-			{Name: "SubnetConfigurations", Location: shape.Body, Wire: "SubnetConfiguration"},
 		}},
-		Output: &shape.Struct{Name: "CreateVpcEndpointOutput", Fields: []shape.Field{
-			{Name: "ClientToken", GoName: "ClientToken", TypeName: "String", Location: shape.Body, Wire: "clientToken", Query: "ClientToken"},
-			{Name: "VpcEndpoint", GoName: "VpcEndpoint", TypeName: "VpcEndpoint", Location: shape.Body, Wire: "vpcEndpoint", Query: "VpcEndpoint"},
+		Output: &shape.Struct{Name: "CreateTransitGatewayOutput", Fields: []shape.Field{
+			{Name: "TransitGateway", GoName: "TransitGateway", TypeName: "TransitGateway", Location: shape.Body, Wire: "transitGateway", Query: "TransitGateway"},
 		}},
-		NewInput:  func() any { return new(CreateVpcEndpointInput) },
-		NewOutput: func() any { return new(CreateVpcEndpointOutput) },
+		NewInput:  func() any { return new(CreateTransitGatewayInput) },
+		NewOutput: func() any { return new(CreateTransitGatewayOutput) },
 	}
 }
 
-func opDeleteFlowLogs() *shape.Operation {
+func opCreateTransitGatewayRoute() *shape.Operation {
 	return &shape.Operation{
-		Name: "DeleteFlowLogs", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "DeleteFlowLogsInput", Fields: []shape.Field{
-			{Name: "FlowLogIds", GoName: "FlowLogIds", TypeName: "FlowLogIdList", Location: shape.Body, Wire: "FlowLogId", Required: true},
+		Name: "CreateTransitGatewayRoute", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "CreateTransitGatewayRouteInput", Fields: []shape.Field{
+			{Name: "Blackhole", GoName: "Blackhole", TypeName: "Boolean", Location: shape.Body, Wire: "Blackhole"},
+			{Name: "DestinationCidrBlock", GoName: "DestinationCidrBlock", TypeName: "String", Location: shape.Body, Wire: "DestinationCidrBlock", Required: true},
+			{Name: "TransitGatewayAttachmentId", GoName: "TransitGatewayAttachmentId", TypeName: "TransitGatewayAttachmentId", Location: shape.Body, Wire: "TransitGatewayAttachmentId"},
+			{Name: "TransitGatewayRouteTableId", GoName: "TransitGatewayRouteTableId", TypeName: "TransitGatewayRouteTableId", Location: shape.Body, Wire: "TransitGatewayRouteTableId", Required: true},
 		}, Refused: []shape.Refused{
 			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
-		Output: &shape.Struct{Name: "DeleteFlowLogsOutput", Fields: []shape.Field{
-			{Name: "Unsuccessful", GoName: "Unsuccessful", TypeName: "UnsuccessfulItemSet", Location: shape.Body, Wire: "unsuccessful", Query: "Unsuccessful"},
+		Output: &shape.Struct{Name: "CreateTransitGatewayRouteOutput", Fields: []shape.Field{
+			{Name: "Route", GoName: "Route", TypeName: "TransitGatewayRoute", Location: shape.Body, Wire: "route", Query: "Route"},
 		}},
-		NewInput:  func() any { return new(DeleteFlowLogsInput) },
-		NewOutput: func() any { return new(DeleteFlowLogsOutput) },
+		NewInput:  func() any { return new(CreateTransitGatewayRouteInput) },
+		NewOutput: func() any { return new(CreateTransitGatewayRouteOutput) },
 	}
-}
-
-func opDeleteRoute() *shape.Operation {
-	return &shape.Operation{
-		Name: "DeleteRoute", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "DeleteRouteInput", Fields: []shape.Field{
-			{Name: "DestinationCidrBlock", GoName: "DestinationCidrBlock", TypeName: "String", Location: shape.Body, Wire: "destinationCidrBlock", Query: "DestinationCidrBlock"},
-			{Name: "DestinationPrefixListId", GoName: "DestinationPrefixListId", TypeName: "PrefixListResourceId", Location: shape.Body, Wire: "DestinationPrefixListId"},
-			{Name: "RouteTableId", GoName: "RouteTableId", TypeName: "RouteTableId", Location: shape.Body, Wire: "routeTableId", Query: "RouteTableId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DestinationIpv6CidrBlock", Location: shape.Body, Wire: "destinationIpv6CidrBlock"},
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
-		}},
-		Output:    &shape.Struct{Name: "DeleteRouteOutput"},
-		NewInput:  func() any { return new(DeleteRouteInput) },
-		NewOutput: func() any { return new(DeleteRouteOutput) },
-	}
-}
-
-func opDeleteRouteTable() *shape.Operation {
-	return &shape.Operation{
-		Name: "DeleteRouteTable", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "DeleteRouteTableInput", Fields: []shape.Field{
-			{Name: "RouteTableId", GoName: "RouteTableId", TypeName: "RouteTableId", Location: shape.Body, Wire: "routeTableId", Query: "RouteTableId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
-		}},
-		Output:    &shape.Struct{Name: "DeleteRouteTableOutput"},
-		NewInput:  func() any { return new(DeleteRouteTableInput) },
-		NewOutput: func() any { return new(DeleteRouteTableOutput) },
-	}
-}
-
-func opDeleteSecurityGroup() *shape.Operation {
-	return &shape.Operation{
-		Name: "DeleteSecurityGroup", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "DeleteSecurityGroupInput", Fields: []shape.Field{
-			{Name: "GroupId", GoName: "GroupId", TypeName: "SecurityGroupId", Location: shape.Body, Wire: "GroupId"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
-			{Name: "GroupName", Location: shape.Body, Wire: "GroupName"},
-		}},
-		Output: &shape.Struct{Name: "DeleteSecurityGroupOutput", Fields: []shape.Field{
-			{Name: "GroupId", GoName: "GroupId", TypeName: "SecurityGroupId", Location: shape.Body, Wire: "groupId", Query: "GroupId"},
-			{Name: "Return", GoName: "Return", TypeName: "Boolean", Location: shape.Body, Wire: "return", Query: "Return"},
-		}},
-		NewInput:  func() any { return new(DeleteSecurityGroupInput) },
-		NewOutput: func() any { return new(DeleteSecurityGroupOutput) },
-	}
-}
-
-func opDeleteSubnet() *shape.Operation {
-	return &shape.Operation{
-		Name: "DeleteSubnet", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "DeleteSubnetInput", Fields: []shape.Field{
-			{Name: "SubnetId", GoName: "SubnetId", TypeName: "SubnetId", Location: shape.Body, Wire: "SubnetId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
-		}},
-		Output:    &shape.Struct{Name: "DeleteSubnetOutput"},
-		NewInput:  func() any { return new(DeleteSubnetInput) },
-		NewOutput: func() any { return new(DeleteSubnetOutput) },
-	}
-}
-
-func opDeleteVpc() *shape.Operation {
-	return &shape.Operation{
-		Name: "DeleteVpc", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "DeleteVpcInput", Fields: []shape.Field{
-			{Name: "VpcId", GoName: "VpcId", TypeName: "VpcId", Location: shape.Body, Wire: "VpcId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
-		}},
-		Output:    &shape.Struct{Name: "DeleteVpcOutput"},
-		NewInput:  func() any { return new(DeleteVpcInput) },
-		NewOutput: func() any { return new(DeleteVpcOutput) },
-	}
-}
-
-func opDeleteVpcEndpoints() *shape.Operation {
-	return &shape.Operation{
-		Name: "DeleteVpcEndpoints", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "DeleteVpcEndpointsInput", Fields: []shape.Field{
-			{Name: "VpcEndpointIds", GoName: "VpcEndpointIds", TypeName: "VpcEndpointIdList", Location: shape.Body, Wire: "VpcEndpointId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
-		}},
-		Output: &shape.Struct{Name: "DeleteVpcEndpointsOutput", Fields: []shape.Field{
-			{Name: "Unsuccessful", GoName: "Unsuccessful", TypeName: "UnsuccessfulItemSet", Location: shape.Body, Wire: "unsuccessful", Query: "Unsuccessful"},
-		}},
-		NewInput:  func() any { return new(DeleteVpcEndpointsInput) },
-		NewOutput: func() any { return new(DeleteVpcEndpointsOutput) },
-	}
-}
-
-func opDescribeFlowLogs() *shape.Operation {
-	return &shape.Operation{
-		Name: "DescribeFlowLogs", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "DescribeFlowLogsInput", Fields: []shape.Field{
-			{Name: "Filter", GoName: "Filter", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
-			{Name: "FlowLogIds", GoName: "FlowLogIds", TypeName: "FlowLogIdList", Location: shape.Body, Wire: "FlowLogId"},
-			{Name: "MaxResults", GoName: "MaxResults", TypeName: "Integer", Location: shape.Body, Wire: "MaxResults"},
-			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
-		}},
-		Output: &shape.Struct{Name: "DescribeFlowLogsOutput", Fields: []shape.Field{
-			{Name: "FlowLogs", GoName: "FlowLogs", TypeName: "FlowLogSet", Location: shape.Body, Wire: "flowLogSet", Query: "FlowLogSet"},
-			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
-		}},
-		NewInput:  func() any { return new(DescribeFlowLogsInput) },
-		NewOutput: func() any { return new(DescribeFlowLogsOutput) },
-	}
-}
-
-func opDescribeNetworkInterfaces() *shape.Operation {
-	return &shape.Operation{
-		Name: "DescribeNetworkInterfaces", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "DescribeNetworkInterfacesInput", Fields: []shape.Field{
-			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "filter", Query: "Filter"},
-			{Name: "MaxResults", GoName: "MaxResults", TypeName: "DescribeNetworkInterfacesMaxResults", Location: shape.Body, Wire: "MaxResults"},
-			{Name: "NetworkInterfaceIds", GoName: "NetworkInterfaceIds", TypeName: "NetworkInterfaceIdList", Location: shape.Body, Wire: "NetworkInterfaceId"},
-			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
-			{Name: "IncludeManagedResources", Location: shape.Body, Wire: "IncludeManagedResources"},
-		}},
-		Output: &shape.Struct{Name: "DescribeNetworkInterfacesOutput", Fields: []shape.Field{
-			{Name: "NetworkInterfaces", GoName: "NetworkInterfaces", TypeName: "NetworkInterfaceList", Location: shape.Body, Wire: "networkInterfaceSet", Query: "NetworkInterfaceSet"},
-			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
-		}},
-		NewInput:  func() any { return new(DescribeNetworkInterfacesInput) },
-		NewOutput: func() any { return new(DescribeNetworkInterfacesOutput) },
-	}
-}
-
-func opDescribeRouteTables() *shape.Operation {
-	return &shape.Operation{
-		Name: "DescribeRouteTables", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "DescribeRouteTablesInput", Fields: []shape.Field{
-			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
-			{Name: "MaxResults", GoName: "MaxResults", TypeName: "DescribeRouteTablesMaxResults", Location: shape.Body, Wire: "MaxResults"},
-			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
-			{Name: "RouteTableIds", GoName: "RouteTableIds", TypeName: "RouteTableIdStringList", Location: shape.Body, Wire: "RouteTableId"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
-		}},
-		Output: &shape.Struct{Name: "DescribeRouteTablesOutput", Fields: []shape.Field{
-			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
-			{Name: "RouteTables", GoName: "RouteTables", TypeName: "RouteTableList", Location: shape.Body, Wire: "routeTableSet", Query: "RouteTableSet"},
-		}},
-		NewInput:  func() any { return new(DescribeRouteTablesInput) },
-		NewOutput: func() any { return new(DescribeRouteTablesOutput) },
-	}
-}
-
-func opDescribeSecurityGroupRules() *shape.Operation {
-	return &shape.Operation{
-		Name: "DescribeSecurityGroupRules", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "DescribeSecurityGroupRulesInput", Fields: []shape.Field{
-			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
-			{Name: "MaxResults", GoName: "MaxResults", TypeName: "DescribeSecurityGroupRulesMaxResults", Location: shape.Body, Wire: "MaxResults"},
-			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
-			{Name: "SecurityGroupRuleIds", GoName: "SecurityGroupRuleIds", TypeName: "SecurityGroupRuleIdList", Location: shape.Body, Wire: "SecurityGroupRuleId"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
-		}},
-		Output: &shape.Struct{Name: "DescribeSecurityGroupRulesOutput", Fields: []shape.Field{
-			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
-			{Name: "SecurityGroupRules", GoName: "SecurityGroupRules", TypeName: "SecurityGroupRuleList", Location: shape.Body, Wire: "securityGroupRuleSet", Query: "SecurityGroupRuleSet"},
-		}},
-		NewInput:  func() any { return new(DescribeSecurityGroupRulesInput) },
-		NewOutput: func() any { return new(DescribeSecurityGroupRulesOutput) },
-	}
-}
-
-func opDescribeSecurityGroups() *shape.Operation {
-	return &shape.Operation{
-		Name: "DescribeSecurityGroups", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "DescribeSecurityGroupsInput", Fields: []shape.Field{
-			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
-			{Name: "GroupIds", GoName: "GroupIds", TypeName: "GroupIdStringList", Location: shape.Body, Wire: "GroupId"},
-			{Name: "GroupNames", GoName: "GroupNames", TypeName: "GroupNameStringList", Location: shape.Body, Wire: "GroupName"},
-			{Name: "MaxResults", GoName: "MaxResults", TypeName: "DescribeSecurityGroupsMaxResults", Location: shape.Body, Wire: "MaxResults"},
-			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
-		}},
-		Output: &shape.Struct{Name: "DescribeSecurityGroupsOutput", Fields: []shape.Field{
-			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
-			{Name: "SecurityGroups", GoName: "SecurityGroups", TypeName: "SecurityGroupList", Location: shape.Body, Wire: "securityGroupInfo", Query: "SecurityGroupInfo"},
-		}},
-		NewInput:  func() any { return new(DescribeSecurityGroupsInput) },
-		NewOutput: func() any { return new(DescribeSecurityGroupsOutput) },
-	}
-}
-
-func opDescribeSubnets() *shape.Operation {
-	return &shape.Operation{
-		Name: "DescribeSubnets", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "DescribeSubnetsInput", Fields: []shape.Field{
-			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
-			{Name: "MaxResults", GoName: "MaxResults", TypeName: "DescribeSubnetsMaxResults", Location: shape.Body, Wire: "MaxResults"},
-			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
-			{Name: "SubnetIds", GoName: "SubnetIds", TypeName: "SubnetIdStringList", Location: shape.Body, Wire: "SubnetId"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
-		}},
-		Output: &shape.Struct{Name: "DescribeSubnetsOutput", Fields: []shape.Field{
-			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
-			{Name: "Subnets", GoName: "Subnets", TypeName: "SubnetList", Location: shape.Body, Wire: "subnetSet", Query: "SubnetSet"},
-		}},
-		NewInput:  func() any { return new(DescribeSubnetsInput) },
-		NewOutput: func() any { return new(DescribeSubnetsOutput) },
-	}
-}
-
-func opDescribeVpcAttribute() *shape.Operation {
-	return &shape.Operation{
-		Name: "DescribeVpcAttribute", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "DescribeVpcAttributeInput", Fields: []shape.Field{
-			{Name: "Attribute", GoName: "Attribute", TypeName: "VpcAttributeName", Location: shape.Body, Wire: "Attribute", Required: true},
-			{Name: "VpcId", GoName: "VpcId", TypeName: "VpcId", Location: shape.Body, Wire: "VpcId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
-		}},
-		Output: &shape.Struct{Name: "DescribeVpcAttributeOutput", Fields: []shape.Field{
-			{Name: "EnableDnsHostnames", GoName: "EnableDnsHostnames", TypeName: "AttributeBooleanValue", Location: shape.Body, Wire: "enableDnsHostnames", Query: "EnableDnsHostnames"},
-			{Name: "EnableDnsSupport", GoName: "EnableDnsSupport", TypeName: "AttributeBooleanValue", Location: shape.Body, Wire: "enableDnsSupport", Query: "EnableDnsSupport"},
-			{Name: "EnableNetworkAddressUsageMetrics", GoName: "EnableNetworkAddressUsageMetrics", TypeName: "AttributeBooleanValue", Location: shape.Body, Wire: "enableNetworkAddressUsageMetrics", Query: "EnableNetworkAddressUsageMetrics"},
-			{Name: "VpcId", GoName: "VpcId", TypeName: "String", Location: shape.Body, Wire: "vpcId", Query: "VpcId"},
-		}},
-		NewInput:  func() any { return new(DescribeVpcAttributeInput) },
-		NewOutput: func() any { return new(DescribeVpcAttributeOutput) },
-	}
-}
-
-func opDescribeVpcEndpoints() *shape.Operation {
-	return &shape.Operation{
-		Name: "DescribeVpcEndpoints", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "DescribeVpcEndpointsInput", Fields: []shape.Field{
-			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
-			{Name: "MaxResults", GoName: "MaxResults", TypeName: "Integer", Location: shape.Body, Wire: "MaxResults"},
-			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
-			{Name: "VpcEndpointIds", GoName: "VpcEndpointIds", TypeName: "VpcEndpointIdList", Location: shape.Body, Wire: "VpcEndpointId"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
-		}},
-		Output: &shape.Struct{Name: "DescribeVpcEndpointsOutput", Fields: []shape.Field{
-			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
-			{Name: "VpcEndpoints", GoName: "VpcEndpoints", TypeName: "VpcEndpointSet", Location: shape.Body, Wire: "vpcEndpointSet", Query: "VpcEndpointSet"},
-		}},
-		NewInput:  func() any { return new(DescribeVpcEndpointsInput) },
-		NewOutput: func() any { return new(DescribeVpcEndpointsOutput) },
-	}
-}
-
-func opDescribeVpcs() *shape.Operation {
-	return &shape.Operation{
-		Name: "DescribeVpcs", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "DescribeVpcsInput", Fields: []shape.Field{
-			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
-			{Name: "MaxResults", GoName: "MaxResults", TypeName: "DescribeVpcsMaxResults", Location: shape.Body, Wire: "MaxResults"},
-			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
-			{Name: "VpcIds", GoName: "VpcIds", TypeName: "VpcIdStringList", Location: shape.Body, Wire: "VpcId"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
-		}},
-		Output: &shape.Struct{Name: "DescribeVpcsOutput", Fields: []shape.Field{
-			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
-			{Name: "Vpcs", GoName: "Vpcs", TypeName: "VpcList", Location: shape.Body, Wire: "vpcSet", Query: "VpcSet"},
-		}},
-		NewInput:  func() any { return new(DescribeVpcsInput) },
-		NewOutput: func() any { return new(DescribeVpcsOutput) },
-	}
-}
-
-func opDisassociateRouteTable() *shape.Operation {
-	return &shape.Operation{
-		Name: "DisassociateRouteTable", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "DisassociateRouteTableInput", Fields: []shape.Field{
-			{Name: "AssociationId", GoName: "AssociationId", TypeName: "RouteTableAssociationId", Location: shape.Body, Wire: "associationId", Query: "AssociationId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
-		}},
-		Output:    &shape.Struct{Name: "DisassociateRouteTableOutput"},
-		NewInput:  func() any { return new(DisassociateRouteTableInput) },
-		NewOutput: func() any { return new(DisassociateRouteTableOutput) },
-	}
-}
-
-func opModifyVpcAttribute() *shape.Operation {
-	return &shape.Operation{
-		Name: "ModifyVpcAttribute", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "ModifyVpcAttributeInput", Fields: []shape.Field{
-			{Name: "EnableDnsHostnames", GoName: "EnableDnsHostnames", TypeName: "AttributeBooleanValue", Location: shape.Body, Wire: "EnableDnsHostnames"},
-			{Name: "EnableDnsSupport", GoName: "EnableDnsSupport", TypeName: "AttributeBooleanValue", Location: shape.Body, Wire: "EnableDnsSupport"},
-			{Name: "VpcId", GoName: "VpcId", TypeName: "VpcId", Location: shape.Body, Wire: "vpcId", Query: "VpcId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "EnableNetworkAddressUsageMetrics", Location: shape.Body, Wire: "EnableNetworkAddressUsageMetrics"},
-		}},
-		Output:    &shape.Struct{Name: "ModifyVpcAttributeOutput"},
-		NewInput:  func() any { return new(ModifyVpcAttributeInput) },
-		NewOutput: func() any { return new(ModifyVpcAttributeOutput) },
-	}
-}
-
-func opModifyVpcEndpoint() *shape.Operation {
-	return &shape.Operation{
-		Name: "ModifyVpcEndpoint", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "ModifyVpcEndpointInput", Fields: []shape.Field{
-			{Name: "AddRouteTableIds", GoName: "AddRouteTableIds", TypeName: "VpcEndpointRouteTableIdList", Location: shape.Body, Wire: "AddRouteTableId"},
-			{Name: "AddSecurityGroupIds", GoName: "AddSecurityGroupIds", TypeName: "VpcEndpointSecurityGroupIdList", Location: shape.Body, Wire: "AddSecurityGroupId"},
-			{Name: "AddSubnetIds", GoName: "AddSubnetIds", TypeName: "VpcEndpointSubnetIdList", Location: shape.Body, Wire: "AddSubnetId"},
-			{Name: "PolicyDocument", GoName: "PolicyDocument", TypeName: "String", Location: shape.Body, Wire: "PolicyDocument"},
-			{Name: "PrivateDnsEnabled", GoName: "PrivateDnsEnabled", TypeName: "Boolean", Location: shape.Body, Wire: "PrivateDnsEnabled"},
-			{Name: "RemoveRouteTableIds", GoName: "RemoveRouteTableIds", TypeName: "VpcEndpointRouteTableIdList", Location: shape.Body, Wire: "RemoveRouteTableId"},
-			{Name: "RemoveSecurityGroupIds", GoName: "RemoveSecurityGroupIds", TypeName: "VpcEndpointSecurityGroupIdList", Location: shape.Body, Wire: "RemoveSecurityGroupId"},
-			{Name: "RemoveSubnetIds", GoName: "RemoveSubnetIds", TypeName: "VpcEndpointSubnetIdList", Location: shape.Body, Wire: "RemoveSubnetId"},
-			{Name: "ResetPolicy", GoName: "ResetPolicy", TypeName: "Boolean", Location: shape.Body, Wire: "ResetPolicy"},
-			{Name: "VpcEndpointId", GoName: "VpcEndpointId", TypeName: "VpcEndpointId", Location: shape.Body, Wire: "VpcEndpointId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DnsOptions", Location: shape.Body, Wire: "DnsOptions"},
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
-			{Name: "IpAddressType", Location: shape.Body, Wire: "IpAddressType"},
-			{Name: "SubnetConfigurations", Location: shape.Body, Wire: "SubnetConfiguration"},
-		}},
-		Output: &shape.Struct{Name: "ModifyVpcEndpointOutput", Fields: []shape.Field{
-			{Name: "Return", GoName: "Return", TypeName: "Boolean", Location: shape.Body, Wire: "return", Query: "Return"},
-		}},
-		NewInput:  func() any { return new(ModifyVpcEndpointInput) },
-		NewOutput: func() any { return new(ModifyVpcEndpointOutput) },
-	}
-}
-
-func opRevokeSecurityGroupEgress() *shape.Operation {
-	return &shape.Operation{
-		Name: "RevokeSecurityGroupEgress", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "RevokeSecurityGroupEgressInput", Fields: []shape.Field{
-			{Name: "GroupId", GoName: "GroupId", TypeName: "SecurityGroupId", Location: shape.Body, Wire: "groupId", Query: "GroupId", Required: true},
-			{Name: "IpPermissions", GoName: "IpPermissions", TypeName: "IpPermissionList", Location: shape.Body, Wire: "ipPermissions", Query: "IpPermissions"},
-			{Name: "SecurityGroupRuleIds", GoName: "SecurityGroupRuleIds", TypeName: "SecurityGroupRuleIdList", Location: shape.Body, Wire: "SecurityGroupRuleId"},
-		}, Refused: []shape.Refused{
-			{Name: "CidrIp", Location: shape.Body, Wire: "cidrIp"},
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
-			{Name: "FromPort", Location: shape.Body, Wire: "fromPort"},
-			{Name: "IpProtocol", Location: shape.Body, Wire: "ipProtocol"},
-			{Name: "SourceSecurityGroupName", Location: shape.Body, Wire: "sourceSecurityGroupName"},
-			{Name: "SourceSecurityGroupOwnerId", Location: shape.Body, Wire: "sourceSecurityGroupOwnerId"},
-			{Name: "ToPort", Location: shape.Body, Wire: "toPort"},
-		}},
-		Output: &shape.Struct{Name: "RevokeSecurityGroupEgressOutput", Fields: []shape.Field{
-			{Name: "Return", GoName: "Return", TypeName: "Boolean", Location: shape.Body, Wire: "return", Query: "Return"},
-			{Name: "RevokedSecurityGroupRules", GoName: "RevokedSecurityGroupRules", TypeName: "RevokedSecurityGroupRuleList", Location: shape.Body, Wire: "revokedSecurityGroupRuleSet", Query: "RevokedSecurityGroupRuleSet"},
-			{Name: "UnknownIpPermissions", GoName: "UnknownIpPermissions", TypeName: "IpPermissionList", Location: shape.Body, Wire: "unknownIpPermissionSet", Query: "UnknownIpPermissionSet"},
-		}},
-		NewInput:  func() any { return new(RevokeSecurityGroupEgressInput) },
-		NewOutput: func() any { return new(RevokeSecurityGroupEgressOutput) },
-	}
-}
-
-func opRevokeSecurityGroupIngress() *shape.Operation {
-	return &shape.Operation{
-		Name: "RevokeSecurityGroupIngress", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "RevokeSecurityGroupIngressInput", Fields: []shape.Field{
-			{Name: "CidrIp", GoName: "CidrIp", TypeName: "String", Location: shape.Body, Wire: "CidrIp"},
-			{Name: "FromPort", GoName: "FromPort", TypeName: "Integer", Location: shape.Body, Wire: "FromPort"},
-			{Name: "GroupId", GoName: "GroupId", TypeName: "SecurityGroupId", Location: shape.Body, Wire: "GroupId"},
-			{Name: "IpPermissions", GoName: "IpPermissions", TypeName: "IpPermissionList", Location: shape.Body, Wire: "IpPermissions"},
-			{Name: "IpProtocol", GoName: "IpProtocol", TypeName: "String", Location: shape.Body, Wire: "IpProtocol"},
-			{Name: "SecurityGroupRuleIds", GoName: "SecurityGroupRuleIds", TypeName: "SecurityGroupRuleIdList", Location: shape.Body, Wire: "SecurityGroupRuleId"},
-			{Name: "ToPort", GoName: "ToPort", TypeName: "Integer", Location: shape.Body, Wire: "ToPort"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
-			{Name: "GroupName", Location: shape.Body, Wire: "GroupName"},
-			{Name: "SourceSecurityGroupName", Location: shape.Body, Wire: "SourceSecurityGroupName"},
-			{Name: "SourceSecurityGroupOwnerId", Location: shape.Body, Wire: "SourceSecurityGroupOwnerId"},
-		}},
-		Output: &shape.Struct{Name: "RevokeSecurityGroupIngressOutput", Fields: []shape.Field{
-			{Name: "Return", GoName: "Return", TypeName: "Boolean", Location: shape.Body, Wire: "return", Query: "Return"},
-			{Name: "RevokedSecurityGroupRules", GoName: "RevokedSecurityGroupRules", TypeName: "RevokedSecurityGroupRuleList", Location: shape.Body, Wire: "revokedSecurityGroupRuleSet", Query: "RevokedSecurityGroupRuleSet"},
-			{Name: "UnknownIpPermissions", GoName: "UnknownIpPermissions", TypeName: "IpPermissionList", Location: shape.Body, Wire: "unknownIpPermissionSet", Query: "UnknownIpPermissionSet"},
-		}},
-		NewInput:  func() any { return new(RevokeSecurityGroupIngressInput) },
-		NewOutput: func() any { return new(RevokeSecurityGroupIngressOutput) },
-	}
-}
-
-func typeAttributeBooleanValue() *shape.Type {
-	return &shape.Type{Name: "AttributeBooleanValue", Kind: shape.Structure, Struct: &shape.Struct{Name: "AttributeBooleanValue", Fields: []shape.Field{
-		{Name: "Value", GoName: "Value", TypeName: "Boolean", Location: shape.Body, Wire: "value", Query: "Value"},
-	}}}
-}
-
-func typeDnsEntry() *shape.Type {
-	return &shape.Type{Name: "DnsEntry", Kind: shape.Structure, Struct: &shape.Struct{Name: "DnsEntry", Fields: []shape.Field{
-		{Name: "DnsName", GoName: "DnsName", TypeName: "String", Location: shape.Body, Wire: "dnsName", Query: "DnsName"},
-		{Name: "HostedZoneId", GoName: "HostedZoneId", TypeName: "String", Location: shape.Body, Wire: "hostedZoneId", Query: "HostedZoneId"},
-	}}}
-}
-
-func typeFilter() *shape.Type {
-	return &shape.Type{Name: "Filter", Kind: shape.Structure, Struct: &shape.Struct{Name: "Filter", Fields: []shape.Field{
-		{Name: "Name", GoName: "Name", TypeName: "String", Location: shape.Body, Wire: "Name"},
-		{Name: "Values", GoName: "Values", TypeName: "ValueStringList", Location: shape.Body, Wire: "Value"},
-	}}}
-}
-
-func typeFlowLog() *shape.Type {
-	return &shape.Type{Name: "FlowLog", Kind: shape.Structure, Struct: &shape.Struct{Name: "FlowLog", Fields: []shape.Field{
-		{Name: "CreationTime", GoName: "CreationTime", TypeName: "MillisecondDateTime", Location: shape.Body, Wire: "creationTime", Query: "CreationTime"},
-		{Name: "DeliverLogsErrorMessage", GoName: "DeliverLogsErrorMessage", TypeName: "String", Location: shape.Body, Wire: "deliverLogsErrorMessage", Query: "DeliverLogsErrorMessage"},
-		{Name: "DeliverLogsPermissionArn", GoName: "DeliverLogsPermissionArn", TypeName: "String", Location: shape.Body, Wire: "deliverLogsPermissionArn", Query: "DeliverLogsPermissionArn"},
-		{Name: "DeliverLogsStatus", GoName: "DeliverLogsStatus", TypeName: "String", Location: shape.Body, Wire: "deliverLogsStatus", Query: "DeliverLogsStatus"},
-		{Name: "FlowLogId", GoName: "FlowLogId", TypeName: "String", Location: shape.Body, Wire: "flowLogId", Query: "FlowLogId"},
-		{Name: "FlowLogStatus", GoName: "FlowLogStatus", TypeName: "String", Location: shape.Body, Wire: "flowLogStatus", Query: "FlowLogStatus"},
-		{Name: "LogDestination", GoName: "LogDestination", TypeName: "String", Location: shape.Body, Wire: "logDestination", Query: "LogDestination"},
-		{Name: "LogDestinationType", GoName: "LogDestinationType", TypeName: "LogDestinationType", Location: shape.Body, Wire: "logDestinationType", Query: "LogDestinationType"},
-		{Name: "LogFormat", GoName: "LogFormat", TypeName: "String", Location: shape.Body, Wire: "logFormat", Query: "LogFormat"},
-		{Name: "LogGroupName", GoName: "LogGroupName", TypeName: "String", Location: shape.Body, Wire: "logGroupName", Query: "LogGroupName"},
-		{Name: "MaxAggregationInterval", GoName: "MaxAggregationInterval", TypeName: "Integer", Location: shape.Body, Wire: "maxAggregationInterval", Query: "MaxAggregationInterval"},
-		{Name: "ResourceId", GoName: "ResourceId", TypeName: "String", Location: shape.Body, Wire: "resourceId", Query: "ResourceId"},
-		{Name: "Tags", GoName: "Tags", TypeName: "TagList", Location: shape.Body, Wire: "tagSet", Query: "TagSet"},
-		{Name: "TrafficType", GoName: "TrafficType", TypeName: "TrafficType", Location: shape.Body, Wire: "trafficType", Query: "TrafficType"},
-	}, Refused: []shape.Refused{
-		{Name: "DeliverCrossAccountRole", Location: shape.Body, Wire: "deliverCrossAccountRole"},
-		{Name: "DestinationOptions", Location: shape.Body, Wire: "destinationOptions"},
-	}}}
-}
-
-func typeGroupIdentifier() *shape.Type {
-	return &shape.Type{Name: "GroupIdentifier", Kind: shape.Structure, Struct: &shape.Struct{Name: "GroupIdentifier", Fields: []shape.Field{
-		{Name: "GroupId", GoName: "GroupId", TypeName: "String", Location: shape.Body, Wire: "groupId", Query: "GroupId"},
-		{Name: "GroupName", GoName: "GroupName", TypeName: "String", Location: shape.Body, Wire: "groupName", Query: "GroupName"},
-	}}}
 }

@@ -4,353 +4,898 @@ package ec2
 
 import "bawn.dev/internal/shape"
 
-func typeIpPermission() *shape.Type {
-	return &shape.Type{Name: "IpPermission", Kind: shape.Structure, Struct: &shape.Struct{Name: "IpPermission", Fields: []shape.Field{
-		{Name: "FromPort", GoName: "FromPort", TypeName: "Integer", Location: shape.Body, Wire: "fromPort", Query: "FromPort"},
-		{Name: "IpProtocol", GoName: "IpProtocol", TypeName: "String", Location: shape.Body, Wire: "ipProtocol", Query: "IpProtocol"},
-		{Name: "IpRanges", GoName: "IpRanges", TypeName: "IpRangeList", Location: shape.Body, Wire: "ipRanges", Query: "IpRanges"},
-		{Name: "PrefixListIds", GoName: "PrefixListIds", TypeName: "PrefixListIdList", Location: shape.Body, Wire: "prefixListIds", Query: "PrefixListIds"},
-		{Name: "ToPort", GoName: "ToPort", TypeName: "Integer", Location: shape.Body, Wire: "toPort", Query: "ToPort"},
-		{Name: "UserIdGroupPairs", GoName: "UserIdGroupPairs", TypeName: "UserIdGroupPairList", Location: shape.Body, Wire: "groups", Query: "Groups"},
-	}, Refused: []shape.Refused{
-		{Name: "Ipv6Ranges", Location: shape.Body, Wire: "ipv6Ranges"},
-	}}}
+func opCreateTransitGatewayRouteTable() *shape.Operation {
+	return &shape.Operation{
+		Name: "CreateTransitGatewayRouteTable", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "CreateTransitGatewayRouteTableInput", Fields: []shape.Field{
+			{Name: "TagSpecifications", GoName: "TagSpecifications", TypeName: "TagSpecificationList", Location: shape.Body, Wire: "TagSpecifications"},
+			{Name: "TransitGatewayId", GoName: "TransitGatewayId", TypeName: "TransitGatewayId", Location: shape.Body, Wire: "TransitGatewayId", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
+		}},
+		Output: &shape.Struct{Name: "CreateTransitGatewayRouteTableOutput", Fields: []shape.Field{
+			{Name: "TransitGatewayRouteTable", GoName: "TransitGatewayRouteTable", TypeName: "TransitGatewayRouteTable", Location: shape.Body, Wire: "transitGatewayRouteTable", Query: "TransitGatewayRouteTable"},
+		}},
+		NewInput:  func() any { return new(CreateTransitGatewayRouteTableInput) },
+		NewOutput: func() any { return new(CreateTransitGatewayRouteTableOutput) },
+	}
 }
 
-func typeIpRange() *shape.Type {
-	return &shape.Type{Name: "IpRange", Kind: shape.Structure, Struct: &shape.Struct{Name: "IpRange", Fields: []shape.Field{
-		{Name: "CidrIp", GoName: "CidrIp", TypeName: "String", Location: shape.Body, Wire: "cidrIp", Query: "CidrIp"},
-		{Name: "Description", GoName: "Description", TypeName: "String", Location: shape.Body, Wire: "description", Query: "Description"},
-	}}}
+func opCreateTransitGatewayVpcAttachment() *shape.Operation {
+	return &shape.Operation{
+		Name: "CreateTransitGatewayVpcAttachment", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "CreateTransitGatewayVpcAttachmentInput", Fields: []shape.Field{
+			{Name: "Options", GoName: "Options", TypeName: "CreateTransitGatewayVpcAttachmentRequestOptions", Location: shape.Body, Wire: "Options"},
+			{Name: "SubnetIds", GoName: "SubnetIds", TypeName: "TransitGatewaySubnetIdList", Location: shape.Body, Wire: "SubnetIds", Required: true},
+			{Name: "TagSpecifications", GoName: "TagSpecifications", TypeName: "TagSpecificationList", Location: shape.Body, Wire: "TagSpecifications"},
+			{Name: "TransitGatewayId", GoName: "TransitGatewayId", TypeName: "TransitGatewayId", Location: shape.Body, Wire: "TransitGatewayId", Required: true},
+			{Name: "VpcId", GoName: "VpcId", TypeName: "VpcId", Location: shape.Body, Wire: "VpcId", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
+		}},
+		Output: &shape.Struct{Name: "CreateTransitGatewayVpcAttachmentOutput", Fields: []shape.Field{
+			{Name: "TransitGatewayVpcAttachment", GoName: "TransitGatewayVpcAttachment", TypeName: "TransitGatewayVpcAttachment", Location: shape.Body, Wire: "transitGatewayVpcAttachment", Query: "TransitGatewayVpcAttachment"},
+		}},
+		NewInput:  func() any { return new(CreateTransitGatewayVpcAttachmentInput) },
+		NewOutput: func() any { return new(CreateTransitGatewayVpcAttachmentOutput) },
+	}
 }
 
-func typeNetworkInterface() *shape.Type {
-	return &shape.Type{Name: "NetworkInterface", Kind: shape.Structure, Struct: &shape.Struct{Name: "NetworkInterface", Fields: []shape.Field{
-		{Name: "Attachment", GoName: "Attachment", TypeName: "NetworkInterfaceAttachment", Location: shape.Body, Wire: "attachment", Query: "Attachment"},
-		{Name: "AvailabilityZone", GoName: "AvailabilityZone", TypeName: "String", Location: shape.Body, Wire: "availabilityZone", Query: "AvailabilityZone"},
-		{Name: "AvailabilityZoneId", GoName: "AvailabilityZoneId", TypeName: "String", Location: shape.Body, Wire: "availabilityZoneId", Query: "AvailabilityZoneId"},
-		{Name: "Description", GoName: "Description", TypeName: "String", Location: shape.Body, Wire: "description", Query: "Description"},
-		{Name: "Groups", GoName: "Groups", TypeName: "GroupIdentifierList", Location: shape.Body, Wire: "groupSet", Query: "GroupSet"},
-		{Name: "InterfaceType", GoName: "InterfaceType", TypeName: "NetworkInterfaceType", Location: shape.Body, Wire: "interfaceType", Query: "InterfaceType"},
-		{Name: "MacAddress", GoName: "MacAddress", TypeName: "String", Location: shape.Body, Wire: "macAddress", Query: "MacAddress"},
-		{Name: "NetworkInterfaceId", GoName: "NetworkInterfaceId", TypeName: "String", Location: shape.Body, Wire: "networkInterfaceId", Query: "NetworkInterfaceId"},
-		{Name: "OwnerId", GoName: "OwnerId", TypeName: "String", Location: shape.Body, Wire: "ownerId", Query: "OwnerId"},
-		{Name: "PrivateDnsName", GoName: "PrivateDnsName", TypeName: "String", Location: shape.Body, Wire: "privateDnsName", Query: "PrivateDnsName"},
-		{Name: "PrivateIpAddress", GoName: "PrivateIpAddress", TypeName: "String", Location: shape.Body, Wire: "privateIpAddress", Query: "PrivateIpAddress"},
-		{Name: "PrivateIpAddresses", GoName: "PrivateIpAddresses", TypeName: "NetworkInterfacePrivateIpAddressList", Location: shape.Body, Wire: "privateIpAddressesSet", Query: "PrivateIpAddressesSet"},
-		{Name: "RequesterId", GoName: "RequesterId", TypeName: "String", Location: shape.Body, Wire: "requesterId", Query: "RequesterId"},
-		{Name: "RequesterManaged", GoName: "RequesterManaged", TypeName: "Boolean", Location: shape.Body, Wire: "requesterManaged", Query: "RequesterManaged"},
-		{Name: "SourceDestCheck", GoName: "SourceDestCheck", TypeName: "Boolean", Location: shape.Body, Wire: "sourceDestCheck", Query: "SourceDestCheck"},
-		{Name: "Status", GoName: "Status", TypeName: "NetworkInterfaceStatus", Location: shape.Body, Wire: "status", Query: "Status"},
-		{Name: "SubnetId", GoName: "SubnetId", TypeName: "String", Location: shape.Body, Wire: "subnetId", Query: "SubnetId"},
-		{Name: "TagSet", GoName: "TagSet", TypeName: "TagList", Location: shape.Body, Wire: "tagSet", Query: "TagSet"},
-		{Name: "VpcId", GoName: "VpcId", TypeName: "String", Location: shape.Body, Wire: "vpcId", Query: "VpcId"},
-	}, Refused: []shape.Refused{
-		{Name: "AssociatedSubnets", Location: shape.Body, Wire: "associatedSubnetSet"},
-		{Name: "Association", Location: shape.Body, Wire: "association"},
-		{Name: "ConnectionTrackingConfiguration", Location: shape.Body, Wire: "connectionTrackingConfiguration"},
-		{Name: "DenyAllIgwTraffic", Location: shape.Body, Wire: "denyAllIgwTraffic"},
-		{Name: "Ipv4Prefixes", Location: shape.Body, Wire: "ipv4PrefixSet"},
-		{Name: "Ipv6Address", Location: shape.Body, Wire: "ipv6Address"},
-		{Name: "Ipv6Addresses", Location: shape.Body, Wire: "ipv6AddressesSet"},
-		{Name: "Ipv6Native", Location: shape.Body, Wire: "ipv6Native"},
-		{Name: "Ipv6Prefixes", Location: shape.Body, Wire: "ipv6PrefixSet"},
-		{Name: "Operator", Location: shape.Body, Wire: "operator"},
-		{Name: "OutpostArn", Location: shape.Body, Wire: "outpostArn"},
-		{Name: "PublicDnsName", Location: shape.Body, Wire: "publicDnsName"},
-		{Name: "PublicIpDnsNameOptions", Location: shape.Body, Wire: "publicIpDnsNameOptions"},
-	}}}
+func opCreateVpc() *shape.Operation {
+	return &shape.Operation{
+		Name: "CreateVpc", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "CreateVpcInput", Fields: []shape.Field{
+			{Name: "CidrBlock", GoName: "CidrBlock", TypeName: "String", Location: shape.Body, Wire: "CidrBlock"},
+			{Name: "InstanceTenancy", GoName: "InstanceTenancy", TypeName: "Tenancy", Location: shape.Body, Wire: "instanceTenancy", Query: "InstanceTenancy"},
+			{Name: "TagSpecifications", GoName: "TagSpecifications", TypeName: "TagSpecificationList", Location: shape.Body, Wire: "TagSpecification"},
+		}, Refused: []shape.Refused{
+			{Name: "AmazonProvidedIpv6CidrBlock", Location: shape.Body, Wire: "amazonProvidedIpv6CidrBlock"},
+			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
+			{Name: "Ipv4IpamPoolId", Location: shape.Body, Wire: "Ipv4IpamPoolId"},
+			{Name: "Ipv4NetmaskLength", Location: shape.Body, Wire: "Ipv4NetmaskLength"},
+			{Name: "Ipv6CidrBlock", Location: shape.Body, Wire: "Ipv6CidrBlock"},
+			{Name: "Ipv6CidrBlockNetworkBorderGroup", Location: shape.Body, Wire: "Ipv6CidrBlockNetworkBorderGroup"},
+			{Name: "Ipv6IpamPoolId", Location: shape.Body, Wire: "Ipv6IpamPoolId"},
+			{Name: "Ipv6NetmaskLength", Location: shape.Body, Wire: "Ipv6NetmaskLength"},
+			{Name: "Ipv6Pool", Location: shape.Body, Wire: "Ipv6Pool"},
+			{Name: "VpcEncryptionControl", Location: shape.Body, Wire: "VpcEncryptionControl"},
+		}},
+		Output: &shape.Struct{Name: "CreateVpcOutput", Fields: []shape.Field{
+			{Name: "Vpc", GoName: "Vpc", TypeName: "Vpc", Location: shape.Body, Wire: "vpc", Query: "Vpc"},
+		}},
+		NewInput:  func() any { return new(CreateVpcInput) },
+		NewOutput: func() any { return new(CreateVpcOutput) },
+	}
 }
 
-func typeNetworkInterfaceAttachment() *shape.Type {
-	return &shape.Type{Name: "NetworkInterfaceAttachment", Kind: shape.Structure, Struct: &shape.Struct{Name: "NetworkInterfaceAttachment", Fields: []shape.Field{
-		{Name: "AttachTime", GoName: "AttachTime", TypeName: "DateTime", Location: shape.Body, Wire: "attachTime", Query: "AttachTime"},
-		{Name: "AttachmentId", GoName: "AttachmentId", TypeName: "String", Location: shape.Body, Wire: "attachmentId", Query: "AttachmentId"},
-		{Name: "DeleteOnTermination", GoName: "DeleteOnTermination", TypeName: "Boolean", Location: shape.Body, Wire: "deleteOnTermination", Query: "DeleteOnTermination"},
-		{Name: "DeviceIndex", GoName: "DeviceIndex", TypeName: "Integer", Location: shape.Body, Wire: "deviceIndex", Query: "DeviceIndex"},
-		{Name: "InstanceId", GoName: "InstanceId", TypeName: "String", Location: shape.Body, Wire: "instanceId", Query: "InstanceId"},
-		{Name: "InstanceOwnerId", GoName: "InstanceOwnerId", TypeName: "String", Location: shape.Body, Wire: "instanceOwnerId", Query: "InstanceOwnerId"},
-		{Name: "Status", GoName: "Status", TypeName: "AttachmentStatus", Location: shape.Body, Wire: "status", Query: "Status"},
-	}, Refused: []shape.Refused{
-		{Name: "EnaQueueCount", Location: shape.Body, Wire: "enaQueueCount"},
-		{Name: "EnaSrdSpecification", Location: shape.Body, Wire: "enaSrdSpecification"},
-		{Name: "NetworkCardIndex", Location: shape.Body, Wire: "networkCardIndex"},
-	}}}
+func opCreateVpcEndpoint() *shape.Operation {
+	return &shape.Operation{
+		Name: "CreateVpcEndpoint", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "CreateVpcEndpointInput", Fields: []shape.Field{
+			{Name: "ClientToken", GoName: "ClientToken", TypeName: "String", Location: shape.Body, Wire: "ClientToken"},
+			{Name: "IpAddressType", GoName: "IpAddressType", TypeName: "IpAddressType", Location: shape.Body, Wire: "IpAddressType"},
+			{Name: "PolicyDocument", GoName: "PolicyDocument", TypeName: "String", Location: shape.Body, Wire: "PolicyDocument"},
+			{Name: "PrivateDnsEnabled", GoName: "PrivateDnsEnabled", TypeName: "Boolean", Location: shape.Body, Wire: "PrivateDnsEnabled"},
+			{Name: "RouteTableIds", GoName: "RouteTableIds", TypeName: "VpcEndpointRouteTableIdList", Location: shape.Body, Wire: "RouteTableId"},
+			{Name: "SecurityGroupIds", GoName: "SecurityGroupIds", TypeName: "VpcEndpointSecurityGroupIdList", Location: shape.Body, Wire: "SecurityGroupId"},
+			{Name: "ServiceName", GoName: "ServiceName", TypeName: "String", Location: shape.Body, Wire: "ServiceName"},
+			{Name: "SubnetIds", GoName: "SubnetIds", TypeName: "VpcEndpointSubnetIdList", Location: shape.Body, Wire: "SubnetId"},
+			{Name: "TagSpecifications", GoName: "TagSpecifications", TypeName: "TagSpecificationList", Location: shape.Body, Wire: "TagSpecification"},
+			{Name: "VpcEndpointType", GoName: "VpcEndpointType", TypeName: "VpcEndpointType", Location: shape.Body, Wire: "VpcEndpointType"},
+			{Name: "VpcId", GoName: "VpcId", TypeName: "VpcId", Location: shape.Body, Wire: "VpcId", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "DnsOptions", Location: shape.Body, Wire: "DnsOptions"},
+			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
+			{Name: "ResourceConfigurationArn", Location: shape.Body, Wire: "ResourceConfigurationArn"},
+			{Name: "ServiceNetworkArn", Location: shape.Body, Wire: "ServiceNetworkArn"},
+			{Name: "ServiceRegion", Location: shape.Body, Wire: "ServiceRegion"},
+			{Name: "SubnetConfigurations", Location: shape.Body, Wire: "SubnetConfiguration"},
+		}},
+		Output: &shape.Struct{Name: "CreateVpcEndpointOutput", Fields: []shape.Field{
+			{Name: "ClientToken", GoName: "ClientToken", TypeName: "String", Location: shape.Body, Wire: "clientToken", Query: "ClientToken"},
+			{Name: "VpcEndpoint", GoName: "VpcEndpoint", TypeName: "VpcEndpoint", Location: shape.Body, Wire: "vpcEndpoint", Query: "VpcEndpoint"},
+		}},
+		NewInput:  func() any { return new(CreateVpcEndpointInput) },
+		NewOutput: func() any { return new(CreateVpcEndpointOutput) },
+	}
 }
 
-func typeNetworkInterfacePrivateIpAddress() *shape.Type {
-	return &shape.Type{Name: "NetworkInterfacePrivateIpAddress", Kind: shape.Structure, Struct: &shape.Struct{Name: "NetworkInterfacePrivateIpAddress", Fields: []shape.Field{
-		{Name: "Primary", GoName: "Primary", TypeName: "Boolean", Location: shape.Body, Wire: "primary", Query: "Primary"},
-		{Name: "PrivateDnsName", GoName: "PrivateDnsName", TypeName: "String", Location: shape.Body, Wire: "privateDnsName", Query: "PrivateDnsName"},
-		{Name: "PrivateIpAddress", GoName: "PrivateIpAddress", TypeName: "String", Location: shape.Body, Wire: "privateIpAddress", Query: "PrivateIpAddress"},
-	}, Refused: []shape.Refused{
-		{Name: "Association", Location: shape.Body, Wire: "association"},
-	}}}
+func opCreateVpcEndpointServiceConfiguration() *shape.Operation {
+	return &shape.Operation{
+		Name: "CreateVpcEndpointServiceConfiguration", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "CreateVpcEndpointServiceConfigurationInput", Fields: []shape.Field{
+			{Name: "AcceptanceRequired", GoName: "AcceptanceRequired", TypeName: "Boolean", Location: shape.Body, Wire: "AcceptanceRequired"},
+			{Name: "ClientToken", GoName: "ClientToken", TypeName: "String", Location: shape.Body, Wire: "ClientToken"},
+			{Name: "NetworkLoadBalancerArns", GoName: "NetworkLoadBalancerArns", TypeName: "ValueStringList", Location: shape.Body, Wire: "NetworkLoadBalancerArn"},
+			{Name: "PrivateDnsName", GoName: "PrivateDnsName", TypeName: "String", Location: shape.Body, Wire: "PrivateDnsName"},
+			{Name: "SupportedIpAddressTypes", GoName: "SupportedIpAddressTypes", TypeName: "ValueStringList", Location: shape.Body, Wire: "SupportedIpAddressType"},
+			{Name: "TagSpecifications", GoName: "TagSpecifications", TypeName: "TagSpecificationList", Location: shape.Body, Wire: "TagSpecification"},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
+			{Name: "GatewayLoadBalancerArns", Location: shape.Body, Wire: "GatewayLoadBalancerArn"},
+			{Name: "SupportedRegions", Location: shape.Body, Wire: "SupportedRegion"},
+		}},
+		Output: &shape.Struct{Name: "CreateVpcEndpointServiceConfigurationOutput", Fields: []shape.Field{
+			{Name: "ClientToken", GoName: "ClientToken", TypeName: "String", Location: shape.Body, Wire: "clientToken", Query: "ClientToken"},
+			{Name: "ServiceConfiguration", GoName: "ServiceConfiguration", TypeName: "ServiceConfiguration", Location: shape.Body, Wire: "serviceConfiguration", Query: "ServiceConfiguration"},
+		}},
+		NewInput:  func() any { return new(CreateVpcEndpointServiceConfigurationInput) },
+		NewOutput: func() any { return new(CreateVpcEndpointServiceConfigurationOutput) },
+	}
 }
 
-func typePrefixListId() *shape.Type {
-	return &shape.Type{Name: "PrefixListId", Kind: shape.Structure, Struct: &shape.Struct{Name: "PrefixListId", Fields: []shape.Field{
-		{Name: "Description", GoName: "Description", TypeName: "String", Location: shape.Body, Wire: "description", Query: "Description"},
-		{Name: "PrefixListId", GoName: "PrefixListId", TypeName: "String", Location: shape.Body, Wire: "prefixListId", Query: "PrefixListId"},
-	}}}
+func opDeleteFlowLogs() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteFlowLogs", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteFlowLogsInput", Fields: []shape.Field{
+			{Name: "FlowLogIds", GoName: "FlowLogIds", TypeName: "FlowLogIdList", Location: shape.Body, Wire: "FlowLogId", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
+		}},
+		Output: &shape.Struct{Name: "DeleteFlowLogsOutput", Fields: []shape.Field{
+			{Name: "Unsuccessful", GoName: "Unsuccessful", TypeName: "UnsuccessfulItemSet", Location: shape.Body, Wire: "unsuccessful", Query: "Unsuccessful"},
+		}},
+		NewInput:  func() any { return new(DeleteFlowLogsInput) },
+		NewOutput: func() any { return new(DeleteFlowLogsOutput) },
+	}
 }
 
-func typeReferencedSecurityGroup() *shape.Type {
-	return &shape.Type{Name: "ReferencedSecurityGroup", Kind: shape.Structure, Struct: &shape.Struct{Name: "ReferencedSecurityGroup", Fields: []shape.Field{
-		{Name: "GroupId", GoName: "GroupId", TypeName: "String", Location: shape.Body, Wire: "groupId", Query: "GroupId"},
-		{Name: "UserId", GoName: "UserId", TypeName: "String", Location: shape.Body, Wire: "userId", Query: "UserId"},
-		{Name: "VpcId", GoName: "VpcId", TypeName: "String", Location: shape.Body, Wire: "vpcId", Query: "VpcId"},
-	}, Refused: []shape.Refused{
-		{Name: "PeeringStatus", Location: shape.Body, Wire: "peeringStatus"},
-		{Name: "VpcPeeringConnectionId", Location: shape.Body, Wire: "vpcPeeringConnectionId"},
-	}}}
+func opDeleteInternetGateway() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteInternetGateway", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteInternetGatewayInput", Fields: []shape.Field{
+			{Name: "InternetGatewayId", GoName: "InternetGatewayId", TypeName: "InternetGatewayId", Location: shape.Body, Wire: "internetGatewayId", Query: "InternetGatewayId", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
+		}},
+		Output:    &shape.Struct{Name: "DeleteInternetGatewayOutput"},
+		NewInput:  func() any { return new(DeleteInternetGatewayInput) },
+		NewOutput: func() any { return new(DeleteInternetGatewayOutput) },
+	}
 }
 
-func typeRevokedSecurityGroupRule() *shape.Type {
-	return &shape.Type{Name: "RevokedSecurityGroupRule", Kind: shape.Structure, Struct: &shape.Struct{Name: "RevokedSecurityGroupRule", Fields: []shape.Field{
-		{Name: "CidrIpv4", GoName: "CidrIpv4", TypeName: "String", Location: shape.Body, Wire: "cidrIpv4", Query: "CidrIpv4"},
-		{Name: "Description", GoName: "Description", TypeName: "String", Location: shape.Body, Wire: "description", Query: "Description"},
-		{Name: "FromPort", GoName: "FromPort", TypeName: "Integer", Location: shape.Body, Wire: "fromPort", Query: "FromPort"},
-		{Name: "GroupId", GoName: "GroupId", TypeName: "SecurityGroupId", Location: shape.Body, Wire: "groupId", Query: "GroupId"},
-		{Name: "IpProtocol", GoName: "IpProtocol", TypeName: "String", Location: shape.Body, Wire: "ipProtocol", Query: "IpProtocol"},
-		{Name: "IsEgress", GoName: "IsEgress", TypeName: "Boolean", Location: shape.Body, Wire: "isEgress", Query: "IsEgress"},
-		{Name: "PrefixListId", GoName: "PrefixListId", TypeName: "PrefixListResourceId", Location: shape.Body, Wire: "prefixListId", Query: "PrefixListId"},
-		{Name: "ReferencedGroupId", GoName: "ReferencedGroupId", TypeName: "SecurityGroupId", Location: shape.Body, Wire: "referencedGroupId", Query: "ReferencedGroupId"},
-		{Name: "SecurityGroupRuleId", GoName: "SecurityGroupRuleId", TypeName: "SecurityGroupRuleId", Location: shape.Body, Wire: "securityGroupRuleId", Query: "SecurityGroupRuleId"},
-		{Name: "ToPort", GoName: "ToPort", TypeName: "Integer", Location: shape.Body, Wire: "toPort", Query: "ToPort"},
-	}, Refused: []shape.Refused{
-		{Name: "CidrIpv6", Location: shape.Body, Wire: "cidrIpv6"},
-	}}}
+func opDeleteManagedPrefixList() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteManagedPrefixList", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteManagedPrefixListInput", Fields: []shape.Field{
+			{Name: "PrefixListId", GoName: "PrefixListId", TypeName: "PrefixListResourceId", Location: shape.Body, Wire: "PrefixListId", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
+		}},
+		Output: &shape.Struct{Name: "DeleteManagedPrefixListOutput", Fields: []shape.Field{
+			{Name: "PrefixList", GoName: "PrefixList", TypeName: "ManagedPrefixList", Location: shape.Body, Wire: "prefixList", Query: "PrefixList"},
+		}},
+		NewInput:  func() any { return new(DeleteManagedPrefixListInput) },
+		NewOutput: func() any { return new(DeleteManagedPrefixListOutput) },
+	}
 }
 
-func typeRoute() *shape.Type {
-	return &shape.Type{Name: "Route", Kind: shape.Structure, Struct: &shape.Struct{Name: "Route", Fields: []shape.Field{
-		{Name: "DestinationCidrBlock", GoName: "DestinationCidrBlock", TypeName: "String", Location: shape.Body, Wire: "destinationCidrBlock", Query: "DestinationCidrBlock"},
-		{Name: "DestinationPrefixListId", GoName: "DestinationPrefixListId", TypeName: "String", Location: shape.Body, Wire: "destinationPrefixListId", Query: "DestinationPrefixListId"},
-		{Name: "GatewayId", GoName: "GatewayId", TypeName: "String", Location: shape.Body, Wire: "gatewayId", Query: "GatewayId"},
-		{Name: "NatGatewayId", GoName: "NatGatewayId", TypeName: "String", Location: shape.Body, Wire: "natGatewayId", Query: "NatGatewayId"},
-		{Name: "NetworkInterfaceId", GoName: "NetworkInterfaceId", TypeName: "String", Location: shape.Body, Wire: "networkInterfaceId", Query: "NetworkInterfaceId"},
-		{Name: "Origin", GoName: "Origin", TypeName: "RouteOrigin", Location: shape.Body, Wire: "origin", Query: "Origin"},
-		{Name: "State", GoName: "State", TypeName: "RouteState", Location: shape.Body, Wire: "state", Query: "State"},
-		{Name: "TransitGatewayId", GoName: "TransitGatewayId", TypeName: "String", Location: shape.Body, Wire: "transitGatewayId", Query: "TransitGatewayId"},
-	}, Refused: []shape.Refused{
-		{Name: "CarrierGatewayId", Location: shape.Body, Wire: "carrierGatewayId"},
-		{Name: "CoreNetworkArn", Location: shape.Body, Wire: "coreNetworkArn"},
-		{Name: "DestinationIpv6CidrBlock", Location: shape.Body, Wire: "destinationIpv6CidrBlock"},
-		{Name: "EgressOnlyInternetGatewayId", Location: shape.Body, Wire: "egressOnlyInternetGatewayId"},
-		{Name: "InstanceId", Location: shape.Body, Wire: "instanceId"},
-		{Name: "InstanceOwnerId", Location: shape.Body, Wire: "instanceOwnerId"},
-		{Name: "IpAddress", Location: shape.Body, Wire: "ipAddress"},
-		{Name: "LocalGatewayId", Location: shape.Body, Wire: "localGatewayId"},
-		{Name: "OdbNetworkArn", Location: shape.Body, Wire: "odbNetworkArn"},
-		{Name: "VpcPeeringConnectionId", Location: shape.Body, Wire: "vpcPeeringConnectionId"},
-	}}}
+func opDeleteNatGateway() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteNatGateway", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteNatGatewayInput", Fields: []shape.Field{
+			{Name: "NatGatewayId", GoName: "NatGatewayId", TypeName: "NatGatewayId", Location: shape.Body, Wire: "NatGatewayId", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
+		}},
+		Output: &shape.Struct{Name: "DeleteNatGatewayOutput", Fields: []shape.Field{
+			{Name: "NatGatewayId", GoName: "NatGatewayId", TypeName: "String", Location: shape.Body, Wire: "natGatewayId", Query: "NatGatewayId"},
+		}},
+		NewInput:  func() any { return new(DeleteNatGatewayInput) },
+		NewOutput: func() any { return new(DeleteNatGatewayOutput) },
+	}
 }
 
-func typeRouteTable() *shape.Type {
-	return &shape.Type{Name: "RouteTable", Kind: shape.Structure, Struct: &shape.Struct{Name: "RouteTable", Fields: []shape.Field{
-		{Name: "Associations", GoName: "Associations", TypeName: "RouteTableAssociationList", Location: shape.Body, Wire: "associationSet", Query: "AssociationSet"},
-		{Name: "OwnerId", GoName: "OwnerId", TypeName: "String", Location: shape.Body, Wire: "ownerId", Query: "OwnerId"},
-		{Name: "RouteTableId", GoName: "RouteTableId", TypeName: "String", Location: shape.Body, Wire: "routeTableId", Query: "RouteTableId"},
-		{Name: "Routes", GoName: "Routes", TypeName: "RouteList", Location: shape.Body, Wire: "routeSet", Query: "RouteSet"},
-		{Name: "Tags", GoName: "Tags", TypeName: "TagList", Location: shape.Body, Wire: "tagSet", Query: "TagSet"},
-		{Name: "VpcId", GoName: "VpcId", TypeName: "String", Location: shape.Body, Wire: "vpcId", Query: "VpcId"},
-	}, Refused: []shape.Refused{
-		{Name: "PropagatingVgws", Location: shape.Body, Wire: "propagatingVgwSet"},
-	}}}
+func opDeleteNetworkAcl() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteNetworkAcl", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteNetworkAclInput", Fields: []shape.Field{
+			{Name: "NetworkAclId", GoName: "NetworkAclId", TypeName: "NetworkAclId", Location: shape.Body, Wire: "networkAclId", Query: "NetworkAclId", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
+		}},
+		Output:    &shape.Struct{Name: "DeleteNetworkAclOutput"},
+		NewInput:  func() any { return new(DeleteNetworkAclInput) },
+		NewOutput: func() any { return new(DeleteNetworkAclOutput) },
+	}
 }
 
-func typeRouteTableAssociation() *shape.Type {
-	return &shape.Type{Name: "RouteTableAssociation", Kind: shape.Structure, Struct: &shape.Struct{Name: "RouteTableAssociation", Fields: []shape.Field{
-		{Name: "AssociationState", GoName: "AssociationState", TypeName: "RouteTableAssociationState", Location: shape.Body, Wire: "associationState", Query: "AssociationState"},
-		{Name: "Main", GoName: "Main", TypeName: "Boolean", Location: shape.Body, Wire: "main", Query: "Main"},
-		{Name: "RouteTableAssociationId", GoName: "RouteTableAssociationId", TypeName: "String", Location: shape.Body, Wire: "routeTableAssociationId", Query: "RouteTableAssociationId"},
-		{Name: "RouteTableId", GoName: "RouteTableId", TypeName: "String", Location: shape.Body, Wire: "routeTableId", Query: "RouteTableId"},
-		{Name: "SubnetId", GoName: "SubnetId", TypeName: "String", Location: shape.Body, Wire: "subnetId", Query: "SubnetId"},
-	}, Refused: []shape.Refused{
-		{Name: "GatewayId", Location: shape.Body, Wire: "gatewayId"},
-		{Name: "PublicIpv4Pool", Location: shape.Body, Wire: "publicIpv4Pool"},
-	}}}
+func opDeleteNetworkAclEntry() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteNetworkAclEntry", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteNetworkAclEntryInput", Fields: []shape.Field{
+			{Name: "Egress", GoName: "Egress", TypeName: "Boolean", Location: shape.Body, Wire: "egress", Query: "Egress", Required: true},
+			{Name: "NetworkAclId", GoName: "NetworkAclId", TypeName: "NetworkAclId", Location: shape.Body, Wire: "networkAclId", Query: "NetworkAclId", Required: true},
+			{Name: "RuleNumber", GoName: "RuleNumber", TypeName: "Integer", Location: shape.Body, Wire: "ruleNumber", Query: "RuleNumber", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
+		}},
+		Output:    &shape.Struct{Name: "DeleteNetworkAclEntryOutput"},
+		NewInput:  func() any { return new(DeleteNetworkAclEntryInput) },
+		NewOutput: func() any { return new(DeleteNetworkAclEntryOutput) },
+	}
 }
 
-func typeRouteTableAssociationState() *shape.Type {
-	return &shape.Type{Name: "RouteTableAssociationState", Kind: shape.Structure, Struct: &shape.Struct{Name: "RouteTableAssociationState", Fields: []shape.Field{
-		{Name: "State", GoName: "State", TypeName: "RouteTableAssociationStateCode", Location: shape.Body, Wire: "state", Query: "State"},
-		{Name: "StatusMessage", GoName: "StatusMessage", TypeName: "String", Location: shape.Body, Wire: "statusMessage", Query: "StatusMessage"},
-	}}}
+func opDeleteRoute() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteRoute", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteRouteInput", Fields: []shape.Field{
+			{Name: "DestinationCidrBlock", GoName: "DestinationCidrBlock", TypeName: "String", Location: shape.Body, Wire: "destinationCidrBlock", Query: "DestinationCidrBlock"},
+			{Name: "DestinationPrefixListId", GoName: "DestinationPrefixListId", TypeName: "PrefixListResourceId", Location: shape.Body, Wire: "DestinationPrefixListId"},
+			{Name: "RouteTableId", GoName: "RouteTableId", TypeName: "RouteTableId", Location: shape.Body, Wire: "routeTableId", Query: "RouteTableId", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "DestinationIpv6CidrBlock", Location: shape.Body, Wire: "destinationIpv6CidrBlock"},
+			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
+		}},
+		Output:    &shape.Struct{Name: "DeleteRouteOutput"},
+		NewInput:  func() any { return new(DeleteRouteInput) },
+		NewOutput: func() any { return new(DeleteRouteOutput) },
+	}
 }
 
-func typeSecurityGroup() *shape.Type {
-	return &shape.Type{Name: "SecurityGroup", Kind: shape.Structure, Struct: &shape.Struct{Name: "SecurityGroup", Fields: []shape.Field{
-		{Name: "Description", GoName: "Description", TypeName: "String", Location: shape.Body, Wire: "groupDescription", Query: "GroupDescription"},
-		{Name: "GroupId", GoName: "GroupId", TypeName: "String", Location: shape.Body, Wire: "groupId", Query: "GroupId"},
-		{Name: "GroupName", GoName: "GroupName", TypeName: "String", Location: shape.Body, Wire: "groupName", Query: "GroupName"},
-		{Name: "IpPermissions", GoName: "IpPermissions", TypeName: "IpPermissionList", Location: shape.Body, Wire: "ipPermissions", Query: "IpPermissions"},
-		{Name: "IpPermissionsEgress", GoName: "IpPermissionsEgress", TypeName: "IpPermissionList", Location: shape.Body, Wire: "ipPermissionsEgress", Query: "IpPermissionsEgress"},
-		{Name: "OwnerId", GoName: "OwnerId", TypeName: "String", Location: shape.Body, Wire: "ownerId", Query: "OwnerId"},
-		{Name: "SecurityGroupArn", GoName: "SecurityGroupArn", TypeName: "String", Location: shape.Body, Wire: "securityGroupArn", Query: "SecurityGroupArn"},
-		{Name: "Tags", GoName: "Tags", TypeName: "TagList", Location: shape.Body, Wire: "tagSet", Query: "TagSet"},
-		{Name: "VpcId", GoName: "VpcId", TypeName: "String", Location: shape.Body, Wire: "vpcId", Query: "VpcId"},
-	}}}
+func opDeleteRouteTable() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteRouteTable", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteRouteTableInput", Fields: []shape.Field{
+			{Name: "RouteTableId", GoName: "RouteTableId", TypeName: "RouteTableId", Location: shape.Body, Wire: "routeTableId", Query: "RouteTableId", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
+		}},
+		Output:    &shape.Struct{Name: "DeleteRouteTableOutput"},
+		NewInput:  func() any { return new(DeleteRouteTableInput) },
+		NewOutput: func() any { return new(DeleteRouteTableOutput) },
+	}
 }
 
-func typeSecurityGroupIdentifier() *shape.Type {
-	return &shape.Type{Name: "SecurityGroupIdentifier", Kind: shape.Structure, Struct: &shape.Struct{Name: "SecurityGroupIdentifier", Fields: []shape.Field{
-		{Name: "GroupId", GoName: "GroupId", TypeName: "String", Location: shape.Body, Wire: "groupId", Query: "GroupId"},
-		{Name: "GroupName", GoName: "GroupName", TypeName: "String", Location: shape.Body, Wire: "groupName", Query: "GroupName"},
-	}}}
+func opDeleteSecurityGroup() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteSecurityGroup", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteSecurityGroupInput", Fields: []shape.Field{
+			{Name: "GroupId", GoName: "GroupId", TypeName: "SecurityGroupId", Location: shape.Body, Wire: "GroupId"},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
+			{Name: "GroupName", Location: shape.Body, Wire: "GroupName"},
+		}},
+		Output: &shape.Struct{Name: "DeleteSecurityGroupOutput", Fields: []shape.Field{
+			{Name: "GroupId", GoName: "GroupId", TypeName: "SecurityGroupId", Location: shape.Body, Wire: "groupId", Query: "GroupId"},
+			{Name: "Return", GoName: "Return", TypeName: "Boolean", Location: shape.Body, Wire: "return", Query: "Return"},
+		}},
+		NewInput:  func() any { return new(DeleteSecurityGroupInput) },
+		NewOutput: func() any { return new(DeleteSecurityGroupOutput) },
+	}
 }
 
-func typeSecurityGroupRule() *shape.Type {
-	return &shape.Type{Name: "SecurityGroupRule", Kind: shape.Structure, Struct: &shape.Struct{Name: "SecurityGroupRule", Fields: []shape.Field{
-		{Name: "CidrIpv4", GoName: "CidrIpv4", TypeName: "String", Location: shape.Body, Wire: "cidrIpv4", Query: "CidrIpv4"},
-		{Name: "Description", GoName: "Description", TypeName: "String", Location: shape.Body, Wire: "description", Query: "Description"},
-		{Name: "FromPort", GoName: "FromPort", TypeName: "Integer", Location: shape.Body, Wire: "fromPort", Query: "FromPort"},
-		{Name: "GroupId", GoName: "GroupId", TypeName: "SecurityGroupId", Location: shape.Body, Wire: "groupId", Query: "GroupId"},
-		{Name: "GroupOwnerId", GoName: "GroupOwnerId", TypeName: "String", Location: shape.Body, Wire: "groupOwnerId", Query: "GroupOwnerId"},
-		{Name: "IpProtocol", GoName: "IpProtocol", TypeName: "String", Location: shape.Body, Wire: "ipProtocol", Query: "IpProtocol"},
-		{Name: "IsEgress", GoName: "IsEgress", TypeName: "Boolean", Location: shape.Body, Wire: "isEgress", Query: "IsEgress"},
-		{Name: "PrefixListId", GoName: "PrefixListId", TypeName: "PrefixListResourceId", Location: shape.Body, Wire: "prefixListId", Query: "PrefixListId"},
-		{Name: "ReferencedGroupInfo", GoName: "ReferencedGroupInfo", TypeName: "ReferencedSecurityGroup", Location: shape.Body, Wire: "referencedGroupInfo", Query: "ReferencedGroupInfo"},
-		{Name: "SecurityGroupRuleArn", GoName: "SecurityGroupRuleArn", TypeName: "String", Location: shape.Body, Wire: "securityGroupRuleArn", Query: "SecurityGroupRuleArn"},
-		{Name: "SecurityGroupRuleId", GoName: "SecurityGroupRuleId", TypeName: "SecurityGroupRuleId", Location: shape.Body, Wire: "securityGroupRuleId", Query: "SecurityGroupRuleId"},
-		{Name: "Tags", GoName: "Tags", TypeName: "TagList", Location: shape.Body, Wire: "tagSet", Query: "TagSet"},
-		{Name: "ToPort", GoName: "ToPort", TypeName: "Integer", Location: shape.Body, Wire: "toPort", Query: "ToPort"},
-	}, Refused: []shape.Refused{
-		{Name: "CidrIpv6", Location: shape.Body, Wire: "cidrIpv6"},
-	}}}
+func opDeleteSubnet() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteSubnet", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteSubnetInput", Fields: []shape.Field{
+			{Name: "SubnetId", GoName: "SubnetId", TypeName: "SubnetId", Location: shape.Body, Wire: "SubnetId", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
+		}},
+		Output:    &shape.Struct{Name: "DeleteSubnetOutput"},
+		NewInput:  func() any { return new(DeleteSubnetInput) },
+		NewOutput: func() any { return new(DeleteSubnetOutput) },
+	}
 }
 
-func typeSubnet() *shape.Type {
-	return &shape.Type{Name: "Subnet", Kind: shape.Structure, Struct: &shape.Struct{Name: "Subnet", Fields: []shape.Field{
-		{Name: "AssignIpv6AddressOnCreation", GoName: "AssignIpv6AddressOnCreation", TypeName: "Boolean", Location: shape.Body, Wire: "assignIpv6AddressOnCreation", Query: "AssignIpv6AddressOnCreation"},
-		{Name: "AvailabilityZone", GoName: "AvailabilityZone", TypeName: "String", Location: shape.Body, Wire: "availabilityZone", Query: "AvailabilityZone"},
-		{Name: "AvailabilityZoneId", GoName: "AvailabilityZoneId", TypeName: "String", Location: shape.Body, Wire: "availabilityZoneId", Query: "AvailabilityZoneId"},
-		{Name: "AvailableIpAddressCount", GoName: "AvailableIpAddressCount", TypeName: "Integer", Location: shape.Body, Wire: "availableIpAddressCount", Query: "AvailableIpAddressCount"},
-		{Name: "CidrBlock", GoName: "CidrBlock", TypeName: "String", Location: shape.Body, Wire: "cidrBlock", Query: "CidrBlock"},
-		{Name: "DefaultForAz", GoName: "DefaultForAz", TypeName: "Boolean", Location: shape.Body, Wire: "defaultForAz", Query: "DefaultForAz"},
-		{Name: "MapPublicIpOnLaunch", GoName: "MapPublicIpOnLaunch", TypeName: "Boolean", Location: shape.Body, Wire: "mapPublicIpOnLaunch", Query: "MapPublicIpOnLaunch"},
-		{Name: "OwnerId", GoName: "OwnerId", TypeName: "String", Location: shape.Body, Wire: "ownerId", Query: "OwnerId"},
-		{Name: "State", GoName: "State", TypeName: "SubnetState", Location: shape.Body, Wire: "state", Query: "State"},
-		{Name: "SubnetArn", GoName: "SubnetArn", TypeName: "String", Location: shape.Body, Wire: "subnetArn", Query: "SubnetArn"},
-		{Name: "SubnetId", GoName: "SubnetId", TypeName: "String", Location: shape.Body, Wire: "subnetId", Query: "SubnetId"},
-		{Name: "Tags", GoName: "Tags", TypeName: "TagList", Location: shape.Body, Wire: "tagSet", Query: "TagSet"},
-		{Name: "VpcId", GoName: "VpcId", TypeName: "String", Location: shape.Body, Wire: "vpcId", Query: "VpcId"},
-	}, Refused: []shape.Refused{
-		{Name: "BlockPublicAccessStates", Location: shape.Body, Wire: "blockPublicAccessStates"},
-		{Name: "CustomerOwnedIpv4Pool", Location: shape.Body, Wire: "customerOwnedIpv4Pool"},
-		{Name: "EnableDns64", Location: shape.Body, Wire: "enableDns64"},
-		{Name: "EnableLniAtDeviceIndex", Location: shape.Body, Wire: "enableLniAtDeviceIndex"},
-		{Name: "Ipv6CidrBlockAssociationSet", Location: shape.Body, Wire: "ipv6CidrBlockAssociationSet"},
-		{Name: "Ipv6Native", Location: shape.Body, Wire: "ipv6Native"},
-		{Name: "MapCustomerOwnedIpOnLaunch", Location: shape.Body, Wire: "mapCustomerOwnedIpOnLaunch"},
-		{Name: "OutpostArn", Location: shape.Body, Wire: "outpostArn"},
-		{Name: "PrivateDnsNameOptionsOnLaunch", Location: shape.Body, Wire: "privateDnsNameOptionsOnLaunch"},
-		{Name: "Type", Location: shape.Body, Wire: "type"},
-	}}}
+func opDeleteTags() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteTags", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteTagsInput", Fields: []shape.Field{
+			{Name: "Resources", GoName: "Resources", TypeName: "ResourceIdList", Location: shape.Body, Wire: "resourceId", Query: "ResourceId", Required: true},
+			{Name: "Tags", GoName: "Tags", TypeName: "TagList", Location: shape.Body, Wire: "tag", Query: "Tag"},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
+		}},
+		Output:    &shape.Struct{Name: "DeleteTagsOutput"},
+		NewInput:  func() any { return new(DeleteTagsInput) },
+		NewOutput: func() any { return new(DeleteTagsOutput) },
+	}
 }
 
-func typeTag() *shape.Type {
-	return &shape.Type{Name: "Tag", Kind: shape.Structure, Struct: &shape.Struct{Name: "Tag", Fields: []shape.Field{
-		{Name: "Key", GoName: "Key", TypeName: "String", Location: shape.Body, Wire: "key", Query: "Key"},
-		{Name: "Value", GoName: "Value", TypeName: "String", Location: shape.Body, Wire: "value", Query: "Value"},
-	}}}
+func opDeleteTransitGateway() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteTransitGateway", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteTransitGatewayInput", Fields: []shape.Field{
+			{Name: "TransitGatewayId", GoName: "TransitGatewayId", TypeName: "TransitGatewayId", Location: shape.Body, Wire: "TransitGatewayId", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
+		}},
+		Output: &shape.Struct{Name: "DeleteTransitGatewayOutput", Fields: []shape.Field{
+			{Name: "TransitGateway", GoName: "TransitGateway", TypeName: "TransitGateway", Location: shape.Body, Wire: "transitGateway", Query: "TransitGateway"},
+		}},
+		NewInput:  func() any { return new(DeleteTransitGatewayInput) },
+		NewOutput: func() any { return new(DeleteTransitGatewayOutput) },
+	}
 }
 
-func typeTagSpecification() *shape.Type {
-	return &shape.Type{Name: "TagSpecification", Kind: shape.Structure, Struct: &shape.Struct{Name: "TagSpecification", Fields: []shape.Field{
-		{Name: "ResourceType", GoName: "ResourceType", TypeName: "ResourceType", Location: shape.Body, Wire: "resourceType", Query: "ResourceType"},
-		{Name: "Tags", GoName: "Tags", TypeName: "TagList", Location: shape.Body, Wire: "Tag"},
-	}}}
+func opDeleteTransitGatewayRoute() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteTransitGatewayRoute", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteTransitGatewayRouteInput", Fields: []shape.Field{
+			{Name: "DestinationCidrBlock", GoName: "DestinationCidrBlock", TypeName: "String", Location: shape.Body, Wire: "DestinationCidrBlock", Required: true},
+			{Name: "TransitGatewayRouteTableId", GoName: "TransitGatewayRouteTableId", TypeName: "TransitGatewayRouteTableId", Location: shape.Body, Wire: "TransitGatewayRouteTableId", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
+		}},
+		Output: &shape.Struct{Name: "DeleteTransitGatewayRouteOutput", Fields: []shape.Field{
+			{Name: "Route", GoName: "Route", TypeName: "TransitGatewayRoute", Location: shape.Body, Wire: "route", Query: "Route"},
+		}},
+		NewInput:  func() any { return new(DeleteTransitGatewayRouteInput) },
+		NewOutput: func() any { return new(DeleteTransitGatewayRouteOutput) },
+	}
 }
 
-func typeUnsuccessfulItem() *shape.Type {
-	return &shape.Type{Name: "UnsuccessfulItem", Kind: shape.Structure, Struct: &shape.Struct{Name: "UnsuccessfulItem", Fields: []shape.Field{
-		{Name: "Error", GoName: "Error", TypeName: "UnsuccessfulItemError", Location: shape.Body, Wire: "error", Query: "Error"},
-		{Name: "ResourceId", GoName: "ResourceId", TypeName: "String", Location: shape.Body, Wire: "resourceId", Query: "ResourceId"},
-	}}}
+func opDeleteTransitGatewayRouteTable() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteTransitGatewayRouteTable", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteTransitGatewayRouteTableInput", Fields: []shape.Field{
+			{Name: "TransitGatewayRouteTableId", GoName: "TransitGatewayRouteTableId", TypeName: "TransitGatewayRouteTableId", Location: shape.Body, Wire: "TransitGatewayRouteTableId", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
+		}},
+		Output: &shape.Struct{Name: "DeleteTransitGatewayRouteTableOutput", Fields: []shape.Field{
+			{Name: "TransitGatewayRouteTable", GoName: "TransitGatewayRouteTable", TypeName: "TransitGatewayRouteTable", Location: shape.Body, Wire: "transitGatewayRouteTable", Query: "TransitGatewayRouteTable"},
+		}},
+		NewInput:  func() any { return new(DeleteTransitGatewayRouteTableInput) },
+		NewOutput: func() any { return new(DeleteTransitGatewayRouteTableOutput) },
+	}
 }
 
-func typeUnsuccessfulItemError() *shape.Type {
-	return &shape.Type{Name: "UnsuccessfulItemError", Kind: shape.Structure, Struct: &shape.Struct{Name: "UnsuccessfulItemError", Fields: []shape.Field{
-		{Name: "Code", GoName: "Code", TypeName: "String", Location: shape.Body, Wire: "code", Query: "Code"},
-		{Name: "Message", GoName: "Message", TypeName: "String", Location: shape.Body, Wire: "message", Query: "Message"},
-	}}}
+func opDeleteTransitGatewayVpcAttachment() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteTransitGatewayVpcAttachment", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteTransitGatewayVpcAttachmentInput", Fields: []shape.Field{
+			{Name: "TransitGatewayAttachmentId", GoName: "TransitGatewayAttachmentId", TypeName: "TransitGatewayAttachmentId", Location: shape.Body, Wire: "TransitGatewayAttachmentId", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
+		}},
+		Output: &shape.Struct{Name: "DeleteTransitGatewayVpcAttachmentOutput", Fields: []shape.Field{
+			{Name: "TransitGatewayVpcAttachment", GoName: "TransitGatewayVpcAttachment", TypeName: "TransitGatewayVpcAttachment", Location: shape.Body, Wire: "transitGatewayVpcAttachment", Query: "TransitGatewayVpcAttachment"},
+		}},
+		NewInput:  func() any { return new(DeleteTransitGatewayVpcAttachmentInput) },
+		NewOutput: func() any { return new(DeleteTransitGatewayVpcAttachmentOutput) },
+	}
 }
 
-func typeUserIdGroupPair() *shape.Type {
-	return &shape.Type{Name: "UserIdGroupPair", Kind: shape.Structure, Struct: &shape.Struct{Name: "UserIdGroupPair", Fields: []shape.Field{
-		{Name: "Description", GoName: "Description", TypeName: "String", Location: shape.Body, Wire: "description", Query: "Description"},
-		{Name: "GroupId", GoName: "GroupId", TypeName: "String", Location: shape.Body, Wire: "groupId", Query: "GroupId"},
-		{Name: "UserId", GoName: "UserId", TypeName: "String", Location: shape.Body, Wire: "userId", Query: "UserId"},
-		{Name: "VpcId", GoName: "VpcId", TypeName: "String", Location: shape.Body, Wire: "vpcId", Query: "VpcId"},
-	}, Refused: []shape.Refused{
-		{Name: "GroupName", Location: shape.Body, Wire: "groupName"},
-		{Name: "PeeringStatus", Location: shape.Body, Wire: "peeringStatus"},
-		{Name: "VpcPeeringConnectionId", Location: shape.Body, Wire: "vpcPeeringConnectionId"},
-	}}}
+func opDeleteVpc() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteVpc", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteVpcInput", Fields: []shape.Field{
+			{Name: "VpcId", GoName: "VpcId", TypeName: "VpcId", Location: shape.Body, Wire: "VpcId", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
+		}},
+		Output:    &shape.Struct{Name: "DeleteVpcOutput"},
+		NewInput:  func() any { return new(DeleteVpcInput) },
+		NewOutput: func() any { return new(DeleteVpcOutput) },
+	}
 }
 
-func typeVpc() *shape.Type {
-	return &shape.Type{Name: "Vpc", Kind: shape.Structure, Struct: &shape.Struct{Name: "Vpc", Fields: []shape.Field{
-		{Name: "CidrBlock", GoName: "CidrBlock", TypeName: "String", Location: shape.Body, Wire: "cidrBlock", Query: "CidrBlock"},
-		{Name: "CidrBlockAssociationSet", GoName: "CidrBlockAssociationSet", TypeName: "VpcCidrBlockAssociationSet", Location: shape.Body, Wire: "cidrBlockAssociationSet", Query: "CidrBlockAssociationSet"},
-		{Name: "DhcpOptionsId", GoName: "DhcpOptionsId", TypeName: "String", Location: shape.Body, Wire: "dhcpOptionsId", Query: "DhcpOptionsId"},
-		{Name: "InstanceTenancy", GoName: "InstanceTenancy", TypeName: "Tenancy", Location: shape.Body, Wire: "instanceTenancy", Query: "InstanceTenancy"},
-		{Name: "IsDefault", GoName: "IsDefault", TypeName: "Boolean", Location: shape.Body, Wire: "isDefault", Query: "IsDefault"},
-		{Name: "OwnerId", GoName: "OwnerId", TypeName: "String", Location: shape.Body, Wire: "ownerId", Query: "OwnerId"},
-		{Name: "State", GoName: "State", TypeName: "VpcState", Location: shape.Body, Wire: "state", Query: "State"},
-		{Name: "Tags", GoName: "Tags", TypeName: "TagList", Location: shape.Body, Wire: "tagSet", Query: "TagSet"},
-		{Name: "VpcId", GoName: "VpcId", TypeName: "String", Location: shape.Body, Wire: "vpcId", Query: "VpcId"},
-	}, Refused: []shape.Refused{
-		{Name: "BlockPublicAccessStates", Location: shape.Body, Wire: "blockPublicAccessStates"},
-		{Name: "EncryptionControl", Location: shape.Body, Wire: "encryptionControl"},
-		{Name: "Ipv6CidrBlockAssociationSet", Location: shape.Body, Wire: "ipv6CidrBlockAssociationSet"},
-	}}}
+func opDeleteVpcEndpointServiceConfigurations() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteVpcEndpointServiceConfigurations", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteVpcEndpointServiceConfigurationsInput", Fields: []shape.Field{
+			{Name: "ServiceIds", GoName: "ServiceIds", TypeName: "VpcEndpointServiceIdList", Location: shape.Body, Wire: "ServiceId", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
+		}},
+		Output: &shape.Struct{Name: "DeleteVpcEndpointServiceConfigurationsOutput", Fields: []shape.Field{
+			{Name: "Unsuccessful", GoName: "Unsuccessful", TypeName: "UnsuccessfulItemSet", Location: shape.Body, Wire: "unsuccessful", Query: "Unsuccessful"},
+		}},
+		NewInput:  func() any { return new(DeleteVpcEndpointServiceConfigurationsInput) },
+		NewOutput: func() any { return new(DeleteVpcEndpointServiceConfigurationsOutput) },
+	}
 }
 
-func typeVpcCidrBlockAssociation() *shape.Type {
-	return &shape.Type{Name: "VpcCidrBlockAssociation", Kind: shape.Structure, Struct: &shape.Struct{Name: "VpcCidrBlockAssociation", Fields: []shape.Field{
-		{Name: "AssociationId", GoName: "AssociationId", TypeName: "String", Location: shape.Body, Wire: "associationId", Query: "AssociationId"},
-		{Name: "CidrBlock", GoName: "CidrBlock", TypeName: "String", Location: shape.Body, Wire: "cidrBlock", Query: "CidrBlock"},
-		{Name: "CidrBlockState", GoName: "CidrBlockState", TypeName: "VpcCidrBlockState", Location: shape.Body, Wire: "cidrBlockState", Query: "CidrBlockState"},
-	}}}
+func opDeleteVpcEndpoints() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteVpcEndpoints", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteVpcEndpointsInput", Fields: []shape.Field{
+			{Name: "VpcEndpointIds", GoName: "VpcEndpointIds", TypeName: "VpcEndpointIdList", Location: shape.Body, Wire: "VpcEndpointId", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
+		}},
+		Output: &shape.Struct{Name: "DeleteVpcEndpointsOutput", Fields: []shape.Field{
+			{Name: "Unsuccessful", GoName: "Unsuccessful", TypeName: "UnsuccessfulItemSet", Location: shape.Body, Wire: "unsuccessful", Query: "Unsuccessful"},
+		}},
+		NewInput:  func() any { return new(DeleteVpcEndpointsInput) },
+		NewOutput: func() any { return new(DeleteVpcEndpointsOutput) },
+	}
 }
 
-func typeVpcCidrBlockState() *shape.Type {
-	return &shape.Type{Name: "VpcCidrBlockState", Kind: shape.Structure, Struct: &shape.Struct{Name: "VpcCidrBlockState", Fields: []shape.Field{
-		{Name: "State", GoName: "State", TypeName: "VpcCidrBlockStateCode", Location: shape.Body, Wire: "state", Query: "State"},
-		{Name: "StatusMessage", GoName: "StatusMessage", TypeName: "String", Location: shape.Body, Wire: "statusMessage", Query: "StatusMessage"},
-	}}}
+func opDescribeAccountAttributes() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeAccountAttributes", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeAccountAttributesInput", Fields: []shape.Field{
+			{Name: "AttributeNames", GoName: "AttributeNames", TypeName: "AccountAttributeNameStringList", Location: shape.Body, Wire: "attributeName", Query: "AttributeName"},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
+		}},
+		Output: &shape.Struct{Name: "DescribeAccountAttributesOutput", Fields: []shape.Field{
+			{Name: "AccountAttributes", GoName: "AccountAttributes", TypeName: "AccountAttributeList", Location: shape.Body, Wire: "accountAttributeSet", Query: "AccountAttributeSet"},
+		}},
+		NewInput:  func() any { return new(DescribeAccountAttributesInput) },
+		NewOutput: func() any { return new(DescribeAccountAttributesOutput) },
+	}
 }
 
-func typeVpcEndpoint() *shape.Type {
-	return &shape.Type{Name: "VpcEndpoint", Kind: shape.Structure, Struct: &shape.Struct{Name: "VpcEndpoint", Fields: []shape.Field{
-		{Name: "CreationTimestamp", GoName: "CreationTimestamp", TypeName: "MillisecondDateTime", Location: shape.Body, Wire: "creationTimestamp", Query: "CreationTimestamp"},
-		{Name: "DnsEntries", GoName: "DnsEntries", TypeName: "DnsEntrySet", Location: shape.Body, Wire: "dnsEntrySet", Query: "DnsEntrySet"},
-		{Name: "Groups", GoName: "Groups", TypeName: "GroupIdentifierSet", Location: shape.Body, Wire: "groupSet", Query: "GroupSet"},
-		{Name: "IpAddressType", GoName: "IpAddressType", TypeName: "IpAddressType", Location: shape.Body, Wire: "ipAddressType", Query: "IpAddressType"},
-		{Name: "NetworkInterfaceIds", GoName: "NetworkInterfaceIds", TypeName: "ValueStringList", Location: shape.Body, Wire: "networkInterfaceIdSet", Query: "NetworkInterfaceIdSet"},
-		{Name: "OwnerId", GoName: "OwnerId", TypeName: "String", Location: shape.Body, Wire: "ownerId", Query: "OwnerId"},
-		{Name: "PolicyDocument", GoName: "PolicyDocument", TypeName: "String", Location: shape.Body, Wire: "policyDocument", Query: "PolicyDocument"},
-		{Name: "PrivateDnsEnabled", GoName: "PrivateDnsEnabled", TypeName: "Boolean", Location: shape.Body, Wire: "privateDnsEnabled", Query: "PrivateDnsEnabled"},
-		{Name: "RequesterManaged", GoName: "RequesterManaged", TypeName: "Boolean", Location: shape.Body, Wire: "requesterManaged", Query: "RequesterManaged"},
-		{Name: "RouteTableIds", GoName: "RouteTableIds", TypeName: "ValueStringList", Location: shape.Body, Wire: "routeTableIdSet", Query: "RouteTableIdSet"},
-		{Name: "ServiceName", GoName: "ServiceName", TypeName: "String", Location: shape.Body, Wire: "serviceName", Query: "ServiceName"},
-		{Name: "State", GoName: "State", TypeName: "State", Location: shape.Body, Wire: "state", Query: "State"},
-		{Name: "SubnetIds", GoName: "SubnetIds", TypeName: "ValueStringList", Location: shape.Body, Wire: "subnetIdSet", Query: "SubnetIdSet"},
-		{Name: "Tags", GoName: "Tags", TypeName: "TagList", Location: shape.Body, Wire: "tagSet", Query: "TagSet"},
-		{Name: "VpcEndpointId", GoName: "VpcEndpointId", TypeName: "String", Location: shape.Body, Wire: "vpcEndpointId", Query: "VpcEndpointId"},
-		{Name: "VpcEndpointType", GoName: "VpcEndpointType", TypeName: "VpcEndpointType", Location: shape.Body, Wire: "vpcEndpointType", Query: "VpcEndpointType"},
-		{Name: "VpcId", GoName: "VpcId", TypeName: "String", Location: shape.Body, Wire: "vpcId", Query: "VpcId"},
-	}, Refused: []shape.Refused{
-		{Name: "DnsOptions", Location: shape.Body, Wire: "dnsOptions"},
-		{Name: "FailureReason", Location: shape.Body, Wire: "failureReason"},
-		{Name: "Ipv4Prefixes", Location: shape.Body, Wire: "ipv4PrefixSet"},
-		{Name: "Ipv6Prefixes", Location: shape.Body, Wire: "ipv6PrefixSet"},
-		{Name: "LastError", Location: shape.Body, Wire: "lastError"},
-		{Name: "ResourceConfigurationArn", Location: shape.Body, Wire: "resourceConfigurationArn"},
-		{Name: "ServiceNetworkArn", Location: shape.Body, Wire: "serviceNetworkArn"},
-		{Name: "ServiceRegion", Location: shape.Body, Wire: "serviceRegion"},
-	}}}
+func opDescribeAvailabilityZones() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeAvailabilityZones", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeAvailabilityZonesInput", Fields: []shape.Field{
+			{Name: "AllAvailabilityZones", GoName: "AllAvailabilityZones", TypeName: "Boolean", Location: shape.Body, Wire: "AllAvailabilityZones"},
+			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
+			{Name: "ZoneIds", GoName: "ZoneIds", TypeName: "ZoneIdStringList", Location: shape.Body, Wire: "ZoneId"},
+			{Name: "ZoneNames", GoName: "ZoneNames", TypeName: "ZoneNameStringList", Location: shape.Body, Wire: "ZoneName"},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
+		}},
+		Output: &shape.Struct{Name: "DescribeAvailabilityZonesOutput", Fields: []shape.Field{
+			{Name: "AvailabilityZones", GoName: "AvailabilityZones", TypeName: "AvailabilityZoneList", Location: shape.Body, Wire: "availabilityZoneInfo", Query: "AvailabilityZoneInfo"},
+		}},
+		NewInput:  func() any { return new(DescribeAvailabilityZonesInput) },
+		NewOutput: func() any { return new(DescribeAvailabilityZonesOutput) },
+	}
+}
+
+func opDescribeDhcpOptions() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeDhcpOptions", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeDhcpOptionsInput", Fields: []shape.Field{
+			{Name: "DhcpOptionsIds", GoName: "DhcpOptionsIds", TypeName: "DhcpOptionsIdStringList", Location: shape.Body, Wire: "DhcpOptionsId"},
+			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "DescribeDhcpOptionsMaxResults", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
+		}},
+		Output: &shape.Struct{Name: "DescribeDhcpOptionsOutput", Fields: []shape.Field{
+			{Name: "DhcpOptions", GoName: "DhcpOptions", TypeName: "DhcpOptionsList", Location: shape.Body, Wire: "dhcpOptionsSet", Query: "DhcpOptionsSet"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
+		}},
+		NewInput:  func() any { return new(DescribeDhcpOptionsInput) },
+		NewOutput: func() any { return new(DescribeDhcpOptionsOutput) },
+	}
+}
+
+func opDescribeFlowLogs() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeFlowLogs", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeFlowLogsInput", Fields: []shape.Field{
+			{Name: "Filter", GoName: "Filter", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
+			{Name: "FlowLogIds", GoName: "FlowLogIds", TypeName: "FlowLogIdList", Location: shape.Body, Wire: "FlowLogId"},
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "Integer", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
+		}},
+		Output: &shape.Struct{Name: "DescribeFlowLogsOutput", Fields: []shape.Field{
+			{Name: "FlowLogs", GoName: "FlowLogs", TypeName: "FlowLogSet", Location: shape.Body, Wire: "flowLogSet", Query: "FlowLogSet"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
+		}},
+		NewInput:  func() any { return new(DescribeFlowLogsInput) },
+		NewOutput: func() any { return new(DescribeFlowLogsOutput) },
+	}
+}
+
+func opDescribeInternetGateways() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeInternetGateways", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeInternetGatewaysInput", Fields: []shape.Field{
+			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
+			{Name: "InternetGatewayIds", GoName: "InternetGatewayIds", TypeName: "InternetGatewayIdList", Location: shape.Body, Wire: "internetGatewayId", Query: "InternetGatewayId"},
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "DescribeInternetGatewaysMaxResults", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
+		}},
+		Output: &shape.Struct{Name: "DescribeInternetGatewaysOutput", Fields: []shape.Field{
+			{Name: "InternetGateways", GoName: "InternetGateways", TypeName: "InternetGatewayList", Location: shape.Body, Wire: "internetGatewaySet", Query: "InternetGatewaySet"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
+		}},
+		NewInput:  func() any { return new(DescribeInternetGatewaysInput) },
+		NewOutput: func() any { return new(DescribeInternetGatewaysOutput) },
+	}
+}
+
+func opDescribeManagedPrefixLists() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeManagedPrefixLists", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeManagedPrefixListsInput", Fields: []shape.Field{
+			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "PrefixListMaxResults", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "NextToken", Location: shape.Body, Wire: "NextToken"},
+			{Name: "PrefixListIds", GoName: "PrefixListIds", TypeName: "ValueStringList", Location: shape.Body, Wire: "PrefixListId"},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
+		}},
+		Output: &shape.Struct{Name: "DescribeManagedPrefixListsOutput", Fields: []shape.Field{
+			{Name: "NextToken", GoName: "NextToken", TypeName: "NextToken", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
+			{Name: "PrefixLists", GoName: "PrefixLists", TypeName: "ManagedPrefixListSet", Location: shape.Body, Wire: "prefixListSet", Query: "PrefixListSet"},
+		}},
+		NewInput:  func() any { return new(DescribeManagedPrefixListsInput) },
+		NewOutput: func() any { return new(DescribeManagedPrefixListsOutput) },
+	}
+}
+
+func opDescribeNatGateways() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeNatGateways", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeNatGatewaysInput", Fields: []shape.Field{
+			{Name: "Filter", GoName: "Filter", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "DescribeNatGatewaysMaxResults", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NatGatewayIds", GoName: "NatGatewayIds", TypeName: "NatGatewayIdStringList", Location: shape.Body, Wire: "NatGatewayId"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
+		}},
+		Output: &shape.Struct{Name: "DescribeNatGatewaysOutput", Fields: []shape.Field{
+			{Name: "NatGateways", GoName: "NatGateways", TypeName: "NatGatewayList", Location: shape.Body, Wire: "natGatewaySet", Query: "NatGatewaySet"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
+		}},
+		NewInput:  func() any { return new(DescribeNatGatewaysInput) },
+		NewOutput: func() any { return new(DescribeNatGatewaysOutput) },
+	}
+}
+
+func opDescribeNetworkAcls() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeNetworkAcls", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeNetworkAclsInput", Fields: []shape.Field{
+			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "DescribeNetworkAclsMaxResults", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NetworkAclIds", GoName: "NetworkAclIds", TypeName: "NetworkAclIdStringList", Location: shape.Body, Wire: "NetworkAclId"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
+		}},
+		Output: &shape.Struct{Name: "DescribeNetworkAclsOutput", Fields: []shape.Field{
+			{Name: "NetworkAcls", GoName: "NetworkAcls", TypeName: "NetworkAclList", Location: shape.Body, Wire: "networkAclSet", Query: "NetworkAclSet"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
+		}},
+		NewInput:  func() any { return new(DescribeNetworkAclsInput) },
+		NewOutput: func() any { return new(DescribeNetworkAclsOutput) },
+	}
+}
+
+func opDescribeNetworkInterfaceAttribute() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeNetworkInterfaceAttribute", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeNetworkInterfaceAttributeInput", Fields: []shape.Field{
+			{Name: "Attribute", GoName: "Attribute", TypeName: "NetworkInterfaceAttribute", Location: shape.Body, Wire: "attribute", Query: "Attribute"},
+			{Name: "NetworkInterfaceId", GoName: "NetworkInterfaceId", TypeName: "NetworkInterfaceId", Location: shape.Body, Wire: "networkInterfaceId", Query: "NetworkInterfaceId", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
+		}},
+		Output: &shape.Struct{Name: "DescribeNetworkInterfaceAttributeOutput", Fields: []shape.Field{
+			{Name: "AssociatePublicIpAddress", GoName: "AssociatePublicIpAddress", TypeName: "Boolean", Location: shape.Body, Wire: "associatePublicIpAddress", Query: "AssociatePublicIpAddress"},
+			{Name: "Attachment", GoName: "Attachment", TypeName: "NetworkInterfaceAttachment", Location: shape.Body, Wire: "attachment", Query: "Attachment"},
+			{Name: "Description", GoName: "Description", TypeName: "AttributeValue", Location: shape.Body, Wire: "description", Query: "Description"},
+			{Name: "Groups", GoName: "Groups", TypeName: "GroupIdentifierList", Location: shape.Body, Wire: "groupSet", Query: "GroupSet"},
+			{Name: "NetworkInterfaceId", GoName: "NetworkInterfaceId", TypeName: "String", Location: shape.Body, Wire: "networkInterfaceId", Query: "NetworkInterfaceId"},
+			{Name: "SourceDestCheck", GoName: "SourceDestCheck", TypeName: "AttributeBooleanValue", Location: shape.Body, Wire: "sourceDestCheck", Query: "SourceDestCheck"},
+		}},
+		NewInput:  func() any { return new(DescribeNetworkInterfaceAttributeInput) },
+		NewOutput: func() any { return new(DescribeNetworkInterfaceAttributeOutput) },
+	}
+}
+
+func opDescribeNetworkInterfaces() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeNetworkInterfaces", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeNetworkInterfacesInput", Fields: []shape.Field{
+			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "filter", Query: "Filter"},
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "DescribeNetworkInterfacesMaxResults", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NetworkInterfaceIds", GoName: "NetworkInterfaceIds", TypeName: "NetworkInterfaceIdList", Location: shape.Body, Wire: "NetworkInterfaceId"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
+			{Name: "IncludeManagedResources", Location: shape.Body, Wire: "IncludeManagedResources"},
+		}},
+		Output: &shape.Struct{Name: "DescribeNetworkInterfacesOutput", Fields: []shape.Field{
+			{Name: "NetworkInterfaces", GoName: "NetworkInterfaces", TypeName: "NetworkInterfaceList", Location: shape.Body, Wire: "networkInterfaceSet", Query: "NetworkInterfaceSet"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
+		}},
+		NewInput:  func() any { return new(DescribeNetworkInterfacesInput) },
+		NewOutput: func() any { return new(DescribeNetworkInterfacesOutput) },
+	}
+}
+
+func opDescribePrefixLists() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribePrefixLists", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribePrefixListsInput", Fields: []shape.Field{
+			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "Integer", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
+			{Name: "PrefixListIds", GoName: "PrefixListIds", TypeName: "PrefixListResourceIdStringList", Location: shape.Body, Wire: "PrefixListId"},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
+		}},
+		Output: &shape.Struct{Name: "DescribePrefixListsOutput", Fields: []shape.Field{
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
+			{Name: "PrefixLists", GoName: "PrefixLists", TypeName: "PrefixListSet", Location: shape.Body, Wire: "prefixListSet", Query: "PrefixListSet"},
+		}},
+		NewInput:  func() any { return new(DescribePrefixListsInput) },
+		NewOutput: func() any { return new(DescribePrefixListsOutput) },
+	}
+}
+
+func opDescribeRegions() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeRegions", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeRegionsInput", Fields: []shape.Field{
+			{Name: "AllRegions", GoName: "AllRegions", TypeName: "Boolean", Location: shape.Body, Wire: "AllRegions"},
+			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
+			{Name: "RegionNames", GoName: "RegionNames", TypeName: "RegionNameStringList", Location: shape.Body, Wire: "RegionName"},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
+		}},
+		Output: &shape.Struct{Name: "DescribeRegionsOutput", Fields: []shape.Field{
+			{Name: "Regions", GoName: "Regions", TypeName: "RegionList", Location: shape.Body, Wire: "regionInfo", Query: "RegionInfo"},
+		}},
+		NewInput:  func() any { return new(DescribeRegionsInput) },
+		NewOutput: func() any { return new(DescribeRegionsOutput) },
+	}
+}
+
+func opDescribeRouteTables() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeRouteTables", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeRouteTablesInput", Fields: []shape.Field{
+			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "DescribeRouteTablesMaxResults", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
+			{Name: "RouteTableIds", GoName: "RouteTableIds", TypeName: "RouteTableIdStringList", Location: shape.Body, Wire: "RouteTableId"},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
+		}},
+		Output: &shape.Struct{Name: "DescribeRouteTablesOutput", Fields: []shape.Field{
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
+			{Name: "RouteTables", GoName: "RouteTables", TypeName: "RouteTableList", Location: shape.Body, Wire: "routeTableSet", Query: "RouteTableSet"},
+		}},
+		NewInput:  func() any { return new(DescribeRouteTablesInput) },
+		NewOutput: func() any { return new(DescribeRouteTablesOutput) },
+	}
+}
+
+func opDescribeSecurityGroupRules() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeSecurityGroupRules", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeSecurityGroupRulesInput", Fields: []shape.Field{
+			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "DescribeSecurityGroupRulesMaxResults", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
+			{Name: "SecurityGroupRuleIds", GoName: "SecurityGroupRuleIds", TypeName: "SecurityGroupRuleIdList", Location: shape.Body, Wire: "SecurityGroupRuleId"},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
+		}},
+		Output: &shape.Struct{Name: "DescribeSecurityGroupRulesOutput", Fields: []shape.Field{
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
+			{Name: "SecurityGroupRules", GoName: "SecurityGroupRules", TypeName: "SecurityGroupRuleList", Location: shape.Body, Wire: "securityGroupRuleSet", Query: "SecurityGroupRuleSet"},
+		}},
+		NewInput:  func() any { return new(DescribeSecurityGroupRulesInput) },
+		NewOutput: func() any { return new(DescribeSecurityGroupRulesOutput) },
+	}
+}
+
+func opDescribeSecurityGroups() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeSecurityGroups", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeSecurityGroupsInput", Fields: []shape.Field{
+			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
+			{Name: "GroupIds", GoName: "GroupIds", TypeName: "GroupIdStringList", Location: shape.Body, Wire: "GroupId"},
+			{Name: "GroupNames", GoName: "GroupNames", TypeName: "GroupNameStringList", Location: shape.Body, Wire: "GroupName"},
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "DescribeSecurityGroupsMaxResults", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
+		}},
+		Output: &shape.Struct{Name: "DescribeSecurityGroupsOutput", Fields: []shape.Field{
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
+			{Name: "SecurityGroups", GoName: "SecurityGroups", TypeName: "SecurityGroupList", Location: shape.Body, Wire: "securityGroupInfo", Query: "SecurityGroupInfo"},
+		}},
+		NewInput:  func() any { return new(DescribeSecurityGroupsInput) },
+		NewOutput: func() any { return new(DescribeSecurityGroupsOutput) },
+	}
+}
+
+func opDescribeSubnets() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeSubnets", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeSubnetsInput", Fields: []shape.Field{
+			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "DescribeSubnetsMaxResults", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
+			{Name: "SubnetIds", GoName: "SubnetIds", TypeName: "SubnetIdStringList", Location: shape.Body, Wire: "SubnetId"},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
+		}},
+		Output: &shape.Struct{Name: "DescribeSubnetsOutput", Fields: []shape.Field{
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
+			{Name: "Subnets", GoName: "Subnets", TypeName: "SubnetList", Location: shape.Body, Wire: "subnetSet", Query: "SubnetSet"},
+		}},
+		NewInput:  func() any { return new(DescribeSubnetsInput) },
+		NewOutput: func() any { return new(DescribeSubnetsOutput) },
+	}
+}
+
+func opDescribeTags() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeTags", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeTagsInput", Fields: []shape.Field{
+			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "Integer", Location: shape.Body, Wire: "maxResults", Query: "MaxResults"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
+		}},
+		Output: &shape.Struct{Name: "DescribeTagsOutput", Fields: []shape.Field{
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
+			{Name: "Tags", GoName: "Tags", TypeName: "TagDescriptionList", Location: shape.Body, Wire: "tagSet", Query: "TagSet"},
+		}},
+		NewInput:  func() any { return new(DescribeTagsInput) },
+		NewOutput: func() any { return new(DescribeTagsOutput) },
+	}
+}
+
+func opDescribeTransitGatewayAttachments() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeTransitGatewayAttachments", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeTransitGatewayAttachmentsInput", Fields: []shape.Field{
+			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "TransitGatewayMaxResults", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
+			{Name: "TransitGatewayAttachmentIds", GoName: "TransitGatewayAttachmentIds", TypeName: "TransitGatewayAttachmentIdStringList", Location: shape.Body, Wire: "TransitGatewayAttachmentIds"},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
+		}},
+		Output: &shape.Struct{Name: "DescribeTransitGatewayAttachmentsOutput", Fields: []shape.Field{
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
+			{Name: "TransitGatewayAttachments", GoName: "TransitGatewayAttachments", TypeName: "TransitGatewayAttachmentList", Location: shape.Body, Wire: "transitGatewayAttachments", Query: "TransitGatewayAttachments"},
+		}},
+		NewInput:  func() any { return new(DescribeTransitGatewayAttachmentsInput) },
+		NewOutput: func() any { return new(DescribeTransitGatewayAttachmentsOutput) },
+	}
+}
+
+func opDescribeTransitGatewayRouteTables() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeTransitGatewayRouteTables", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeTransitGatewayRouteTablesInput", Fields: []shape.Field{
+			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "TransitGatewayMaxResults", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
+			{Name: "TransitGatewayRouteTableIds", GoName: "TransitGatewayRouteTableIds", TypeName: "TransitGatewayRouteTableIdStringList", Location: shape.Body, Wire: "TransitGatewayRouteTableIds"},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
+		}},
+		Output: &shape.Struct{Name: "DescribeTransitGatewayRouteTablesOutput", Fields: []shape.Field{
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
+			{Name: "TransitGatewayRouteTables", GoName: "TransitGatewayRouteTables", TypeName: "TransitGatewayRouteTableList", Location: shape.Body, Wire: "transitGatewayRouteTables", Query: "TransitGatewayRouteTables"},
+		}},
+		NewInput:  func() any { return new(DescribeTransitGatewayRouteTablesInput) },
+		NewOutput: func() any { return new(DescribeTransitGatewayRouteTablesOutput) },
+	}
+}
+
+func opDescribeTransitGatewayVpcAttachments() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeTransitGatewayVpcAttachments", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeTransitGatewayVpcAttachmentsInput", Fields: []shape.Field{
+			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "TransitGatewayMaxResults", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
+			{Name: "TransitGatewayAttachmentIds", GoName: "TransitGatewayAttachmentIds", TypeName: "TransitGatewayAttachmentIdStringList", Location: shape.Body, Wire: "TransitGatewayAttachmentIds"},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
+		}},
+		Output: &shape.Struct{Name: "DescribeTransitGatewayVpcAttachmentsOutput", Fields: []shape.Field{
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
+			{Name: "TransitGatewayVpcAttachments", GoName: "TransitGatewayVpcAttachments", TypeName: "TransitGatewayVpcAttachmentList", Location: shape.Body, Wire: "transitGatewayVpcAttachments", Query: "TransitGatewayVpcAttachments"},
+		}},
+		NewInput:  func() any { return new(DescribeTransitGatewayVpcAttachmentsInput) },
+		NewOutput: func() any { return new(DescribeTransitGatewayVpcAttachmentsOutput) },
+	}
+}
+
+func opDescribeTransitGateways() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeTransitGateways", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeTransitGatewaysInput", Fields: []shape.Field{
+			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "TransitGatewayMaxResults", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
+			{Name: "TransitGatewayIds", GoName: "TransitGatewayIds", TypeName: "TransitGatewayIdStringList", Location: shape.Body, Wire: "TransitGatewayIds"},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
+		}},
+		Output: &shape.Struct{Name: "DescribeTransitGatewaysOutput", Fields: []shape.Field{
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
+			{Name: "TransitGateways", GoName: "TransitGateways", TypeName: "TransitGatewayList", Location: shape.Body, Wire: "transitGatewaySet", Query: "TransitGatewaySet"},
+		}},
+		NewInput:  func() any { return new(DescribeTransitGatewaysInput) },
+		NewOutput: func() any { return new(DescribeTransitGatewaysOutput) },
+	}
+}
+
+func opDescribeVpcAttribute() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeVpcAttribute", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeVpcAttributeInput", Fields: []shape.Field{
+			{Name: "Attribute", GoName: "Attribute", TypeName: "VpcAttributeName", Location: shape.Body, Wire: "Attribute", Required: true},
+			{Name: "VpcId", GoName: "VpcId", TypeName: "VpcId", Location: shape.Body, Wire: "VpcId", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
+		}},
+		Output: &shape.Struct{Name: "DescribeVpcAttributeOutput", Fields: []shape.Field{
+			{Name: "EnableDnsHostnames", GoName: "EnableDnsHostnames", TypeName: "AttributeBooleanValue", Location: shape.Body, Wire: "enableDnsHostnames", Query: "EnableDnsHostnames"},
+			{Name: "EnableDnsSupport", GoName: "EnableDnsSupport", TypeName: "AttributeBooleanValue", Location: shape.Body, Wire: "enableDnsSupport", Query: "EnableDnsSupport"},
+			{Name: "EnableNetworkAddressUsageMetrics", GoName: "EnableNetworkAddressUsageMetrics", TypeName: "AttributeBooleanValue", Location: shape.Body, Wire: "enableNetworkAddressUsageMetrics", Query: "EnableNetworkAddressUsageMetrics"},
+			{Name: "VpcId", GoName: "VpcId", TypeName: "String", Location: shape.Body, Wire: "vpcId", Query: "VpcId"},
+		}},
+		NewInput:  func() any { return new(DescribeVpcAttributeInput) },
+		NewOutput: func() any { return new(DescribeVpcAttributeOutput) },
+	}
+}
+
+func opDescribeVpcEndpointConnections() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeVpcEndpointConnections", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeVpcEndpointConnectionsInput", Fields: []shape.Field{
+			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "Integer", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
+		}},
+		Output: &shape.Struct{Name: "DescribeVpcEndpointConnectionsOutput", Fields: []shape.Field{
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
+			{Name: "VpcEndpointConnections", GoName: "VpcEndpointConnections", TypeName: "VpcEndpointConnectionSet", Location: shape.Body, Wire: "vpcEndpointConnectionSet", Query: "VpcEndpointConnectionSet"},
+		}},
+		NewInput:  func() any { return new(DescribeVpcEndpointConnectionsInput) },
+		NewOutput: func() any { return new(DescribeVpcEndpointConnectionsOutput) },
+	}
+}
+
+func opDescribeVpcEndpointServiceConfigurations() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeVpcEndpointServiceConfigurations", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeVpcEndpointServiceConfigurationsInput", Fields: []shape.Field{
+			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "Integer", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
+			{Name: "ServiceIds", GoName: "ServiceIds", TypeName: "VpcEndpointServiceIdList", Location: shape.Body, Wire: "ServiceId"},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
+		}},
+		Output: &shape.Struct{Name: "DescribeVpcEndpointServiceConfigurationsOutput", Fields: []shape.Field{
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
+			{Name: "ServiceConfigurations", GoName: "ServiceConfigurations", TypeName: "ServiceConfigurationSet", Location: shape.Body, Wire: "serviceConfigurationSet", Query: "ServiceConfigurationSet"},
+		}},
+		NewInput:  func() any { return new(DescribeVpcEndpointServiceConfigurationsInput) },
+		NewOutput: func() any { return new(DescribeVpcEndpointServiceConfigurationsOutput) },
+	}
+}
+
+func opDescribeVpcEndpointServicePermissions() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeVpcEndpointServicePermissions", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeVpcEndpointServicePermissionsInput", Fields: []shape.Field{
+			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "Integer", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
+			{Name: "ServiceId", GoName: "ServiceId", TypeName: "VpcEndpointServiceId", Location: shape.Body, Wire: "ServiceId", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
+		}},
+		Output: &shape.Struct{Name: "DescribeVpcEndpointServicePermissionsOutput", Fields: []shape.Field{
+			{Name: "AllowedPrincipals", GoName: "AllowedPrincipals", TypeName: "AllowedPrincipalSet", Location: shape.Body, Wire: "allowedPrincipals", Query: "AllowedPrincipals"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
+		}},
+		NewInput:  func() any { return new(DescribeVpcEndpointServicePermissionsInput) },
+		NewOutput: func() any { return new(DescribeVpcEndpointServicePermissionsOutput) },
+	}
 }

@@ -5,10 +5,23 @@
 // It is data without behaviour: package wire fills and checks it, and trusts nothing that a request says about it.
 package ec2
 
-import "time"
+// AttachInternetGatewayOutput is what AttachInternetGateway answers.
+type AttachInternetGatewayOutput struct{}
+
+// CreateNetworkAclEntryOutput is what CreateNetworkAclEntry answers.
+type CreateNetworkAclEntryOutput struct{}
 
 // CreateTagsOutput is what CreateTags answers.
 type CreateTagsOutput struct{}
+
+// DeleteInternetGatewayOutput is what DeleteInternetGateway answers.
+type DeleteInternetGatewayOutput struct{}
+
+// DeleteNetworkAclOutput is what DeleteNetworkAcl answers.
+type DeleteNetworkAclOutput struct{}
+
+// DeleteNetworkAclEntryOutput is what DeleteNetworkAclEntry answers.
+type DeleteNetworkAclEntryOutput struct{}
 
 // DeleteRouteOutput is what DeleteRoute answers.
 type DeleteRouteOutput struct{}
@@ -19,14 +32,86 @@ type DeleteRouteTableOutput struct{}
 // DeleteSubnetOutput is what DeleteSubnet answers.
 type DeleteSubnetOutput struct{}
 
+// DeleteTagsOutput is what DeleteTags answers.
+type DeleteTagsOutput struct{}
+
 // DeleteVpcOutput is what DeleteVpc answers.
 type DeleteVpcOutput struct{}
+
+// DetachInternetGatewayOutput is what DetachInternetGateway answers.
+type DetachInternetGatewayOutput struct{}
 
 // DisassociateRouteTableOutput is what DisassociateRouteTable answers.
 type DisassociateRouteTableOutput struct{}
 
+// ModifyNetworkInterfaceAttributeOutput is what ModifyNetworkInterfaceAttribute answers.
+type ModifyNetworkInterfaceAttributeOutput struct{}
+
 // ModifyVpcAttributeOutput is what ModifyVpcAttribute answers.
 type ModifyVpcAttributeOutput struct{}
+
+// ReplaceNetworkAclEntryOutput is what ReplaceNetworkAclEntry answers.
+type ReplaceNetworkAclEntryOutput struct{}
+
+// ReplaceRouteOutput is what ReplaceRoute answers.
+type ReplaceRouteOutput struct{}
+
+// AcceptTransitGatewayVpcAttachmentInput is what AcceptTransitGatewayVpcAttachment takes.
+// Refused by name: DryRun.
+type AcceptTransitGatewayVpcAttachmentInput struct {
+	TransitGatewayAttachmentId string // required
+}
+
+// AcceptTransitGatewayVpcAttachmentOutput is what AcceptTransitGatewayVpcAttachment answers.
+type AcceptTransitGatewayVpcAttachmentOutput struct {
+	TransitGatewayVpcAttachment *TransitGatewayVpcAttachment
+}
+
+// AcceptVpcEndpointConnectionsInput is what AcceptVpcEndpointConnections takes.
+// Refused by name: DryRun.
+type AcceptVpcEndpointConnectionsInput struct {
+	ServiceId      string   // required
+	VpcEndpointIds []string // required
+}
+
+// AcceptVpcEndpointConnectionsOutput is what AcceptVpcEndpointConnections answers.
+type AcceptVpcEndpointConnectionsOutput struct {
+	Unsuccessful []UnsuccessfulItem
+}
+
+// AccountAttribute is a structure of the API.
+type AccountAttribute struct {
+	AttributeName   string
+	AttributeValues []AccountAttributeValue
+}
+
+// AccountAttributeValue is a structure of the API.
+type AccountAttributeValue struct {
+	AttributeValue string
+}
+
+// AddPrefixListEntry is a structure of the API.
+type AddPrefixListEntry struct {
+	Cidr        string // required
+	Description string
+}
+
+// AddedPrincipal is a structure of the API.
+type AddedPrincipal struct {
+	Principal           string
+	PrincipalType       PrincipalType
+	ServiceId           string
+	ServicePermissionId string
+}
+
+// AllowedPrincipal is a structure of the API.
+type AllowedPrincipal struct {
+	Principal           string
+	PrincipalType       PrincipalType
+	ServiceId           string
+	ServicePermissionId string
+	Tags                []Tag
+}
 
 // AssociateRouteTableInput is what AssociateRouteTable takes.
 // Refused by name: DryRun, GatewayId, PublicIpv4Pool.
@@ -41,9 +126,47 @@ type AssociateRouteTableOutput struct {
 	AssociationState *RouteTableAssociationState
 }
 
+// AssociateTransitGatewayRouteTableInput is what AssociateTransitGatewayRouteTable takes.
+// Refused by name: DryRun.
+type AssociateTransitGatewayRouteTableInput struct {
+	TransitGatewayAttachmentId string // required
+	TransitGatewayRouteTableId string // required
+}
+
+// AssociateTransitGatewayRouteTableOutput is what AssociateTransitGatewayRouteTable answers.
+type AssociateTransitGatewayRouteTableOutput struct {
+	Association *TransitGatewayAssociation
+}
+
+// AssociateVpcCidrBlockInput is what AssociateVpcCidrBlock takes.
+// Refused by name: AmazonProvidedIpv6CidrBlock, Ipv4IpamPoolId, Ipv4NetmaskLength, Ipv6CidrBlock, Ipv6CidrBlockNetworkBorderGroup, Ipv6IpamPoolId, Ipv6NetmaskLength, Ipv6Pool.
+type AssociateVpcCidrBlockInput struct {
+	CidrBlock string
+	VpcId     string // required
+}
+
+// AssociateVpcCidrBlockOutput is what AssociateVpcCidrBlock answers.
+type AssociateVpcCidrBlockOutput struct {
+	CidrBlockAssociation     *VpcCidrBlockAssociation
+	Ipv6CidrBlockAssociation *VpcIpv6CidrBlockAssociation
+	VpcId                    string
+}
+
+// AttachInternetGatewayInput is what AttachInternetGateway takes.
+// Refused by name: DryRun.
+type AttachInternetGatewayInput struct {
+	InternetGatewayId string // required
+	VpcId             string // required
+}
+
 // AttributeBooleanValue is a structure of the API.
 type AttributeBooleanValue struct {
 	Value *bool
+}
+
+// AttributeValue is a structure of the API.
+type AttributeValue struct {
+	Value string
 }
 
 // AuthorizeSecurityGroupEgressInput is what AuthorizeSecurityGroupEgress takes.
@@ -78,6 +201,40 @@ type AuthorizeSecurityGroupIngressOutput struct {
 	SecurityGroupRules []SecurityGroupRule
 }
 
+// AvailabilityZone is a structure of the API.
+type AvailabilityZone struct {
+	GroupName          string
+	NetworkBorderGroup string
+	OptInStatus        AvailabilityZoneOptInStatus
+	RegionName         string
+	State              AvailabilityZoneState
+	ZoneId             string
+	ZoneName           string
+	ZoneType           string
+}
+
+// CreateDefaultSubnetInput is what CreateDefaultSubnet takes.
+// Refused by name: DryRun, Ipv6Native.
+type CreateDefaultSubnetInput struct {
+	AvailabilityZone   string
+	AvailabilityZoneId string
+}
+
+// CreateDefaultSubnetOutput is what CreateDefaultSubnet answers.
+type CreateDefaultSubnetOutput struct {
+	Subnet *Subnet
+}
+
+// CreateDefaultVpcInput is what CreateDefaultVpc takes.
+// Refused by name: DryRun.
+type CreateDefaultVpcInput struct {
+}
+
+// CreateDefaultVpcOutput is what CreateDefaultVpc answers.
+type CreateDefaultVpcOutput struct {
+	Vpc *Vpc
+}
+
 // CreateFlowLogsInput is what CreateFlowLogs takes.
 // Refused by name: DeliverCrossAccountRole, DestinationOptions, DryRun, LogFormat.
 type CreateFlowLogsInput struct {
@@ -98,6 +255,76 @@ type CreateFlowLogsOutput struct {
 	ClientToken  string
 	FlowLogIds   []string
 	Unsuccessful []UnsuccessfulItem
+}
+
+// CreateInternetGatewayInput is what CreateInternetGateway takes.
+// Refused by name: DryRun.
+type CreateInternetGatewayInput struct {
+	TagSpecifications []TagSpecification
+}
+
+// CreateInternetGatewayOutput is what CreateInternetGateway answers.
+type CreateInternetGatewayOutput struct {
+	InternetGateway *InternetGateway
+}
+
+// CreateManagedPrefixListInput is what CreateManagedPrefixList takes.
+// Refused by name: DryRun.
+type CreateManagedPrefixListInput struct {
+	AddressFamily     string // required
+	ClientToken       string // idempotency token
+	Entries           []AddPrefixListEntry
+	MaxEntries        int32  // required
+	PrefixListName    string // required
+	TagSpecifications []TagSpecification
+}
+
+// CreateManagedPrefixListOutput is what CreateManagedPrefixList answers.
+type CreateManagedPrefixListOutput struct {
+	PrefixList *ManagedPrefixList
+}
+
+// CreateNatGatewayInput is what CreateNatGateway takes.
+// Refused by name: AllocationId, AvailabilityMode, AvailabilityZoneAddresses, DryRun, SecondaryAllocationIds, SecondaryPrivateIpAddressCount, SecondaryPrivateIpAddresses, VpcId.
+type CreateNatGatewayInput struct {
+	ClientToken       string // idempotency token
+	ConnectivityType  ConnectivityType
+	PrivateIpAddress  string
+	SubnetId          string
+	TagSpecifications []TagSpecification
+}
+
+// CreateNatGatewayOutput is what CreateNatGateway answers.
+type CreateNatGatewayOutput struct {
+	ClientToken string
+	NatGateway  *NatGateway
+}
+
+// CreateNetworkAclInput is what CreateNetworkAcl takes.
+// Refused by name: DryRun.
+type CreateNetworkAclInput struct {
+	ClientToken       string // idempotency token
+	TagSpecifications []TagSpecification
+	VpcId             string // required
+}
+
+// CreateNetworkAclOutput is what CreateNetworkAcl answers.
+type CreateNetworkAclOutput struct {
+	ClientToken string
+	NetworkAcl  *NetworkAcl
+}
+
+// CreateNetworkAclEntryInput is what CreateNetworkAclEntry takes.
+// Refused by name: DryRun, Ipv6CidrBlock.
+type CreateNetworkAclEntryInput struct {
+	CidrBlock    string
+	Egress       bool // required
+	IcmpTypeCode *IcmpTypeCode
+	NetworkAclId string // required
+	PortRange    *PortRange
+	Protocol     string     // required
+	RuleAction   RuleAction // required
+	RuleNumber   int32      // required
 }
 
 // CreateRouteInput is what CreateRoute takes.
@@ -170,6 +397,67 @@ type CreateTagsInput struct {
 	Tags      []Tag    // required
 }
 
+// CreateTransitGatewayInput is what CreateTransitGateway takes.
+// Refused by name: DryRun.
+type CreateTransitGatewayInput struct {
+	Description       string
+	Options           *TransitGatewayRequestOptions
+	TagSpecifications []TagSpecification
+}
+
+// CreateTransitGatewayOutput is what CreateTransitGateway answers.
+type CreateTransitGatewayOutput struct {
+	TransitGateway *TransitGateway
+}
+
+// CreateTransitGatewayRouteInput is what CreateTransitGatewayRoute takes.
+// Refused by name: DryRun.
+type CreateTransitGatewayRouteInput struct {
+	Blackhole                  *bool
+	DestinationCidrBlock       string // required
+	TransitGatewayAttachmentId string
+	TransitGatewayRouteTableId string // required
+}
+
+// CreateTransitGatewayRouteOutput is what CreateTransitGatewayRoute answers.
+type CreateTransitGatewayRouteOutput struct {
+	Route *TransitGatewayRoute
+}
+
+// CreateTransitGatewayRouteTableInput is what CreateTransitGatewayRouteTable takes.
+// Refused by name: DryRun.
+type CreateTransitGatewayRouteTableInput struct {
+	TagSpecifications []TagSpecification
+	TransitGatewayId  string // required
+}
+
+// CreateTransitGatewayRouteTableOutput is what CreateTransitGatewayRouteTable answers.
+type CreateTransitGatewayRouteTableOutput struct {
+	TransitGatewayRouteTable *TransitGatewayRouteTable
+}
+
+// CreateTransitGatewayVpcAttachmentInput is what CreateTransitGatewayVpcAttachment takes.
+// Refused by name: DryRun.
+type CreateTransitGatewayVpcAttachmentInput struct {
+	Options           *CreateTransitGatewayVpcAttachmentRequestOptions
+	SubnetIds         []string // required
+	TagSpecifications []TagSpecification
+	TransitGatewayId  string // required
+	VpcId             string // required
+}
+
+// CreateTransitGatewayVpcAttachmentOutput is what CreateTransitGatewayVpcAttachment answers.
+type CreateTransitGatewayVpcAttachmentOutput struct {
+	TransitGatewayVpcAttachment *TransitGatewayVpcAttachment
+}
+
+// CreateTransitGatewayVpcAttachmentRequestOptions is a structure of the API.
+type CreateTransitGatewayVpcAttachmentRequestOptions struct {
+	ApplianceModeSupport ApplianceModeSupportValue
+	DnsSupport           DnsSupportValue
+	Ipv6Support          Ipv6SupportValue
+}
+
 // CreateVpcInput is what CreateVpc takes.
 // Refused by name: AmazonProvidedIpv6CidrBlock, DryRun, Ipv4IpamPoolId, Ipv4NetmaskLength, Ipv6CidrBlock, Ipv6CidrBlockNetworkBorderGroup, Ipv6IpamPoolId, Ipv6NetmaskLength, Ipv6Pool, VpcEncryptionControl.
 type CreateVpcInput struct {
@@ -205,6 +493,23 @@ type CreateVpcEndpointOutput struct {
 	VpcEndpoint *VpcEndpoint
 }
 
+// CreateVpcEndpointServiceConfigurationInput is what CreateVpcEndpointServiceConfiguration takes.
+// Refused by name: DryRun, GatewayLoadBalancerArns, SupportedRegions.
+type CreateVpcEndpointServiceConfigurationInput struct {
+	AcceptanceRequired      *bool
+	ClientToken             string
+	NetworkLoadBalancerArns []string
+	PrivateDnsName          string
+	SupportedIpAddressTypes []string
+	TagSpecifications       []TagSpecification
+}
+
+// CreateVpcEndpointServiceConfigurationOutput is what CreateVpcEndpointServiceConfiguration answers.
+type CreateVpcEndpointServiceConfigurationOutput struct {
+	ClientToken          string
+	ServiceConfiguration *ServiceConfiguration
+}
+
 // DeleteFlowLogsInput is what DeleteFlowLogs takes.
 // Refused by name: DryRun.
 type DeleteFlowLogsInput struct {
@@ -214,6 +519,48 @@ type DeleteFlowLogsInput struct {
 // DeleteFlowLogsOutput is what DeleteFlowLogs answers.
 type DeleteFlowLogsOutput struct {
 	Unsuccessful []UnsuccessfulItem
+}
+
+// DeleteInternetGatewayInput is what DeleteInternetGateway takes.
+// Refused by name: DryRun.
+type DeleteInternetGatewayInput struct {
+	InternetGatewayId string // required
+}
+
+// DeleteManagedPrefixListInput is what DeleteManagedPrefixList takes.
+// Refused by name: DryRun.
+type DeleteManagedPrefixListInput struct {
+	PrefixListId string // required
+}
+
+// DeleteManagedPrefixListOutput is what DeleteManagedPrefixList answers.
+type DeleteManagedPrefixListOutput struct {
+	PrefixList *ManagedPrefixList
+}
+
+// DeleteNatGatewayInput is what DeleteNatGateway takes.
+// Refused by name: DryRun.
+type DeleteNatGatewayInput struct {
+	NatGatewayId string // required
+}
+
+// DeleteNatGatewayOutput is what DeleteNatGateway answers.
+type DeleteNatGatewayOutput struct {
+	NatGatewayId string
+}
+
+// DeleteNetworkAclInput is what DeleteNetworkAcl takes.
+// Refused by name: DryRun.
+type DeleteNetworkAclInput struct {
+	NetworkAclId string // required
+}
+
+// DeleteNetworkAclEntryInput is what DeleteNetworkAclEntry takes.
+// Refused by name: DryRun.
+type DeleteNetworkAclEntryInput struct {
+	Egress       bool   // required
+	NetworkAclId string // required
+	RuleNumber   int32  // required
 }
 
 // DeleteRouteInput is what DeleteRoute takes.
@@ -248,10 +595,73 @@ type DeleteSubnetInput struct {
 	SubnetId string // required
 }
 
+// DeleteTagsInput is what DeleteTags takes.
+// Refused by name: DryRun.
+type DeleteTagsInput struct {
+	Resources []string // required
+	Tags      []Tag
+}
+
+// DeleteTransitGatewayInput is what DeleteTransitGateway takes.
+// Refused by name: DryRun.
+type DeleteTransitGatewayInput struct {
+	TransitGatewayId string // required
+}
+
+// DeleteTransitGatewayOutput is what DeleteTransitGateway answers.
+type DeleteTransitGatewayOutput struct {
+	TransitGateway *TransitGateway
+}
+
+// DeleteTransitGatewayRouteInput is what DeleteTransitGatewayRoute takes.
+// Refused by name: DryRun.
+type DeleteTransitGatewayRouteInput struct {
+	DestinationCidrBlock       string // required
+	TransitGatewayRouteTableId string // required
+}
+
+// DeleteTransitGatewayRouteOutput is what DeleteTransitGatewayRoute answers.
+type DeleteTransitGatewayRouteOutput struct {
+	Route *TransitGatewayRoute
+}
+
+// DeleteTransitGatewayRouteTableInput is what DeleteTransitGatewayRouteTable takes.
+// Refused by name: DryRun.
+type DeleteTransitGatewayRouteTableInput struct {
+	TransitGatewayRouteTableId string // required
+}
+
+// DeleteTransitGatewayRouteTableOutput is what DeleteTransitGatewayRouteTable answers.
+type DeleteTransitGatewayRouteTableOutput struct {
+	TransitGatewayRouteTable *TransitGatewayRouteTable
+}
+
+// DeleteTransitGatewayVpcAttachmentInput is what DeleteTransitGatewayVpcAttachment takes.
+// Refused by name: DryRun.
+type DeleteTransitGatewayVpcAttachmentInput struct {
+	TransitGatewayAttachmentId string // required
+}
+
+// DeleteTransitGatewayVpcAttachmentOutput is what DeleteTransitGatewayVpcAttachment answers.
+type DeleteTransitGatewayVpcAttachmentOutput struct {
+	TransitGatewayVpcAttachment *TransitGatewayVpcAttachment
+}
+
 // DeleteVpcInput is what DeleteVpc takes.
 // Refused by name: DryRun.
 type DeleteVpcInput struct {
 	VpcId string // required
+}
+
+// DeleteVpcEndpointServiceConfigurationsInput is what DeleteVpcEndpointServiceConfigurations takes.
+// Refused by name: DryRun.
+type DeleteVpcEndpointServiceConfigurationsInput struct {
+	ServiceIds []string // required
+}
+
+// DeleteVpcEndpointServiceConfigurationsOutput is what DeleteVpcEndpointServiceConfigurations answers.
+type DeleteVpcEndpointServiceConfigurationsOutput struct {
+	Unsuccessful []UnsuccessfulItem
 }
 
 // DeleteVpcEndpointsInput is what DeleteVpcEndpoints takes.
@@ -263,6 +673,46 @@ type DeleteVpcEndpointsInput struct {
 // DeleteVpcEndpointsOutput is what DeleteVpcEndpoints answers.
 type DeleteVpcEndpointsOutput struct {
 	Unsuccessful []UnsuccessfulItem
+}
+
+// DescribeAccountAttributesInput is what DescribeAccountAttributes takes.
+// Refused by name: DryRun.
+type DescribeAccountAttributesInput struct {
+	AttributeNames []AccountAttributeName
+}
+
+// DescribeAccountAttributesOutput is what DescribeAccountAttributes answers.
+type DescribeAccountAttributesOutput struct {
+	AccountAttributes []AccountAttribute
+}
+
+// DescribeAvailabilityZonesInput is what DescribeAvailabilityZones takes.
+// Refused by name: DryRun.
+type DescribeAvailabilityZonesInput struct {
+	AllAvailabilityZones *bool
+	Filters              []Filter
+	ZoneIds              []string
+	ZoneNames            []string
+}
+
+// DescribeAvailabilityZonesOutput is what DescribeAvailabilityZones answers.
+type DescribeAvailabilityZonesOutput struct {
+	AvailabilityZones []AvailabilityZone
+}
+
+// DescribeDhcpOptionsInput is what DescribeDhcpOptions takes.
+// Refused by name: DryRun.
+type DescribeDhcpOptionsInput struct {
+	DhcpOptionsIds []string
+	Filters        []Filter
+	MaxResults     *int32
+	NextToken      string
+}
+
+// DescribeDhcpOptionsOutput is what DescribeDhcpOptions answers.
+type DescribeDhcpOptionsOutput struct {
+	DhcpOptions []DhcpOptions
+	NextToken   string
 }
 
 // DescribeFlowLogsInput is what DescribeFlowLogs takes.
@@ -280,6 +730,83 @@ type DescribeFlowLogsOutput struct {
 	NextToken string
 }
 
+// DescribeInternetGatewaysInput is what DescribeInternetGateways takes.
+// Refused by name: DryRun.
+type DescribeInternetGatewaysInput struct {
+	Filters            []Filter
+	InternetGatewayIds []string
+	MaxResults         *int32
+	NextToken          string
+}
+
+// DescribeInternetGatewaysOutput is what DescribeInternetGateways answers.
+type DescribeInternetGatewaysOutput struct {
+	InternetGateways []InternetGateway
+	NextToken        string
+}
+
+// DescribeManagedPrefixListsInput is what DescribeManagedPrefixLists takes.
+// Refused by name: DryRun.
+type DescribeManagedPrefixListsInput struct {
+	Filters       []Filter
+	MaxResults    *int32
+	NextToken     string
+	PrefixListIds []string
+}
+
+// DescribeManagedPrefixListsOutput is what DescribeManagedPrefixLists answers.
+type DescribeManagedPrefixListsOutput struct {
+	NextToken   string
+	PrefixLists []ManagedPrefixList
+}
+
+// DescribeNatGatewaysInput is what DescribeNatGateways takes.
+// Refused by name: DryRun.
+type DescribeNatGatewaysInput struct {
+	Filter        []Filter
+	MaxResults    *int32
+	NatGatewayIds []string
+	NextToken     string
+}
+
+// DescribeNatGatewaysOutput is what DescribeNatGateways answers.
+type DescribeNatGatewaysOutput struct {
+	NatGateways []NatGateway
+	NextToken   string
+}
+
+// DescribeNetworkAclsInput is what DescribeNetworkAcls takes.
+// Refused by name: DryRun.
+type DescribeNetworkAclsInput struct {
+	Filters       []Filter
+	MaxResults    *int32
+	NetworkAclIds []string
+	NextToken     string
+}
+
+// DescribeNetworkAclsOutput is what DescribeNetworkAcls answers.
+type DescribeNetworkAclsOutput struct {
+	NetworkAcls []NetworkAcl
+	NextToken   string
+}
+
+// DescribeNetworkInterfaceAttributeInput is what DescribeNetworkInterfaceAttribute takes.
+// Refused by name: DryRun.
+type DescribeNetworkInterfaceAttributeInput struct {
+	Attribute          NetworkInterfaceAttribute
+	NetworkInterfaceId string // required
+}
+
+// DescribeNetworkInterfaceAttributeOutput is what DescribeNetworkInterfaceAttribute answers.
+type DescribeNetworkInterfaceAttributeOutput struct {
+	AssociatePublicIpAddress *bool
+	Attachment               *NetworkInterfaceAttachment
+	Description              *AttributeValue
+	Groups                   []GroupIdentifier
+	NetworkInterfaceId       string
+	SourceDestCheck          *AttributeBooleanValue
+}
+
 // DescribeNetworkInterfacesInput is what DescribeNetworkInterfaces takes.
 // Refused by name: DryRun, IncludeManagedResources.
 type DescribeNetworkInterfacesInput struct {
@@ -293,6 +820,34 @@ type DescribeNetworkInterfacesInput struct {
 type DescribeNetworkInterfacesOutput struct {
 	NetworkInterfaces []NetworkInterface
 	NextToken         string
+}
+
+// DescribePrefixListsInput is what DescribePrefixLists takes.
+// Refused by name: DryRun.
+type DescribePrefixListsInput struct {
+	Filters       []Filter
+	MaxResults    *int32
+	NextToken     string
+	PrefixListIds []string
+}
+
+// DescribePrefixListsOutput is what DescribePrefixLists answers.
+type DescribePrefixListsOutput struct {
+	NextToken   string
+	PrefixLists []PrefixList
+}
+
+// DescribeRegionsInput is what DescribeRegions takes.
+// Refused by name: DryRun.
+type DescribeRegionsInput struct {
+	AllRegions  *bool
+	Filters     []Filter
+	RegionNames []string
+}
+
+// DescribeRegionsOutput is what DescribeRegions answers.
+type DescribeRegionsOutput struct {
+	Regions []Region
 }
 
 // DescribeRouteTablesInput is what DescribeRouteTables takes.
@@ -349,492 +904,3 @@ type DescribeSubnetsInput struct {
 	NextToken  string
 	SubnetIds  []string
 }
-
-// DescribeSubnetsOutput is what DescribeSubnets answers.
-type DescribeSubnetsOutput struct {
-	NextToken string
-	Subnets   []Subnet
-}
-
-// DescribeVpcAttributeInput is what DescribeVpcAttribute takes.
-// Refused by name: DryRun.
-type DescribeVpcAttributeInput struct {
-	Attribute VpcAttributeName // required
-	VpcId     string           // required
-}
-
-// DescribeVpcAttributeOutput is what DescribeVpcAttribute answers.
-type DescribeVpcAttributeOutput struct {
-	EnableDnsHostnames               *AttributeBooleanValue
-	EnableDnsSupport                 *AttributeBooleanValue
-	EnableNetworkAddressUsageMetrics *AttributeBooleanValue
-	VpcId                            string
-}
-
-// DescribeVpcEndpointsInput is what DescribeVpcEndpoints takes.
-// Refused by name: DryRun.
-type DescribeVpcEndpointsInput struct {
-	Filters        []Filter
-	MaxResults     *int32
-	NextToken      string
-	VpcEndpointIds []string
-}
-
-// DescribeVpcEndpointsOutput is what DescribeVpcEndpoints answers.
-type DescribeVpcEndpointsOutput struct {
-	NextToken    string
-	VpcEndpoints []VpcEndpoint
-}
-
-// DescribeVpcsInput is what DescribeVpcs takes.
-// Refused by name: DryRun.
-type DescribeVpcsInput struct {
-	Filters    []Filter
-	MaxResults *int32
-	NextToken  string
-	VpcIds     []string
-}
-
-// DescribeVpcsOutput is what DescribeVpcs answers.
-type DescribeVpcsOutput struct {
-	NextToken string
-	Vpcs      []Vpc
-}
-
-// DisassociateRouteTableInput is what DisassociateRouteTable takes.
-// Refused by name: DryRun.
-type DisassociateRouteTableInput struct {
-	AssociationId string // required
-}
-
-// DnsEntry is a structure of the API.
-type DnsEntry struct {
-	DnsName      string
-	HostedZoneId string
-}
-
-// Filter is a structure of the API.
-type Filter struct {
-	Name   string
-	Values []string
-}
-
-// FlowLog is a structure of the API.
-type FlowLog struct {
-	CreationTime             time.Time
-	DeliverLogsErrorMessage  string
-	DeliverLogsPermissionArn string
-	DeliverLogsStatus        string
-	FlowLogId                string
-	FlowLogStatus            string
-	LogDestination           string
-	LogDestinationType       LogDestinationType
-	LogFormat                string
-	LogGroupName             string
-	MaxAggregationInterval   *int32
-	ResourceId               string
-	Tags                     []Tag
-	TrafficType              TrafficType
-}
-
-// GroupIdentifier is a structure of the API.
-type GroupIdentifier struct {
-	GroupId   string
-	GroupName string
-}
-
-// IpPermission is a structure of the API.
-type IpPermission struct {
-	FromPort         *int32
-	IpProtocol       string
-	IpRanges         []IpRange
-	PrefixListIds    []PrefixListId
-	ToPort           *int32
-	UserIdGroupPairs []UserIdGroupPair
-}
-
-// IpRange is a structure of the API.
-type IpRange struct {
-	CidrIp      string
-	Description string
-}
-
-// ModifyVpcAttributeInput is what ModifyVpcAttribute takes.
-// Refused by name: EnableNetworkAddressUsageMetrics.
-type ModifyVpcAttributeInput struct {
-	EnableDnsHostnames *AttributeBooleanValue
-	EnableDnsSupport   *AttributeBooleanValue
-	VpcId              string // required
-}
-
-// ModifyVpcEndpointInput is what ModifyVpcEndpoint takes.
-// Refused by name: DnsOptions, DryRun, IpAddressType, SubnetConfigurations.
-type ModifyVpcEndpointInput struct {
-	AddRouteTableIds       []string
-	AddSecurityGroupIds    []string
-	AddSubnetIds           []string
-	PolicyDocument         string
-	PrivateDnsEnabled      *bool
-	RemoveRouteTableIds    []string
-	RemoveSecurityGroupIds []string
-	RemoveSubnetIds        []string
-	ResetPolicy            *bool
-	VpcEndpointId          string // required
-}
-
-// ModifyVpcEndpointOutput is what ModifyVpcEndpoint answers.
-type ModifyVpcEndpointOutput struct {
-	Return *bool
-}
-
-// NetworkInterface is a structure of the API.
-type NetworkInterface struct {
-	Attachment         *NetworkInterfaceAttachment
-	AvailabilityZone   string
-	AvailabilityZoneId string
-	Description        string
-	Groups             []GroupIdentifier
-	InterfaceType      NetworkInterfaceType
-	MacAddress         string
-	NetworkInterfaceId string
-	OwnerId            string
-	PrivateDnsName     string
-	PrivateIpAddress   string
-	PrivateIpAddresses []NetworkInterfacePrivateIpAddress
-	RequesterId        string
-	RequesterManaged   *bool
-	SourceDestCheck    *bool
-	Status             NetworkInterfaceStatus
-	SubnetId           string
-	TagSet             []Tag
-	VpcId              string
-}
-
-// NetworkInterfaceAttachment is a structure of the API.
-type NetworkInterfaceAttachment struct {
-	AttachTime          time.Time
-	AttachmentId        string
-	DeleteOnTermination *bool
-	DeviceIndex         *int32
-	InstanceId          string
-	InstanceOwnerId     string
-	Status              AttachmentStatus
-}
-
-// NetworkInterfacePrivateIpAddress is a structure of the API.
-type NetworkInterfacePrivateIpAddress struct {
-	Primary          *bool
-	PrivateDnsName   string
-	PrivateIpAddress string
-}
-
-// PrefixListId is a structure of the API.
-type PrefixListId struct {
-	Description  string
-	PrefixListId string
-}
-
-// ReferencedSecurityGroup is a structure of the API.
-type ReferencedSecurityGroup struct {
-	GroupId string
-	UserId  string
-	VpcId   string
-}
-
-// RevokeSecurityGroupEgressInput is what RevokeSecurityGroupEgress takes.
-// Refused by name: CidrIp, DryRun, FromPort, IpProtocol, SourceSecurityGroupName, SourceSecurityGroupOwnerId, ToPort.
-type RevokeSecurityGroupEgressInput struct {
-	GroupId              string // required
-	IpPermissions        []IpPermission
-	SecurityGroupRuleIds []string
-}
-
-// RevokeSecurityGroupEgressOutput is what RevokeSecurityGroupEgress answers.
-type RevokeSecurityGroupEgressOutput struct {
-	Return                    *bool
-	RevokedSecurityGroupRules []RevokedSecurityGroupRule
-	UnknownIpPermissions      []IpPermission
-}
-
-// RevokeSecurityGroupIngressInput is what RevokeSecurityGroupIngress takes.
-// Refused by name: DryRun, GroupName, SourceSecurityGroupName, SourceSecurityGroupOwnerId.
-type RevokeSecurityGroupIngressInput struct {
-	CidrIp               string
-	FromPort             *int32
-	GroupId              string
-	IpPermissions        []IpPermission
-	IpProtocol           string
-	SecurityGroupRuleIds []string
-	ToPort               *int32
-}
-
-// RevokeSecurityGroupIngressOutput is what RevokeSecurityGroupIngress answers.
-type RevokeSecurityGroupIngressOutput struct {
-	Return                    *bool
-	RevokedSecurityGroupRules []RevokedSecurityGroupRule
-	UnknownIpPermissions      []IpPermission
-}
-
-// RevokedSecurityGroupRule is a structure of the API.
-type RevokedSecurityGroupRule struct {
-	CidrIpv4            string
-	Description         string
-	FromPort            *int32
-	GroupId             string
-	IpProtocol          string
-	IsEgress            *bool
-	PrefixListId        string
-	ReferencedGroupId   string
-	SecurityGroupRuleId string
-	ToPort              *int32
-}
-
-// Route is a structure of the API.
-type Route struct {
-	DestinationCidrBlock    string
-	DestinationPrefixListId string
-	GatewayId               string
-	NatGatewayId            string
-	NetworkInterfaceId      string
-	Origin                  RouteOrigin
-	State                   RouteState
-	TransitGatewayId        string
-}
-
-// RouteTable is a structure of the API.
-type RouteTable struct {
-	Associations []RouteTableAssociation
-	OwnerId      string
-	RouteTableId string
-	Routes       []Route
-	Tags         []Tag
-	VpcId        string
-}
-
-// RouteTableAssociation is a structure of the API.
-type RouteTableAssociation struct {
-	AssociationState        *RouteTableAssociationState
-	Main                    *bool
-	RouteTableAssociationId string
-	RouteTableId            string
-	SubnetId                string
-}
-
-// RouteTableAssociationState is a structure of the API.
-type RouteTableAssociationState struct {
-	State         RouteTableAssociationStateCode
-	StatusMessage string
-}
-
-// SecurityGroup is a structure of the API.
-type SecurityGroup struct {
-	Description         string
-	GroupId             string
-	GroupName           string
-	IpPermissions       []IpPermission
-	IpPermissionsEgress []IpPermission
-	OwnerId             string
-	SecurityGroupArn    string
-	Tags                []Tag
-	VpcId               string
-}
-
-// SecurityGroupIdentifier is a structure of the API.
-type SecurityGroupIdentifier struct {
-	GroupId   string
-	GroupName string
-}
-
-// SecurityGroupRule is a structure of the API.
-type SecurityGroupRule struct {
-	CidrIpv4             string
-	Description          string
-	FromPort             *int32
-	GroupId              string
-	GroupOwnerId         string
-	IpProtocol           string
-	IsEgress             *bool
-	PrefixListId         string
-	ReferencedGroupInfo  *ReferencedSecurityGroup
-	SecurityGroupRuleArn string
-	SecurityGroupRuleId  string
-	Tags                 []Tag
-	ToPort               *int32
-}
-
-// Subnet is a structure of the API.
-type Subnet struct {
-	AssignIpv6AddressOnCreation *bool
-	AvailabilityZone            string
-	AvailabilityZoneId          string
-	AvailableIpAddressCount     *int32
-	CidrBlock                   string
-	DefaultForAz                *bool
-	MapPublicIpOnLaunch         *bool
-	OwnerId                     string
-	State                       SubnetState
-	SubnetArn                   string
-	SubnetId                    string
-	Tags                        []Tag
-	VpcId                       string
-}
-
-// Tag is a structure of the API.
-type Tag struct {
-	Key   string
-	Value string
-}
-
-// TagSpecification is a structure of the API.
-type TagSpecification struct {
-	ResourceType ResourceType
-	Tags         []Tag
-}
-
-// UnsuccessfulItem is a structure of the API.
-type UnsuccessfulItem struct {
-	Error      *UnsuccessfulItemError
-	ResourceId string
-}
-
-// UnsuccessfulItemError is a structure of the API.
-type UnsuccessfulItemError struct {
-	Code    string
-	Message string
-}
-
-// UserIdGroupPair is a structure of the API.
-type UserIdGroupPair struct {
-	Description string
-	GroupId     string
-	UserId      string
-	VpcId       string
-}
-
-// Vpc is a structure of the API.
-type Vpc struct {
-	CidrBlock               string
-	CidrBlockAssociationSet []VpcCidrBlockAssociation
-	DhcpOptionsId           string
-	InstanceTenancy         Tenancy
-	IsDefault               *bool
-	OwnerId                 string
-	State                   VpcState
-	Tags                    []Tag
-	VpcId                   string
-}
-
-// VpcCidrBlockAssociation is a structure of the API.
-type VpcCidrBlockAssociation struct {
-	AssociationId  string
-	CidrBlock      string
-	CidrBlockState *VpcCidrBlockState
-}
-
-// VpcCidrBlockState is a structure of the API.
-type VpcCidrBlockState struct {
-	State         VpcCidrBlockStateCode
-	StatusMessage string
-}
-
-// VpcEndpoint is a structure of the API.
-type VpcEndpoint struct {
-	CreationTimestamp   time.Time
-	DnsEntries          []DnsEntry
-	Groups              []SecurityGroupIdentifier
-	IpAddressType       IpAddressType
-	NetworkInterfaceIds []string
-	OwnerId             string
-	PolicyDocument      string
-	PrivateDnsEnabled   *bool
-	RequesterManaged    *bool
-	RouteTableIds       []string
-	ServiceName         string
-	State               State
-	SubnetIds           []string
-	Tags                []Tag
-	VpcEndpointId       string
-	VpcEndpointType     VpcEndpointType
-	VpcId               string
-}
-
-// AttachmentStatus is an enumeration of the API.
-type AttachmentStatus string
-
-// The values of AttachmentStatus.
-const (
-	AttachmentStatusAttaching AttachmentStatus = "attaching"
-	AttachmentStatusAttached  AttachmentStatus = "attached"
-	AttachmentStatusDetaching AttachmentStatus = "detaching"
-	AttachmentStatusDetached  AttachmentStatus = "detached"
-)
-
-// FlowLogsResourceType is an enumeration of the API.
-type FlowLogsResourceType string
-
-// The values of FlowLogsResourceType.
-const (
-	FlowLogsResourceTypeVpc                      FlowLogsResourceType = "VPC"
-	FlowLogsResourceTypeSubnet                   FlowLogsResourceType = "Subnet"
-	FlowLogsResourceTypeNetworkInterface         FlowLogsResourceType = "NetworkInterface"
-	FlowLogsResourceTypeTransitGateway           FlowLogsResourceType = "TransitGateway"
-	FlowLogsResourceTypeTransitGatewayAttachment FlowLogsResourceType = "TransitGatewayAttachment"
-	FlowLogsResourceTypeRegionalNatGateway       FlowLogsResourceType = "RegionalNatGateway"
-)
-
-// IpAddressType is an enumeration of the API.
-type IpAddressType string
-
-// The values of IpAddressType.
-const (
-	IpAddressTypeIpv4      IpAddressType = "ipv4"
-	IpAddressTypeDualstack IpAddressType = "dualstack"
-	IpAddressTypeIpv6      IpAddressType = "ipv6"
-)
-
-// LogDestinationType is an enumeration of the API.
-type LogDestinationType string
-
-// The values of LogDestinationType.
-const (
-	LogDestinationTypeCloudWatchLogs      LogDestinationType = "cloud-watch-logs"
-	LogDestinationTypeS3                  LogDestinationType = "s3"
-	LogDestinationTypeKinesisDataFirehose LogDestinationType = "kinesis-data-firehose"
-)
-
-// NetworkInterfaceStatus is an enumeration of the API.
-type NetworkInterfaceStatus string
-
-// The values of NetworkInterfaceStatus.
-const (
-	NetworkInterfaceStatusAvailable  NetworkInterfaceStatus = "available"
-	NetworkInterfaceStatusAssociated NetworkInterfaceStatus = "associated"
-	NetworkInterfaceStatusAttaching  NetworkInterfaceStatus = "attaching"
-	NetworkInterfaceStatusInUse      NetworkInterfaceStatus = "in-use"
-	NetworkInterfaceStatusDetaching  NetworkInterfaceStatus = "detaching"
-)
-
-// NetworkInterfaceType is an enumeration of the API.
-type NetworkInterfaceType string
-
-// The values of NetworkInterfaceType.
-const (
-	NetworkInterfaceTypeInterface                     NetworkInterfaceType = "interface"
-	NetworkInterfaceTypeNatGateway                    NetworkInterfaceType = "natGateway"
-	NetworkInterfaceTypeEfa                           NetworkInterfaceType = "efa"
-	NetworkInterfaceTypeEfaOnly                       NetworkInterfaceType = "efa-only"
-	NetworkInterfaceTypeTrunk                         NetworkInterfaceType = "trunk"
-	NetworkInterfaceTypeLoadBalancer                  NetworkInterfaceType = "load_balancer"
-	NetworkInterfaceTypeNetworkLoadBalancer           NetworkInterfaceType = "network_load_balancer"
-	NetworkInterfaceTypeVpcEndpoint                   NetworkInterfaceType = "vpc_endpoint"
-	NetworkInterfaceTypeBranch                        NetworkInterfaceType = "branch"
-	NetworkInterfaceTypeTransitGateway                NetworkInterfaceType = "transit_gateway"
-	NetworkInterfaceTypeLambda                        NetworkInterfaceType = "lambda"
-	NetworkInterfaceTypeQuicksight                    NetworkInterfaceType = "quicksight"
-	NetworkInterfaceTypeGlobalAcceleratorManaged      NetworkInterfaceType = "global_accelerator_managed"
-	NetworkInterfaceTypeApiGatewayManaged             NetworkInterfaceType = "api_gateway_managed"
-	NetworkInterfaceTypeGatewayLoadBalancer           NetworkInterfaceType = "gateway_load_balancer"
-	NetworkInterfaceTypeGatewayLoadBalancerEndpoint   NetworkInterfaceType = "gateway_load_balancer_endpoint"
-	NetworkInterfaceTypeIotRulesManaged               NetworkInterfaceType = "iot_rules_managed"
-	NetworkInterfaceTypeAwsCodestarConnectionsManaged NetworkInterfaceType = "aws_codestar_connections_managed"
-)

@@ -2,242 +2,904 @@
 
 package ec2
 
-// ResourceType is an enumeration of the API.
-type ResourceType string
+import "time"
 
-// The values of ResourceType.
-const (
-	ResourceTypeCapacityReservation                                    ResourceType = "capacity-reservation"
-	ResourceTypeClientVpnEndpoint                                      ResourceType = "client-vpn-endpoint"
-	ResourceTypeCustomerGateway                                        ResourceType = "customer-gateway"
-	ResourceTypeCarrierGateway                                         ResourceType = "carrier-gateway"
-	ResourceTypeCoipPool                                               ResourceType = "coip-pool"
-	ResourceTypeDeclarativePoliciesReport                              ResourceType = "declarative-policies-report"
-	ResourceTypeDedicatedHost                                          ResourceType = "dedicated-host"
-	ResourceTypeDhcpOptions                                            ResourceType = "dhcp-options"
-	ResourceTypeEgressOnlyInternetGateway                              ResourceType = "egress-only-internet-gateway"
-	ResourceTypeElasticIp                                              ResourceType = "elastic-ip"
-	ResourceTypeElasticGpu                                             ResourceType = "elastic-gpu"
-	ResourceTypeExportImageTask                                        ResourceType = "export-image-task"
-	ResourceTypeExportInstanceTask                                     ResourceType = "export-instance-task"
-	ResourceTypeFleet                                                  ResourceType = "fleet"
-	ResourceTypeFpgaImage                                              ResourceType = "fpga-image"
-	ResourceTypeHostReservation                                        ResourceType = "host-reservation"
-	ResourceTypeImage                                                  ResourceType = "image"
-	ResourceTypeImageUsageReport                                       ResourceType = "image-usage-report"
-	ResourceTypeImportImageTask                                        ResourceType = "import-image-task"
-	ResourceTypeImportSnapshotTask                                     ResourceType = "import-snapshot-task"
-	ResourceTypeInstance                                               ResourceType = "instance"
-	ResourceTypeInstanceEventWindow                                    ResourceType = "instance-event-window"
-	ResourceTypeInternetGateway                                        ResourceType = "internet-gateway"
-	ResourceTypeIpam                                                   ResourceType = "ipam"
-	ResourceTypeIpamPool                                               ResourceType = "ipam-pool"
-	ResourceTypeIpamScope                                              ResourceType = "ipam-scope"
-	ResourceTypeIpv4poolEc2                                            ResourceType = "ipv4pool-ec2"
-	ResourceTypeIpv6poolEc2                                            ResourceType = "ipv6pool-ec2"
-	ResourceTypeKeyPair                                                ResourceType = "key-pair"
-	ResourceTypeLaunchTemplate                                         ResourceType = "launch-template"
-	ResourceTypeLocalGateway                                           ResourceType = "local-gateway"
-	ResourceTypeLocalGatewayRouteTable                                 ResourceType = "local-gateway-route-table"
-	ResourceTypeLocalGatewayVirtualInterface                           ResourceType = "local-gateway-virtual-interface"
-	ResourceTypeLocalGatewayVirtualInterfaceGroup                      ResourceType = "local-gateway-virtual-interface-group"
-	ResourceTypeLocalGatewayRouteTableVpcAssociation                   ResourceType = "local-gateway-route-table-vpc-association"
-	ResourceTypeLocalGatewayRouteTableVirtualInterfaceGroupAssociation ResourceType = "local-gateway-route-table-virtual-interface-group-association"
-	ResourceTypeNatgateway                                             ResourceType = "natgateway"
-	ResourceTypeNetworkAcl                                             ResourceType = "network-acl"
-	ResourceTypeNetworkInterface                                       ResourceType = "network-interface"
-	ResourceTypeNetworkInsightsAnalysis                                ResourceType = "network-insights-analysis"
-	ResourceTypeNetworkInsightsPath                                    ResourceType = "network-insights-path"
-	ResourceTypeNetworkInsightsAccessScope                             ResourceType = "network-insights-access-scope"
-	ResourceTypeNetworkInsightsAccessScopeAnalysis                     ResourceType = "network-insights-access-scope-analysis"
-	ResourceTypeOutpostLag                                             ResourceType = "outpost-lag"
-	ResourceTypePlacementGroup                                         ResourceType = "placement-group"
-	ResourceTypePrefixList                                             ResourceType = "prefix-list"
-	ResourceTypeReplaceRootVolumeTask                                  ResourceType = "replace-root-volume-task"
-	ResourceTypeReservedInstances                                      ResourceType = "reserved-instances"
-	ResourceTypeRouteTable                                             ResourceType = "route-table"
-	ResourceTypeSecurityGroup                                          ResourceType = "security-group"
-	ResourceTypeSecurityGroupRule                                      ResourceType = "security-group-rule"
-	ResourceTypeServiceLinkVirtualInterface                            ResourceType = "service-link-virtual-interface"
-	ResourceTypeSnapshot                                               ResourceType = "snapshot"
-	ResourceTypeSpotFleetRequest                                       ResourceType = "spot-fleet-request"
-	ResourceTypeSpotInstancesRequest                                   ResourceType = "spot-instances-request"
-	ResourceTypeSubnet                                                 ResourceType = "subnet"
-	ResourceTypeSubnetCidrReservation                                  ResourceType = "subnet-cidr-reservation"
-	ResourceTypeTrafficMirrorFilter                                    ResourceType = "traffic-mirror-filter"
-	ResourceTypeTrafficMirrorSession                                   ResourceType = "traffic-mirror-session"
-	ResourceTypeTrafficMirrorTarget                                    ResourceType = "traffic-mirror-target"
-	ResourceTypeTransitGateway                                         ResourceType = "transit-gateway"
-	ResourceTypeTransitGatewayAttachment                               ResourceType = "transit-gateway-attachment"
-	ResourceTypeTransitGatewayConnectPeer                              ResourceType = "transit-gateway-connect-peer"
-	ResourceTypeTransitGatewayMulticastDomain                          ResourceType = "transit-gateway-multicast-domain"
-	ResourceTypeTransitGatewayPolicyTable                              ResourceType = "transit-gateway-policy-table"
-	ResourceTypeTransitGatewayMeteringPolicy                           ResourceType = "transit-gateway-metering-policy"
-	ResourceTypeTransitGatewayRouteTable                               ResourceType = "transit-gateway-route-table"
-	ResourceTypeTransitGatewayRouteTableAnnouncement                   ResourceType = "transit-gateway-route-table-announcement"
-	ResourceTypeVolume                                                 ResourceType = "volume"
-	ResourceTypeVpc                                                    ResourceType = "vpc"
-	ResourceTypeVpcEndpoint                                            ResourceType = "vpc-endpoint"
-	ResourceTypeVpcEndpointConnection                                  ResourceType = "vpc-endpoint-connection"
-	ResourceTypeVpcEndpointService                                     ResourceType = "vpc-endpoint-service"
-	ResourceTypeVpcEndpointServicePermission                           ResourceType = "vpc-endpoint-service-permission"
-	ResourceTypeVpcPeeringConnection                                   ResourceType = "vpc-peering-connection"
-	ResourceTypeVpnConnection                                          ResourceType = "vpn-connection"
-	ResourceTypeVpnGateway                                             ResourceType = "vpn-gateway"
-	ResourceTypeVpcFlowLog                                             ResourceType = "vpc-flow-log"
-	ResourceTypeCapacityReservationFleet                               ResourceType = "capacity-reservation-fleet"
-	ResourceTypeTrafficMirrorFilterRule                                ResourceType = "traffic-mirror-filter-rule"
-	ResourceTypeVpcEndpointConnectionDeviceType                        ResourceType = "vpc-endpoint-connection-device-type"
-	ResourceTypeVerifiedAccessInstance                                 ResourceType = "verified-access-instance"
-	ResourceTypeVerifiedAccessGroup                                    ResourceType = "verified-access-group"
-	ResourceTypeVerifiedAccessEndpoint                                 ResourceType = "verified-access-endpoint"
-	ResourceTypeVerifiedAccessPolicy                                   ResourceType = "verified-access-policy"
-	ResourceTypeVerifiedAccessTrustProvider                            ResourceType = "verified-access-trust-provider"
-	ResourceTypeVpnConnectionDeviceType                                ResourceType = "vpn-connection-device-type"
-	ResourceTypeVpcBlockPublicAccessExclusion                          ResourceType = "vpc-block-public-access-exclusion"
-	ResourceTypeVpcEncryptionControl                                   ResourceType = "vpc-encryption-control"
-	ResourceTypeRouteServer                                            ResourceType = "route-server"
-	ResourceTypeRouteServerEndpoint                                    ResourceType = "route-server-endpoint"
-	ResourceTypeRouteServerPeer                                        ResourceType = "route-server-peer"
-	ResourceTypeIpamResourceDiscovery                                  ResourceType = "ipam-resource-discovery"
-	ResourceTypeIpamResourceDiscoveryAssociation                       ResourceType = "ipam-resource-discovery-association"
-	ResourceTypeInstanceConnectEndpoint                                ResourceType = "instance-connect-endpoint"
-	ResourceTypeVerifiedAccessEndpointTarget                           ResourceType = "verified-access-endpoint-target"
-	ResourceTypeIpamExternalResourceVerificationToken                  ResourceType = "ipam-external-resource-verification-token"
-	ResourceTypeCapacityBlock                                          ResourceType = "capacity-block"
-	ResourceTypeMacModificationTask                                    ResourceType = "mac-modification-task"
-	ResourceTypeIpamPrefixListResolver                                 ResourceType = "ipam-prefix-list-resolver"
-	ResourceTypeIpamPolicy                                             ResourceType = "ipam-policy"
-	ResourceTypeIpamPrefixListResolverTarget                           ResourceType = "ipam-prefix-list-resolver-target"
-	ResourceTypeSecondaryInterface                                     ResourceType = "secondary-interface"
-	ResourceTypeSecondaryNetwork                                       ResourceType = "secondary-network"
-	ResourceTypeSecondarySubnet                                        ResourceType = "secondary-subnet"
-	ResourceTypeCapacityManagerDataExport                              ResourceType = "capacity-manager-data-export"
-	ResourceTypeVpnConcentrator                                        ResourceType = "vpn-concentrator"
-	ResourceTypeIpamPoolAllocation                                     ResourceType = "ipam-pool-allocation"
-)
+// DescribeSubnetsOutput is what DescribeSubnets answers.
+type DescribeSubnetsOutput struct {
+	NextToken string
+	Subnets   []Subnet
+}
 
-// RouteOrigin is an enumeration of the API.
-type RouteOrigin string
+// DescribeTagsInput is what DescribeTags takes.
+// Refused by name: DryRun.
+type DescribeTagsInput struct {
+	Filters    []Filter
+	MaxResults *int32
+	NextToken  string
+}
 
-// The values of RouteOrigin.
-const (
-	RouteOriginCreateRouteTable          RouteOrigin = "CreateRouteTable"
-	RouteOriginCreateRoute               RouteOrigin = "CreateRoute"
-	RouteOriginEnableVgwRoutePropagation RouteOrigin = "EnableVgwRoutePropagation"
-	RouteOriginAdvertisement             RouteOrigin = "Advertisement"
-)
+// DescribeTagsOutput is what DescribeTags answers.
+type DescribeTagsOutput struct {
+	NextToken string
+	Tags      []TagDescription
+}
 
-// RouteState is an enumeration of the API.
-type RouteState string
+// DescribeTransitGatewayAttachmentsInput is what DescribeTransitGatewayAttachments takes.
+// Refused by name: DryRun.
+type DescribeTransitGatewayAttachmentsInput struct {
+	Filters                     []Filter
+	MaxResults                  *int32
+	NextToken                   string
+	TransitGatewayAttachmentIds []string
+}
 
-// The values of RouteState.
-const (
-	RouteStateActive    RouteState = "active"
-	RouteStateBlackhole RouteState = "blackhole"
-	RouteStateFiltered  RouteState = "filtered"
-)
+// DescribeTransitGatewayAttachmentsOutput is what DescribeTransitGatewayAttachments answers.
+type DescribeTransitGatewayAttachmentsOutput struct {
+	NextToken                 string
+	TransitGatewayAttachments []TransitGatewayAttachment
+}
 
-// RouteTableAssociationStateCode is an enumeration of the API.
-type RouteTableAssociationStateCode string
+// DescribeTransitGatewayRouteTablesInput is what DescribeTransitGatewayRouteTables takes.
+// Refused by name: DryRun.
+type DescribeTransitGatewayRouteTablesInput struct {
+	Filters                     []Filter
+	MaxResults                  *int32
+	NextToken                   string
+	TransitGatewayRouteTableIds []string
+}
 
-// The values of RouteTableAssociationStateCode.
-const (
-	RouteTableAssociationStateCodeAssociating    RouteTableAssociationStateCode = "associating"
-	RouteTableAssociationStateCodeAssociated     RouteTableAssociationStateCode = "associated"
-	RouteTableAssociationStateCodeDisassociating RouteTableAssociationStateCode = "disassociating"
-	RouteTableAssociationStateCodeDisassociated  RouteTableAssociationStateCode = "disassociated"
-	RouteTableAssociationStateCodeFailed         RouteTableAssociationStateCode = "failed"
-)
+// DescribeTransitGatewayRouteTablesOutput is what DescribeTransitGatewayRouteTables answers.
+type DescribeTransitGatewayRouteTablesOutput struct {
+	NextToken                 string
+	TransitGatewayRouteTables []TransitGatewayRouteTable
+}
 
-// State is an enumeration of the API.
-type State string
+// DescribeTransitGatewayVpcAttachmentsInput is what DescribeTransitGatewayVpcAttachments takes.
+// Refused by name: DryRun.
+type DescribeTransitGatewayVpcAttachmentsInput struct {
+	Filters                     []Filter
+	MaxResults                  *int32
+	NextToken                   string
+	TransitGatewayAttachmentIds []string
+}
 
-// The values of State.
-const (
-	StatePendingAcceptance State = "PendingAcceptance"
-	StatePending           State = "Pending"
-	StateAvailable         State = "Available"
-	StateDeleting          State = "Deleting"
-	StateDeleted           State = "Deleted"
-	StateRejected          State = "Rejected"
-	StateFailed            State = "Failed"
-	StateExpired           State = "Expired"
-	StatePartial           State = "Partial"
-)
+// DescribeTransitGatewayVpcAttachmentsOutput is what DescribeTransitGatewayVpcAttachments answers.
+type DescribeTransitGatewayVpcAttachmentsOutput struct {
+	NextToken                    string
+	TransitGatewayVpcAttachments []TransitGatewayVpcAttachment
+}
 
-// SubnetState is an enumeration of the API.
-type SubnetState string
+// DescribeTransitGatewaysInput is what DescribeTransitGateways takes.
+// Refused by name: DryRun.
+type DescribeTransitGatewaysInput struct {
+	Filters           []Filter
+	MaxResults        *int32
+	NextToken         string
+	TransitGatewayIds []string
+}
 
-// The values of SubnetState.
-const (
-	SubnetStatePending                    SubnetState = "pending"
-	SubnetStateAvailable                  SubnetState = "available"
-	SubnetStateUnavailable                SubnetState = "unavailable"
-	SubnetStateFailed                     SubnetState = "failed"
-	SubnetStateFailedInsufficientCapacity SubnetState = "failed-insufficient-capacity"
-)
+// DescribeTransitGatewaysOutput is what DescribeTransitGateways answers.
+type DescribeTransitGatewaysOutput struct {
+	NextToken       string
+	TransitGateways []TransitGateway
+}
 
-// Tenancy is an enumeration of the API.
-type Tenancy string
+// DescribeVpcAttributeInput is what DescribeVpcAttribute takes.
+// Refused by name: DryRun.
+type DescribeVpcAttributeInput struct {
+	Attribute VpcAttributeName // required
+	VpcId     string           // required
+}
 
-// The values of Tenancy.
-const (
-	TenancyDefault   Tenancy = "default"
-	TenancyDedicated Tenancy = "dedicated"
-	TenancyHost      Tenancy = "host"
-)
+// DescribeVpcAttributeOutput is what DescribeVpcAttribute answers.
+type DescribeVpcAttributeOutput struct {
+	EnableDnsHostnames               *AttributeBooleanValue
+	EnableDnsSupport                 *AttributeBooleanValue
+	EnableNetworkAddressUsageMetrics *AttributeBooleanValue
+	VpcId                            string
+}
 
-// TrafficType is an enumeration of the API.
-type TrafficType string
+// DescribeVpcEndpointConnectionsInput is what DescribeVpcEndpointConnections takes.
+// Refused by name: DryRun.
+type DescribeVpcEndpointConnectionsInput struct {
+	Filters    []Filter
+	MaxResults *int32
+	NextToken  string
+}
 
-// The values of TrafficType.
-const (
-	TrafficTypeAccept TrafficType = "ACCEPT"
-	TrafficTypeReject TrafficType = "REJECT"
-	TrafficTypeAll    TrafficType = "ALL"
-)
+// DescribeVpcEndpointConnectionsOutput is what DescribeVpcEndpointConnections answers.
+type DescribeVpcEndpointConnectionsOutput struct {
+	NextToken              string
+	VpcEndpointConnections []VpcEndpointConnection
+}
 
-// VpcAttributeName is an enumeration of the API.
-type VpcAttributeName string
+// DescribeVpcEndpointServiceConfigurationsInput is what DescribeVpcEndpointServiceConfigurations takes.
+// Refused by name: DryRun.
+type DescribeVpcEndpointServiceConfigurationsInput struct {
+	Filters    []Filter
+	MaxResults *int32
+	NextToken  string
+	ServiceIds []string
+}
 
-// The values of VpcAttributeName.
-const (
-	VpcAttributeNameEnableDnsSupport                 VpcAttributeName = "enableDnsSupport"
-	VpcAttributeNameEnableDnsHostnames               VpcAttributeName = "enableDnsHostnames"
-	VpcAttributeNameEnableNetworkAddressUsageMetrics VpcAttributeName = "enableNetworkAddressUsageMetrics"
-)
+// DescribeVpcEndpointServiceConfigurationsOutput is what DescribeVpcEndpointServiceConfigurations answers.
+type DescribeVpcEndpointServiceConfigurationsOutput struct {
+	NextToken             string
+	ServiceConfigurations []ServiceConfiguration
+}
 
-// VpcCidrBlockStateCode is an enumeration of the API.
-type VpcCidrBlockStateCode string
+// DescribeVpcEndpointServicePermissionsInput is what DescribeVpcEndpointServicePermissions takes.
+// Refused by name: DryRun.
+type DescribeVpcEndpointServicePermissionsInput struct {
+	Filters    []Filter
+	MaxResults *int32
+	NextToken  string
+	ServiceId  string // required
+}
 
-// The values of VpcCidrBlockStateCode.
-const (
-	VpcCidrBlockStateCodeAssociating    VpcCidrBlockStateCode = "associating"
-	VpcCidrBlockStateCodeAssociated     VpcCidrBlockStateCode = "associated"
-	VpcCidrBlockStateCodeDisassociating VpcCidrBlockStateCode = "disassociating"
-	VpcCidrBlockStateCodeDisassociated  VpcCidrBlockStateCode = "disassociated"
-	VpcCidrBlockStateCodeFailing        VpcCidrBlockStateCode = "failing"
-	VpcCidrBlockStateCodeFailed         VpcCidrBlockStateCode = "failed"
-)
+// DescribeVpcEndpointServicePermissionsOutput is what DescribeVpcEndpointServicePermissions answers.
+type DescribeVpcEndpointServicePermissionsOutput struct {
+	AllowedPrincipals []AllowedPrincipal
+	NextToken         string
+}
 
-// VpcEndpointType is an enumeration of the API.
-type VpcEndpointType string
+// DescribeVpcEndpointServicesInput is what DescribeVpcEndpointServices takes.
+// Refused by name: DryRun, ServiceRegions.
+type DescribeVpcEndpointServicesInput struct {
+	Filters      []Filter
+	MaxResults   *int32
+	NextToken    string
+	ServiceNames []string
+}
 
-// The values of VpcEndpointType.
-const (
-	VpcEndpointTypeInterface           VpcEndpointType = "Interface"
-	VpcEndpointTypeGateway             VpcEndpointType = "Gateway"
-	VpcEndpointTypeGatewayLoadBalancer VpcEndpointType = "GatewayLoadBalancer"
-	VpcEndpointTypeResource            VpcEndpointType = "Resource"
-	VpcEndpointTypeServiceNetwork      VpcEndpointType = "ServiceNetwork"
-)
+// DescribeVpcEndpointServicesOutput is what DescribeVpcEndpointServices answers.
+type DescribeVpcEndpointServicesOutput struct {
+	NextToken      string
+	ServiceDetails []ServiceDetail
+	ServiceNames   []string
+}
 
-// VpcState is an enumeration of the API.
-type VpcState string
+// DescribeVpcEndpointsInput is what DescribeVpcEndpoints takes.
+// Refused by name: DryRun.
+type DescribeVpcEndpointsInput struct {
+	Filters        []Filter
+	MaxResults     *int32
+	NextToken      string
+	VpcEndpointIds []string
+}
 
-// The values of VpcState.
-const (
-	VpcStatePending   VpcState = "pending"
-	VpcStateAvailable VpcState = "available"
-)
+// DescribeVpcEndpointsOutput is what DescribeVpcEndpoints answers.
+type DescribeVpcEndpointsOutput struct {
+	NextToken    string
+	VpcEndpoints []VpcEndpoint
+}
+
+// DescribeVpcsInput is what DescribeVpcs takes.
+// Refused by name: DryRun.
+type DescribeVpcsInput struct {
+	Filters    []Filter
+	MaxResults *int32
+	NextToken  string
+	VpcIds     []string
+}
+
+// DescribeVpcsOutput is what DescribeVpcs answers.
+type DescribeVpcsOutput struct {
+	NextToken string
+	Vpcs      []Vpc
+}
+
+// DetachInternetGatewayInput is what DetachInternetGateway takes.
+// Refused by name: DryRun.
+type DetachInternetGatewayInput struct {
+	InternetGatewayId string // required
+	VpcId             string // required
+}
+
+// DhcpConfiguration is a structure of the API.
+type DhcpConfiguration struct {
+	Key    string
+	Values []AttributeValue
+}
+
+// DhcpOptions is a structure of the API.
+type DhcpOptions struct {
+	DhcpConfigurations []DhcpConfiguration
+	DhcpOptionsId      string
+	OwnerId            string
+	Tags               []Tag
+}
+
+// DisableTransitGatewayRouteTablePropagationInput is what DisableTransitGatewayRouteTablePropagation takes.
+// Refused by name: DryRun, TransitGatewayRouteTableAnnouncementId.
+type DisableTransitGatewayRouteTablePropagationInput struct {
+	TransitGatewayAttachmentId string
+	TransitGatewayRouteTableId string // required
+}
+
+// DisableTransitGatewayRouteTablePropagationOutput is what DisableTransitGatewayRouteTablePropagation answers.
+type DisableTransitGatewayRouteTablePropagationOutput struct {
+	Propagation *TransitGatewayPropagation
+}
+
+// DisassociateRouteTableInput is what DisassociateRouteTable takes.
+// Refused by name: DryRun.
+type DisassociateRouteTableInput struct {
+	AssociationId string // required
+}
+
+// DisassociateTransitGatewayRouteTableInput is what DisassociateTransitGatewayRouteTable takes.
+// Refused by name: DryRun.
+type DisassociateTransitGatewayRouteTableInput struct {
+	TransitGatewayAttachmentId string // required
+	TransitGatewayRouteTableId string // required
+}
+
+// DisassociateTransitGatewayRouteTableOutput is what DisassociateTransitGatewayRouteTable answers.
+type DisassociateTransitGatewayRouteTableOutput struct {
+	Association *TransitGatewayAssociation
+}
+
+// DisassociateVpcCidrBlockInput is what DisassociateVpcCidrBlock takes.
+type DisassociateVpcCidrBlockInput struct {
+	AssociationId string // required
+}
+
+// DisassociateVpcCidrBlockOutput is what DisassociateVpcCidrBlock answers.
+type DisassociateVpcCidrBlockOutput struct {
+	CidrBlockAssociation     *VpcCidrBlockAssociation
+	Ipv6CidrBlockAssociation *VpcIpv6CidrBlockAssociation
+	VpcId                    string
+}
+
+// DnsEntry is a structure of the API.
+type DnsEntry struct {
+	DnsName      string
+	HostedZoneId string
+}
+
+// EnableTransitGatewayRouteTablePropagationInput is what EnableTransitGatewayRouteTablePropagation takes.
+// Refused by name: DryRun, TransitGatewayRouteTableAnnouncementId.
+type EnableTransitGatewayRouteTablePropagationInput struct {
+	TransitGatewayAttachmentId string
+	TransitGatewayRouteTableId string // required
+}
+
+// EnableTransitGatewayRouteTablePropagationOutput is what EnableTransitGatewayRouteTablePropagation answers.
+type EnableTransitGatewayRouteTablePropagationOutput struct {
+	Propagation *TransitGatewayPropagation
+}
+
+// Filter is a structure of the API.
+type Filter struct {
+	Name   string
+	Values []string
+}
+
+// FlowLog is a structure of the API.
+type FlowLog struct {
+	CreationTime             time.Time
+	DeliverLogsErrorMessage  string
+	DeliverLogsPermissionArn string
+	DeliverLogsStatus        string
+	FlowLogId                string
+	FlowLogStatus            string
+	LogDestination           string
+	LogDestinationType       LogDestinationType
+	LogFormat                string
+	LogGroupName             string
+	MaxAggregationInterval   *int32
+	ResourceId               string
+	Tags                     []Tag
+	TrafficType              TrafficType
+}
+
+// GetManagedPrefixListAssociationsInput is what GetManagedPrefixListAssociations takes.
+// Refused by name: DryRun.
+type GetManagedPrefixListAssociationsInput struct {
+	MaxResults   *int32
+	NextToken    string
+	PrefixListId string // required
+}
+
+// GetManagedPrefixListAssociationsOutput is what GetManagedPrefixListAssociations answers.
+type GetManagedPrefixListAssociationsOutput struct {
+	NextToken              string
+	PrefixListAssociations []PrefixListAssociation
+}
+
+// GetManagedPrefixListEntriesInput is what GetManagedPrefixListEntries takes.
+// Refused by name: DryRun.
+type GetManagedPrefixListEntriesInput struct {
+	MaxResults    *int32
+	NextToken     string
+	PrefixListId  string // required
+	TargetVersion *int64
+}
+
+// GetManagedPrefixListEntriesOutput is what GetManagedPrefixListEntries answers.
+type GetManagedPrefixListEntriesOutput struct {
+	Entries   []PrefixListEntry
+	NextToken string
+}
+
+// GetTransitGatewayAttachmentPropagationsInput is what GetTransitGatewayAttachmentPropagations takes.
+// Refused by name: DryRun.
+type GetTransitGatewayAttachmentPropagationsInput struct {
+	Filters                    []Filter
+	MaxResults                 *int32
+	NextToken                  string
+	TransitGatewayAttachmentId string // required
+}
+
+// GetTransitGatewayAttachmentPropagationsOutput is what GetTransitGatewayAttachmentPropagations answers.
+type GetTransitGatewayAttachmentPropagationsOutput struct {
+	NextToken                            string
+	TransitGatewayAttachmentPropagations []TransitGatewayAttachmentPropagation
+}
+
+// GetTransitGatewayRouteTableAssociationsInput is what GetTransitGatewayRouteTableAssociations takes.
+// Refused by name: DryRun.
+type GetTransitGatewayRouteTableAssociationsInput struct {
+	Filters                    []Filter
+	MaxResults                 *int32
+	NextToken                  string
+	TransitGatewayRouteTableId string // required
+}
+
+// GetTransitGatewayRouteTableAssociationsOutput is what GetTransitGatewayRouteTableAssociations answers.
+type GetTransitGatewayRouteTableAssociationsOutput struct {
+	Associations []TransitGatewayRouteTableAssociation
+	NextToken    string
+}
+
+// GetTransitGatewayRouteTablePropagationsInput is what GetTransitGatewayRouteTablePropagations takes.
+// Refused by name: DryRun.
+type GetTransitGatewayRouteTablePropagationsInput struct {
+	Filters                    []Filter
+	MaxResults                 *int32
+	NextToken                  string
+	TransitGatewayRouteTableId string // required
+}
+
+// GetTransitGatewayRouteTablePropagationsOutput is what GetTransitGatewayRouteTablePropagations answers.
+type GetTransitGatewayRouteTablePropagationsOutput struct {
+	NextToken                            string
+	TransitGatewayRouteTablePropagations []TransitGatewayRouteTablePropagation
+}
+
+// GroupIdentifier is a structure of the API.
+type GroupIdentifier struct {
+	GroupId   string
+	GroupName string
+}
+
+// IcmpTypeCode is a structure of the API.
+type IcmpTypeCode struct {
+	Code *int32
+	Type *int32
+}
+
+// InternetGateway is a structure of the API.
+type InternetGateway struct {
+	Attachments       []InternetGatewayAttachment
+	InternetGatewayId string
+	OwnerId           string
+	Tags              []Tag
+}
+
+// InternetGatewayAttachment is a structure of the API.
+type InternetGatewayAttachment struct {
+	State AttachmentStatus
+	VpcId string
+}
+
+// IpPermission is a structure of the API.
+type IpPermission struct {
+	FromPort         *int32
+	IpProtocol       string
+	IpRanges         []IpRange
+	PrefixListIds    []PrefixListId
+	ToPort           *int32
+	UserIdGroupPairs []UserIdGroupPair
+}
+
+// IpRange is a structure of the API.
+type IpRange struct {
+	CidrIp      string
+	Description string
+}
+
+// ManagedPrefixList is a structure of the API.
+type ManagedPrefixList struct {
+	AddressFamily  string
+	MaxEntries     *int32
+	OwnerId        string
+	PrefixListArn  string
+	PrefixListId   string
+	PrefixListName string
+	State          PrefixListState
+	Tags           []Tag
+	Version        *int64
+}
+
+// ModifyManagedPrefixListInput is what ModifyManagedPrefixList takes.
+// Refused by name: DryRun, IpamPrefixListResolverSyncEnabled.
+type ModifyManagedPrefixListInput struct {
+	AddEntries     []AddPrefixListEntry
+	CurrentVersion *int64
+	MaxEntries     *int32
+	PrefixListId   string // required
+	PrefixListName string
+	RemoveEntries  []RemovePrefixListEntry
+}
+
+// ModifyManagedPrefixListOutput is what ModifyManagedPrefixList answers.
+type ModifyManagedPrefixListOutput struct {
+	PrefixList *ManagedPrefixList
+}
+
+// ModifyNetworkInterfaceAttributeInput is what ModifyNetworkInterfaceAttribute takes.
+// Refused by name: AssociatePublicIpAddress, AssociatedSubnetIds, Attachment, ConnectionTrackingSpecification, DryRun, EnaSrdSpecification, EnablePrimaryIpv6, SourceDestCheck.
+type ModifyNetworkInterfaceAttributeInput struct {
+	Description        *AttributeValue
+	Groups             []string
+	NetworkInterfaceId string // required
+}
+
+// ModifySecurityGroupRulesInput is what ModifySecurityGroupRules takes.
+// Refused by name: DryRun.
+type ModifySecurityGroupRulesInput struct {
+	GroupId            string                    // required
+	SecurityGroupRules []SecurityGroupRuleUpdate // required
+}
+
+// ModifySecurityGroupRulesOutput is what ModifySecurityGroupRules answers.
+type ModifySecurityGroupRulesOutput struct {
+	Return *bool
+}
+
+// ModifyTransitGatewayInput is what ModifyTransitGateway takes.
+// Refused by name: DryRun.
+type ModifyTransitGatewayInput struct {
+	Description      string
+	Options          *ModifyTransitGatewayOptions
+	TransitGatewayId string // required
+}
+
+// ModifyTransitGatewayOutput is what ModifyTransitGateway answers.
+type ModifyTransitGatewayOutput struct {
+	TransitGateway *TransitGateway
+}
+
+// ModifyTransitGatewayOptions is a structure of the API.
+type ModifyTransitGatewayOptions struct {
+	AssociationDefaultRouteTableId string
+	AutoAcceptSharedAttachments    AutoAcceptSharedAttachmentsValue
+	DefaultRouteTableAssociation   DefaultRouteTableAssociationValue
+	DefaultRouteTablePropagation   DefaultRouteTablePropagationValue
+	DnsSupport                     DnsSupportValue
+	PropagationDefaultRouteTableId string
+	VpnEcmpSupport                 VpnEcmpSupportValue
+}
+
+// ModifyTransitGatewayVpcAttachmentInput is what ModifyTransitGatewayVpcAttachment takes.
+// Refused by name: DryRun.
+type ModifyTransitGatewayVpcAttachmentInput struct {
+	AddSubnetIds               []string
+	Options                    *ModifyTransitGatewayVpcAttachmentRequestOptions
+	RemoveSubnetIds            []string
+	TransitGatewayAttachmentId string // required
+}
+
+// ModifyTransitGatewayVpcAttachmentOutput is what ModifyTransitGatewayVpcAttachment answers.
+type ModifyTransitGatewayVpcAttachmentOutput struct {
+	TransitGatewayVpcAttachment *TransitGatewayVpcAttachment
+}
+
+// ModifyTransitGatewayVpcAttachmentRequestOptions is a structure of the API.
+type ModifyTransitGatewayVpcAttachmentRequestOptions struct {
+	ApplianceModeSupport ApplianceModeSupportValue
+	DnsSupport           DnsSupportValue
+	Ipv6Support          Ipv6SupportValue
+}
+
+// ModifyVpcAttributeInput is what ModifyVpcAttribute takes.
+// Refused by name: EnableNetworkAddressUsageMetrics.
+type ModifyVpcAttributeInput struct {
+	EnableDnsHostnames *AttributeBooleanValue
+	EnableDnsSupport   *AttributeBooleanValue
+	VpcId              string // required
+}
+
+// ModifyVpcEndpointInput is what ModifyVpcEndpoint takes.
+// Refused by name: DnsOptions, DryRun, IpAddressType, SubnetConfigurations.
+type ModifyVpcEndpointInput struct {
+	AddRouteTableIds       []string
+	AddSecurityGroupIds    []string
+	AddSubnetIds           []string
+	PolicyDocument         string
+	PrivateDnsEnabled      *bool
+	RemoveRouteTableIds    []string
+	RemoveSecurityGroupIds []string
+	RemoveSubnetIds        []string
+	ResetPolicy            *bool
+	VpcEndpointId          string // required
+}
+
+// ModifyVpcEndpointOutput is what ModifyVpcEndpoint answers.
+type ModifyVpcEndpointOutput struct {
+	Return *bool
+}
+
+// ModifyVpcEndpointServiceConfigurationInput is what ModifyVpcEndpointServiceConfiguration takes.
+// Refused by name: AddGatewayLoadBalancerArns, AddSupportedIpAddressTypes, AddSupportedRegions, DryRun, RemoveGatewayLoadBalancerArns, RemoveSupportedIpAddressTypes, RemoveSupportedRegions.
+type ModifyVpcEndpointServiceConfigurationInput struct {
+	AcceptanceRequired            *bool
+	AddNetworkLoadBalancerArns    []string
+	PrivateDnsName                string
+	RemoveNetworkLoadBalancerArns []string
+	RemovePrivateDnsName          *bool
+	ServiceId                     string // required
+}
+
+// ModifyVpcEndpointServiceConfigurationOutput is what ModifyVpcEndpointServiceConfiguration answers.
+type ModifyVpcEndpointServiceConfigurationOutput struct {
+	Return *bool
+}
+
+// ModifyVpcEndpointServicePermissionsInput is what ModifyVpcEndpointServicePermissions takes.
+// Refused by name: DryRun.
+type ModifyVpcEndpointServicePermissionsInput struct {
+	AddAllowedPrincipals    []string
+	RemoveAllowedPrincipals []string
+	ServiceId               string // required
+}
+
+// ModifyVpcEndpointServicePermissionsOutput is what ModifyVpcEndpointServicePermissions answers.
+type ModifyVpcEndpointServicePermissionsOutput struct {
+	AddedPrincipals []AddedPrincipal
+	ReturnValue     *bool
+}
+
+// NatGateway is a structure of the API.
+type NatGateway struct {
+	ConnectivityType    ConnectivityType
+	CreateTime          time.Time
+	DeleteTime          time.Time
+	FailureCode         string
+	FailureMessage      string
+	NatGatewayAddresses []NatGatewayAddress
+	NatGatewayId        string
+	State               NatGatewayState
+	SubnetId            string
+	Tags                []Tag
+	VpcId               string
+}
+
+// NatGatewayAddress is a structure of the API.
+type NatGatewayAddress struct {
+	IsPrimary          *bool
+	NetworkInterfaceId string
+	PrivateIp          string
+	Status             NatGatewayAddressStatus
+}
+
+// NetworkAcl is a structure of the API.
+type NetworkAcl struct {
+	Associations []NetworkAclAssociation
+	Entries      []NetworkAclEntry
+	IsDefault    *bool
+	NetworkAclId string
+	OwnerId      string
+	Tags         []Tag
+	VpcId        string
+}
+
+// NetworkAclAssociation is a structure of the API.
+type NetworkAclAssociation struct {
+	NetworkAclAssociationId string
+	NetworkAclId            string
+	SubnetId                string
+}
+
+// NetworkAclEntry is a structure of the API.
+type NetworkAclEntry struct {
+	CidrBlock    string
+	Egress       *bool
+	IcmpTypeCode *IcmpTypeCode
+	PortRange    *PortRange
+	Protocol     string
+	RuleAction   RuleAction
+	RuleNumber   *int32
+}
+
+// NetworkInterface is a structure of the API.
+type NetworkInterface struct {
+	Attachment         *NetworkInterfaceAttachment
+	AvailabilityZone   string
+	AvailabilityZoneId string
+	Description        string
+	Groups             []GroupIdentifier
+	InterfaceType      NetworkInterfaceType
+	MacAddress         string
+	NetworkInterfaceId string
+	OwnerId            string
+	PrivateDnsName     string
+	PrivateIpAddress   string
+	PrivateIpAddresses []NetworkInterfacePrivateIpAddress
+	RequesterId        string
+	RequesterManaged   *bool
+	SourceDestCheck    *bool
+	Status             NetworkInterfaceStatus
+	SubnetId           string
+	TagSet             []Tag
+	VpcId              string
+}
+
+// NetworkInterfaceAttachment is a structure of the API.
+type NetworkInterfaceAttachment struct {
+	AttachTime          time.Time
+	AttachmentId        string
+	DeleteOnTermination *bool
+	DeviceIndex         *int32
+	InstanceId          string
+	InstanceOwnerId     string
+	Status              AttachmentStatus
+}
+
+// NetworkInterfacePrivateIpAddress is a structure of the API.
+type NetworkInterfacePrivateIpAddress struct {
+	Primary          *bool
+	PrivateDnsName   string
+	PrivateIpAddress string
+}
+
+// PortRange is a structure of the API.
+type PortRange struct {
+	From *int32
+	To   *int32
+}
+
+// PrefixList is a structure of the API.
+type PrefixList struct {
+	Cidrs          []string
+	PrefixListId   string
+	PrefixListName string
+}
+
+// PrefixListAssociation is a structure of the API.
+type PrefixListAssociation struct {
+	ResourceId    string
+	ResourceOwner string
+}
+
+// PrefixListEntry is a structure of the API.
+type PrefixListEntry struct {
+	Cidr        string
+	Description string
+}
+
+// PrefixListId is a structure of the API.
+type PrefixListId struct {
+	Description  string
+	PrefixListId string
+}
+
+// PrivateDnsDetails is a structure of the API.
+type PrivateDnsDetails struct {
+	PrivateDnsName string
+}
+
+// PrivateDnsNameConfiguration is a structure of the API.
+type PrivateDnsNameConfiguration struct {
+	Name  string
+	State DnsNameState
+	Type  string
+	Value string
+}
+
+// ReferencedSecurityGroup is a structure of the API.
+type ReferencedSecurityGroup struct {
+	GroupId string
+	UserId  string
+	VpcId   string
+}
+
+// Region is a structure of the API.
+type Region struct {
+	Endpoint    string
+	OptInStatus string
+	RegionName  string
+}
+
+// RejectTransitGatewayVpcAttachmentInput is what RejectTransitGatewayVpcAttachment takes.
+// Refused by name: DryRun.
+type RejectTransitGatewayVpcAttachmentInput struct {
+	TransitGatewayAttachmentId string // required
+}
+
+// RejectTransitGatewayVpcAttachmentOutput is what RejectTransitGatewayVpcAttachment answers.
+type RejectTransitGatewayVpcAttachmentOutput struct {
+	TransitGatewayVpcAttachment *TransitGatewayVpcAttachment
+}
+
+// RejectVpcEndpointConnectionsInput is what RejectVpcEndpointConnections takes.
+// Refused by name: DryRun.
+type RejectVpcEndpointConnectionsInput struct {
+	ServiceId      string   // required
+	VpcEndpointIds []string // required
+}
+
+// RejectVpcEndpointConnectionsOutput is what RejectVpcEndpointConnections answers.
+type RejectVpcEndpointConnectionsOutput struct {
+	Unsuccessful []UnsuccessfulItem
+}
+
+// RemovePrefixListEntry is a structure of the API.
+type RemovePrefixListEntry struct {
+	Cidr string // required
+}
+
+// ReplaceNetworkAclAssociationInput is what ReplaceNetworkAclAssociation takes.
+// Refused by name: DryRun.
+type ReplaceNetworkAclAssociationInput struct {
+	AssociationId string // required
+	NetworkAclId  string // required
+}
+
+// ReplaceNetworkAclAssociationOutput is what ReplaceNetworkAclAssociation answers.
+type ReplaceNetworkAclAssociationOutput struct {
+	NewAssociationId string
+}
+
+// ReplaceNetworkAclEntryInput is what ReplaceNetworkAclEntry takes.
+// Refused by name: DryRun, Ipv6CidrBlock.
+type ReplaceNetworkAclEntryInput struct {
+	CidrBlock    string
+	Egress       bool // required
+	IcmpTypeCode *IcmpTypeCode
+	NetworkAclId string // required
+	PortRange    *PortRange
+	Protocol     string     // required
+	RuleAction   RuleAction // required
+	RuleNumber   int32      // required
+}
+
+// ReplaceRouteInput is what ReplaceRoute takes.
+// Refused by name: CarrierGatewayId, CoreNetworkArn, DestinationIpv6CidrBlock, DryRun, EgressOnlyInternetGatewayId, InstanceId, LocalGatewayId, LocalTarget, OdbNetworkArn, VpcPeeringConnectionId.
+type ReplaceRouteInput struct {
+	DestinationCidrBlock    string
+	DestinationPrefixListId string
+	GatewayId               string
+	NatGatewayId            string
+	NetworkInterfaceId      string
+	RouteTableId            string // required
+	TransitGatewayId        string
+	VpcEndpointId           string
+}
+
+// ReplaceRouteTableAssociationInput is what ReplaceRouteTableAssociation takes.
+// Refused by name: DryRun.
+type ReplaceRouteTableAssociationInput struct {
+	AssociationId string // required
+	RouteTableId  string // required
+}
+
+// ReplaceRouteTableAssociationOutput is what ReplaceRouteTableAssociation answers.
+type ReplaceRouteTableAssociationOutput struct {
+	AssociationState *RouteTableAssociationState
+	NewAssociationId string
+}
+
+// ReplaceTransitGatewayRouteInput is what ReplaceTransitGatewayRoute takes.
+// Refused by name: DryRun.
+type ReplaceTransitGatewayRouteInput struct {
+	Blackhole                  *bool
+	DestinationCidrBlock       string // required
+	TransitGatewayAttachmentId string
+	TransitGatewayRouteTableId string // required
+}
+
+// ReplaceTransitGatewayRouteOutput is what ReplaceTransitGatewayRoute answers.
+type ReplaceTransitGatewayRouteOutput struct {
+	Route *TransitGatewayRoute
+}
+
+// RestoreManagedPrefixListVersionInput is what RestoreManagedPrefixListVersion takes.
+// Refused by name: DryRun.
+type RestoreManagedPrefixListVersionInput struct {
+	CurrentVersion  int64  // required
+	PrefixListId    string // required
+	PreviousVersion int64  // required
+}
+
+// RestoreManagedPrefixListVersionOutput is what RestoreManagedPrefixListVersion answers.
+type RestoreManagedPrefixListVersionOutput struct {
+	PrefixList *ManagedPrefixList
+}
+
+// RevokeSecurityGroupEgressInput is what RevokeSecurityGroupEgress takes.
+// Refused by name: CidrIp, DryRun, FromPort, IpProtocol, SourceSecurityGroupName, SourceSecurityGroupOwnerId, ToPort.
+type RevokeSecurityGroupEgressInput struct {
+	GroupId              string // required
+	IpPermissions        []IpPermission
+	SecurityGroupRuleIds []string
+}
+
+// RevokeSecurityGroupEgressOutput is what RevokeSecurityGroupEgress answers.
+type RevokeSecurityGroupEgressOutput struct {
+	Return                    *bool
+	RevokedSecurityGroupRules []RevokedSecurityGroupRule
+	UnknownIpPermissions      []IpPermission
+}
+
+// RevokeSecurityGroupIngressInput is what RevokeSecurityGroupIngress takes.
+// Refused by name: DryRun, GroupName, SourceSecurityGroupName, SourceSecurityGroupOwnerId.
+type RevokeSecurityGroupIngressInput struct {
+	CidrIp               string
+	FromPort             *int32
+	GroupId              string
+	IpPermissions        []IpPermission
+	IpProtocol           string
+	SecurityGroupRuleIds []string
+	ToPort               *int32
+}
+
+// RevokeSecurityGroupIngressOutput is what RevokeSecurityGroupIngress answers.
+type RevokeSecurityGroupIngressOutput struct {
+	Return                    *bool
+	RevokedSecurityGroupRules []RevokedSecurityGroupRule
+	UnknownIpPermissions      []IpPermission
+}
+
+// RevokedSecurityGroupRule is a structure of the API.
+type RevokedSecurityGroupRule struct {
+	CidrIpv4            string
+	Description         string
+	FromPort            *int32
+	GroupId             string
+	IpProtocol          string
+	IsEgress            *bool
+	PrefixListId        string
+	ReferencedGroupId   string
+	SecurityGroupRuleId string
+	ToPort              *int32
+}
+
+// Route is a structure of the API.
+type Route struct {
+	DestinationCidrBlock    string
+	DestinationPrefixListId string
+	GatewayId               string
+	NatGatewayId            string
+	NetworkInterfaceId      string
+	Origin                  RouteOrigin
+	State                   RouteState
+	TransitGatewayId        string
+}
+
+// RouteTable is a structure of the API.
+type RouteTable struct {
+	Associations []RouteTableAssociation
+	OwnerId      string
+	RouteTableId string
+	Routes       []Route
+	Tags         []Tag
+	VpcId        string
+}
+
+// RouteTableAssociation is a structure of the API.
+type RouteTableAssociation struct {
+	AssociationState        *RouteTableAssociationState
+	Main                    *bool
+	RouteTableAssociationId string
+	RouteTableId            string
+	SubnetId                string
+}
+
+// RouteTableAssociationState is a structure of the API.
+type RouteTableAssociationState struct {
+	State         RouteTableAssociationStateCode
+	StatusMessage string
+}
