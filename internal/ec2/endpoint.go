@@ -17,6 +17,7 @@ import (
 // own, and the route tables that lead to it.
 type endpoint struct {
 	meta
+	// Service is a name of [offered], or the id of an endpoint service.
 	Service     string     `json:"service"`
 	Gateway     bool       `json:"gateway,omitzero"`
 	Policy      string     `json:"policy"` // as it was put; empty for the default
@@ -24,6 +25,7 @@ type endpoint struct {
 	Groups      []string   `json:"groups,omitempty"`
 	RouteTables []string   `json:"routeTables,omitempty"`
 	Address     netip.Addr `json:"address,omitzero"` // of a gateway
+	State       string     `json:"state,omitzero"`   // of one that leads to an endpoint service, as EC2 calls it
 }
 
 func (*endpoint) kind() *kind { return kindEndpoint }

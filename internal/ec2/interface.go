@@ -19,6 +19,8 @@ type networkInterface struct {
 	MAC         string     `json:"mac"`
 	Description string     `json:"description,omitzero"`
 	Endpoint    string     `json:"endpoint,omitzero"`
+	NAT         string     `json:"nat,omitzero"`    // NAT gateway whose address it is
+	Dialer      string     `json:"dialer,omitzero"` // endpoint service that connects from it
 	Workload    string     `json:"workload,omitzero"`
 	Owner       string     `json:"owner,omitzero"`   // ARN of what the workload is
 	Service     string     `json:"service,omitzero"` // that the workload is of

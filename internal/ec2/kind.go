@@ -29,12 +29,21 @@ var (
 	kindRule        = &kind{"sgr-", "security-group-rule", "security-group-rule", "AWS::EC2::SecurityGroupRule", "security group rule ID", "InvalidSecurityGroupRuleId", "", func() object { return &rule{} }}
 	kindEndpoint    = &kind{"vpce-", "endpoint", "vpc-endpoint", "AWS::EC2::VPCEndpoint", "Vpc Endpoint Id", "InvalidVpcEndpointId", "", func() object { return &endpoint{} }}
 	kindInterface   = &kind{"eni-", "network-interface", "network-interface", "AWS::EC2::NetworkInterface", "networkInterface ID", "InvalidNetworkInterfaceID", "ec2:NetworkInterfaceID", func() object { return &networkInterface{} }}
+	kindACL         = &kind{"acl-", "network-acl", "network-acl", "AWS::EC2::NetworkAcl", "networkAcl ID", "InvalidNetworkAclID", "ec2:NetworkAclID", func() object { return &acl{} }}
+	kindList        = &kind{"pl-", "prefix-list", "prefix-list", "AWS::EC2::PrefixList", "prefix list ID", "InvalidPrefixListID", "", func() object { return &prefixList{} }}
+	kindInternet    = &kind{"igw-", "internet-gateway", "internet-gateway", "AWS::EC2::InternetGateway", "internetGateway ID", "InvalidInternetGatewayID", "ec2:InternetGatewayID", func() object { return &internetGateway{} }}
+	kindNAT         = &kind{"nat-", "natgateway", "natgateway", "AWS::EC2::NatGateway", "NAT gateway", "InvalidNatGatewayID", "", func() object { return &natGateway{} }}
+	kindService     = &kind{"vpce-svc-", "endpoint-service", "vpc-endpoint-service", "AWS::EC2::VPCEndpointService", "VpcEndpointService Id", "InvalidVpcEndpointServiceId", "", func() object { return &endpointService{} }}
+	kindTransit     = &kind{"tgw-", "transit-gateway", "transit-gateway", "AWS::EC2::TransitGateway", "Transit Gateway", "InvalidTransitGatewayID", "", func() object { return &transitGateway{} }}
+	kindAttachment  = &kind{"tgw-attach-", "transit-gateway-attachment", "transit-gateway-attachment", "AWS::EC2::TransitGatewayAttachment", "Transit Gateway Attachment", "InvalidTransitGatewayAttachmentID", "", func() object { return &attachment{} }}
+	kindTransitTab  = &kind{"tgw-rtb-", "transit-gateway-route-table", "transit-gateway-route-table", "AWS::EC2::TransitGatewayRouteTable", "Transit Gateway Route Table", "InvalidRouteTableID", "", func() object { return &transitTable{} }}
 	kindFlowLog     = &kind{"fl-", "flow-log", "vpc-flow-log", "AWS::EC2::FlowLog", "flow log ID", "InvalidFlowLogId", "", func() object { return &flowLog{} }}
 )
 
 func kinds() []*kind {
 	return []*kind{
 		kindVPC, kindSubnet, kindTable, kindAssociation, kindGroup, kindRule, kindEndpoint, kindInterface, kindFlowLog,
+		kindACL, kindList, kindInternet, kindNAT, kindService, kindTransit, kindAttachment, kindTransitTab,
 	}
 }
 

@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"bawn.dev/internal/api"
@@ -56,17 +57,36 @@ func (s *Service) Model(q store.Querier, vpcID string) (*netmodel.VPC, error) {
 
 func (s *Service) model(n *network) *netmodel.VPC {
 	v := &netmodel.VPC{
-		ID: n.vpc.ID, Account: n.vpc.Account, CIDRs: []netip.Prefix{n.vpc.CIDR}, FlowLogs: len(n.flowLogs) > 0,
+		ID: n.vpc.ID, Account: n.vpc.Account, CIDRs: n.vpc.ranges(), FlowLogs: len(n.flowLogs) > 0,
 		PrefixLists: []netmodel.PrefixList{{ID: s.prefixList("s3")}}, // its addresses are the endpoints that name it
 	}
+	for _, l := range n.listsOfRules() {
+		v.PrefixLists = append(v.PrefixLists, netmodel.PrefixList{ID: l.ID, CIDRs: l.prefixes()})
+	}
+	asked := map[string]bool{}
 	for _, o := range n.subnets {
-		v.Subnets = append(v.Subnets, netmodel.Subnet{ID: o.ID, CIDR: o.CIDR, RouteTable: n.tableOf(o.ID)})
+		m := netmodel.Subnet{ID: o.ID, CIDR: o.CIDR, RouteTable: n.tableOf(o.ID)}
+		if a := n.aclOf(o); !a.open() {
+			m.NetworkACL, asked[a.ID] = a.ID, true
+		}
+		v.Subnets = append(v.Subnets, m)
+	}
+	for _, a := range slices.Concat(n.acls, []*acl{n.defaultACL()}) {
+		if asked[a.ID] {
+			v.NetworkACLs = append(v.NetworkACLs, a.model())
+			delete(asked, a.ID)
+		}
 	}
 	for _, t := range n.tables {
-		v.RouteTables = append(v.RouteTables, netmodel.RouteTable{ID: t.ID})
+		v.RouteTables = append(v.RouteTables, netmodel.RouteTable{ID: t.ID, Routes: n.modelRoutes(t)})
+	}
+	for _, a := range n.attachments {
+		if a.State == attachmentAvailable {
+			v.Attachments = append(v.Attachments, netmodel.Attachment{ID: a.ID, Gateway: a.VPC})
+		}
 	}
 	for _, g := range n.groups {
-		m := netmodel.SecurityGroup{ID: g.ID}
+		m := netmodel.SecurityGroup{ID: g.ID, Outside: n.outside[g.ID]}
 		for _, r := range n.rulesOf(g.ID) {
 			if r.Egress {
 				m.Egress = append(m.Egress, r.Spec.model())
@@ -77,14 +97,102 @@ func (s *Service) model(n *network) *netmodel.VPC {
 		v.SecurityGroups = append(v.SecurityGroups, m)
 	}
 	for _, e := range n.endpoints {
-		v.Endpoints = append(v.Endpoints, s.modelEndpoint(n, e))
+		if n.served(e) {
+			v.Endpoints = append(v.Endpoints, s.modelEndpoint(n, e))
+		}
+	}
+	for _, g := range n.nats {
+		if e, ok := n.modelNAT(g); ok {
+			v.Endpoints = append(v.Endpoints, e)
+		}
 	}
 	for _, i := range n.interfaces {
-		if i.Workload != "" {
+		switch {
+		case i.Workload != "":
 			v.Interfaces = append(v.Interfaces, i.model())
+		case i.Dialer != "":
+			v.Dialers = append(v.Dialers, netmodel.Dialer{ID: i.ID, Subnet: i.Subnet, Address: i.Address})
 		}
 	}
 	return v
+}
+
+// listsOfRules are the customer's lists that a rule of the VPC names.
+func (n *network) listsOfRules() []*prefixList {
+	return where(n.lists, func(l *prefixList) bool {
+		return slices.ContainsFunc(n.rules, func(r *rule) bool { return r.Spec.PrefixList == l.ID })
+	})
+}
+
+// open says whether an ACL lets everything pass, so that nothing has to ask it.
+func (a *acl) open() bool { return a.Default && slices.Equal(a.Entries, defaultEntries()) }
+
+func (a *acl) model() netmodel.NetworkACL {
+	m := netmodel.NetworkACL{ID: a.ID}
+	for _, e := range a.Entries {
+		protocol, _ := netmodel.ParseProtocol(e.Protocol) // as in spec.model
+		entry := netmodel.ACLEntry{Number: int(e.Number), Allow: e.Allow, Protocol: protocol, FromPort: int(e.From), ToPort: int(e.To), CIDR: e.CIDR}
+		if e.Egress {
+			m.Egress = append(m.Egress, entry)
+		} else {
+			m.Ingress = append(m.Ingress, entry)
+		}
+	}
+	return m
+}
+
+// modelRoutes are the routes of a table, with lists written out. A transit gateway
+// stands for the VPC's attachment to it; what leads nowhere keeps its target's name,
+// so that an explanation can say it.
+func (n *network) modelRoutes(t *table) []netmodel.Route {
+	var out []netmodel.Route
+	seen := map[netip.Prefix]bool{}
+	add := func(p netip.Prefix, target string) {
+		if !seen[p] {
+			seen[p] = true
+			out = append(out, netmodel.Route{CIDR: p, Target: target})
+		}
+	}
+	resolve := func(r route) string {
+		for _, a := range n.attachments {
+			if a.VPC == r.Target && a.State == attachmentAvailable {
+				return a.ID
+			}
+		}
+		return r.Target
+	}
+	for _, r := range t.Routes { // a range that somebody wrote counts before the same one in a list
+		if r.List == "" {
+			add(r.CIDR, resolve(r))
+		}
+	}
+	for _, r := range t.Routes {
+		if l := n.prefixList(r.List); l != nil {
+			for _, p := range l.prefixes() {
+				add(p, resolve(r))
+			}
+		}
+	}
+	return out
+}
+
+// modelNAT is a NAT gateway as a door; it is none unless its own subnet leads to the
+// VPC's internet gateway.
+func (n *network) modelNAT(g *natGateway) (netmodel.Endpoint, bool) {
+	if g.Private || n.internet == nil {
+		return netmodel.Endpoint{}, false
+	}
+	led := false
+	for _, r := range byID(n.tables, n.tableOf(g.Subnet)).Routes {
+		led = led || r.Target == n.internet.ID && r.CIDR == everywhere
+	}
+	m := netmodel.Endpoint{ID: g.ID, Type: netmodel.NATGateway, Service: "nat", Ports: []uint16{netmodel.NATPortHTTP, netmodel.NATPortTLS, netmodel.NATPortProxy}}
+	for _, i := range n.interfaces {
+		if i.NAT == g.ID {
+			m.Addresses = append(m.Addresses, netmodel.EndpointAddress{Subnet: i.Subnet, Address: i.Address})
+		}
+	}
+	return m, led && len(m.Addresses) == 1
 }
 
 func (p spec) model() netmodel.Rule {
@@ -107,7 +215,7 @@ const endpointPort = 443
 
 func (s *Service) modelEndpoint(n *network, e *endpoint) netmodel.Endpoint {
 	m := netmodel.Endpoint{
-		ID: e.ID, Type: netmodel.EndpointType(e.typed()), Service: modelService(e.Service), Ports: []uint16{endpointPort},
+		ID: e.ID, Type: netmodel.EndpointType(e.typed()), Service: modelService(e.Service), Ports: n.portsOf(e),
 		Names: s.namesOf(n, e), Groups: e.Groups, RouteTables: e.RouteTables,
 	}
 	if e.Gateway {
@@ -120,6 +228,19 @@ func (s *Service) modelEndpoint(n *network, e *endpoint) netmodel.Endpoint {
 	return m
 }
 
+// portsOf are the ports that an endpoint serves.
+func (n *network) portsOf(e *endpoint) []uint16 {
+	service := n.services[e.Service]
+	if service == nil {
+		return []uint16{endpointPort}
+	}
+	var ports []uint16
+	for _, t := range service.Targets {
+		ports = append(ports, t.Port)
+	}
+	return ports
+}
+
 // modelService is a service's name as an identifier of the model.
 func modelService(service string) string { return strings.ReplaceAll(service, ".", "-") }
 
@@ -129,7 +250,10 @@ func (s *Service) namesOf(n *network, e *endpoint) []string {
 	if !n.vpc.DNSSupport {
 		return nil
 	}
-	names := offered()[e.Service](s.Region)
+	var names []string // an endpoint service has no other than its own
+	if of := offered()[e.Service]; of != nil {
+		names = of(s.Region)
+	}
 	if e.Gateway {
 		return names
 	}

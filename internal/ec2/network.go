@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"bawn.dev/internal/netmodel"
 	"bawn.dev/internal/store"
 )
 
@@ -19,6 +20,16 @@ type network struct {
 	endpoints    []*endpoint
 	interfaces   []*networkInterface
 	flowLogs     []*flowLog
+	acls         []*acl
+	nats         []*natGateway
+
+	// What belongs to no VPC and counts in this one.
+	internet    *internetGateway            // that is attached; nil when none is
+	lists       []*prefixList               // of the account
+	attachments []*attachment               // of the VPC, in whatever state
+	services    map[string]*endpointService // by id: those that endpoints here lead to, and those with a target here
+
+	outside map[string][]netmodel.OutsideRule // by group: what the operator opened
 }
 
 // networkKey is the version key of a VPC with everything in it.
@@ -26,8 +37,7 @@ func networkKey(vpcID string) string { return "ec2:network/" + vpcID }
 
 // load reads a VPC; nil when there is none.
 func load(q store.Querier, vpcID string) (*network, error) {
-	all, err := store.Collect(q, func(r *store.Rows) (object, error) { return read(r.Scan) },
-		"SELECT "+columns+" FROM ec2_resources WHERE vpc = ? ORDER BY id", vpcID)
+	all, err := objects(q, "vpc = ?", vpcID)
 	if err != nil {
 		return nil, err
 	}
@@ -52,13 +62,122 @@ func load(q store.Querier, vpcID string) (*network, error) {
 			n.interfaces = append(n.interfaces, o)
 		case *flowLog:
 			n.flowLogs = append(n.flowLogs, o)
+		case *acl:
+			n.acls = append(n.acls, o)
+		case *natGateway:
+			n.nats = append(n.nats, o)
 		}
 	}
 	if n.vpc == nil {
 		return nil, nil
 	}
-	return n, nil
+	return n, n.surroundings(q)
 }
+
+// surroundings reads what belongs to no VPC and counts in this one. Whoever changes
+// such a thing touches the networks in which it counts: see [outlying].
+func (n *network) surroundings(q store.Querier) error {
+	all, err := objects(q, "account = ? AND kind IN (?, ?, ?)", n.vpc.Account, kindInternet.name, kindList.name, kindAttachment.name)
+	if err != nil {
+		return err
+	}
+	for _, o := range all {
+		switch o := o.(type) {
+		case *internetGateway:
+			if o.Attached == n.vpc.ID {
+				n.internet = o
+			}
+		case *prefixList:
+			n.lists = append(n.lists, o)
+		case *attachment:
+			if o.Network == n.vpc.ID {
+				n.attachments = append(n.attachments, o)
+			}
+		}
+	}
+	n.services = map[string]*endpointService{}
+	wanted := map[string]bool{}
+	for _, e := range n.endpoints {
+		wanted[e.Service] = kindService.names(e.Service)
+	}
+	for _, i := range n.interfaces {
+		wanted[i.Dialer] = i.Dialer != ""
+	}
+	for id, really := range wanted {
+		if !really {
+			continue
+		}
+		o, err := row(q, id)
+		if err != nil {
+			return err
+		}
+		if service, ok := o.(*endpointService); ok {
+			n.services[id] = service
+		}
+	}
+	return nil
+}
+
+// objects reads the resources for which a condition holds, by id.
+func objects(q store.Querier, condition string, args ...any) ([]object, error) {
+	return store.Collect(q, func(r *store.Rows) (object, error) { return read(r.Scan) },
+		"SELECT "+columns+" FROM ec2_resources WHERE "+condition+" ORDER BY id", args...)
+}
+
+// An outlying resource belongs to no VPC, or to a transit gateway, and counts in
+// these networks. A change of it that alters the list touches those that left it by
+// [Service.touchNetworks].
+type outlying interface{ reaches() []string }
+
+func (g *internetGateway) reaches() []string { return where([]string{g.Attached}, named) }
+func (a *attachment) reaches() []string      { return []string{a.Network} }
+
+func named(id string) bool { return id != "" }
+
+// touchNetworks has networks decided on and applied anew.
+func (s *Service) touchNetworks(tx *store.Tx, ids ...string) error {
+	keys := make([]string, 0, len(ids))
+	for _, id := range ids {
+		keys = append(keys, networkKey(id))
+	}
+	tx.AfterCommit(s.notify)
+	return tx.Touch(keys...)
+}
+
+// defaultACL is the ACL of subnets that chose none: it lets everything pass until
+// somebody changes it, and its id follows from the VPC's.
+func (n *network) defaultACL() *acl {
+	for _, a := range n.acls {
+		if a.Default {
+			return a
+		}
+	}
+	return defaultACLOf(n.vpc)
+}
+
+func defaultACLOf(v *vpc) *acl {
+	m := v.meta
+	m.ID, m.Tags = kindACL.prefix+v.ID[len(kindVPC.prefix):], nil
+	return &acl{meta: m, Default: true, Entries: defaultEntries()}
+}
+
+func defaultEntries() []aclEntry {
+	all := func(egress bool) aclEntry {
+		return aclEntry{Number: 100, Egress: egress, Allow: true, Protocol: allProtocols, From: -1, To: -1, CIDR: everywhere}
+	}
+	return []aclEntry{all(false), all(true)}
+}
+
+// aclOf is the ACL at a subnet's border.
+func (n *network) aclOf(sub *subnet) *acl {
+	if a := byID(n.acls, sub.ACL); a != nil {
+		return a
+	}
+	return n.defaultACL()
+}
+
+// prefixList is a list of the account by id; nil for another.
+func (n *network) prefixList(id string) *prefixList { return byID(n.lists, id) }
 
 // change reads a VPC inside a change that was decided on its being there.
 func change(tx *store.Tx, vpcID string) (*network, error) {

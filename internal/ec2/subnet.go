@@ -14,7 +14,10 @@ import (
 // A subnet is a range of a VPC's addresses.
 type subnet struct {
 	meta
-	CIDR netip.Prefix `json:"cidr"`
+	CIDR    netip.Prefix `json:"cidr"`
+	Default bool         `json:"default,omitzero"`
+	ACL     string       `json:"acl,omitzero"`      // empty: the VPC's default one
+	Joint   string       `json:"aclJoint,omitzero"` // id of the association with it; see aclJoint
 }
 
 func (*subnet) kind() *kind { return kindSubnet }

@@ -2,15 +2,27 @@ package ec2
 
 import (
 	"context"
+	"net/netip"
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/shape/ec2"
 	"bawn.dev/internal/store"
 )
 
-// A table is a route table. Its routes are the local one and those of the gateway
-// endpoints that name it; no other can exist.
-type table struct{ meta }
+// A table is a route table. Besides its Routes it has the local one and those of the
+// gateway endpoints that name it.
+type table struct {
+	meta
+	Routes []route `json:"routes,omitempty"`
+}
+
+// A route leads a range or the ranges of a prefix list to a target: an internet
+// gateway, a NAT gateway or a transit gateway.
+type route struct {
+	CIDR   netip.Prefix `json:"cidr,omitzero"`
+	List   string       `json:"list,omitzero"`
+	Target string       `json:"target"`
+}
 
 func (*table) kind() *kind { return kindTable }
 
@@ -31,7 +43,7 @@ func (s *Service) newTable(_ context.Context, c *api.Call, in *ec2.CreateRouteTa
 }
 
 func (s *Service) createRouteTable(_ context.Context, c *api.Call, in *ec2.CreateRouteTableInput, b *birth) (api.Commit[ec2.CreateRouteTableOutput], error) {
-	t := &table{b.meta}
+	t := &table{meta: b.meta}
 	return func(tx *store.Tx) (*ec2.CreateRouteTableOutput, error) {
 		made, err := once(tx, c, "CreateRouteTable", in.ClientToken, in, func() ([]string, error) {
 			n, err := change(tx, b.VPC)

@@ -95,6 +95,11 @@ func (s *Service) touch(tx *store.Tx, all []object) error {
 	for _, o := range all {
 		seen[o.kind().key(o.head().ID)] = true
 		seen[networkKey(o.head().VPC)] = true
+		if far, ok := o.(outlying); ok {
+			for _, id := range far.reaches() {
+				seen[networkKey(id)] = true
+			}
+		}
 	}
 	keys := make([]string, 0, len(seen))
 	for k := range seen {

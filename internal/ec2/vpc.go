@@ -15,6 +15,23 @@ type vpc struct {
 	CIDR         netip.Prefix `json:"cidr"`
 	DNSSupport   bool         `json:"dnsSupport"`
 	DNSHostnames bool         `json:"dnsHostnames"`
+	Default      bool         `json:"default,omitzero"`
+	More         []moreCIDR   `json:"more,omitempty"`
+}
+
+// A moreCIDR is a secondary range.
+type moreCIDR struct {
+	ID   string       `json:"id"` // vpc-cidr-assoc-…
+	CIDR netip.Prefix `json:"cidr"`
+}
+
+// ranges are all of the VPC's, the primary first.
+func (v *vpc) ranges() []netip.Prefix {
+	all := []netip.Prefix{v.CIDR}
+	for _, m := range v.More {
+		all = append(all, m.CIDR)
+	}
+	return all
 }
 
 func (*vpc) kind() *kind { return kindVPC }

@@ -44,7 +44,6 @@ func Model() *shape.Service {
 		typePrefixListEntry(),
 		typePrefixListId(),
 		typePrivateDnsDetails(),
-		typePrivateDnsNameConfiguration(),
 		typeReferencedSecurityGroup(),
 		typeRegion(),
 		typeRemovePrefixListEntry(),

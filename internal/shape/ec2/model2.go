@@ -107,12 +107,12 @@ func opCreateVpcEndpointServiceConfiguration() *shape.Operation {
 			{Name: "AcceptanceRequired", GoName: "AcceptanceRequired", TypeName: "Boolean", Location: shape.Body, Wire: "AcceptanceRequired"},
 			{Name: "ClientToken", GoName: "ClientToken", TypeName: "String", Location: shape.Body, Wire: "ClientToken"},
 			{Name: "NetworkLoadBalancerArns", GoName: "NetworkLoadBalancerArns", TypeName: "ValueStringList", Location: shape.Body, Wire: "NetworkLoadBalancerArn"},
-			{Name: "PrivateDnsName", GoName: "PrivateDnsName", TypeName: "String", Location: shape.Body, Wire: "PrivateDnsName"},
 			{Name: "SupportedIpAddressTypes", GoName: "SupportedIpAddressTypes", TypeName: "ValueStringList", Location: shape.Body, Wire: "SupportedIpAddressType"},
 			{Name: "TagSpecifications", GoName: "TagSpecifications", TypeName: "TagSpecificationList", Location: shape.Body, Wire: "TagSpecification"},
 		}, Refused: []shape.Refused{
 			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 			{Name: "GatewayLoadBalancerArns", Location: shape.Body, Wire: "GatewayLoadBalancerArn"},
+			{Name: "PrivateDnsName", Location: shape.Body, Wire: "PrivateDnsName"},
 			{Name: "SupportedRegions", Location: shape.Body, Wire: "SupportedRegion"},
 		}},
 		Output: &shape.Struct{Name: "CreateVpcEndpointServiceConfigurationOutput", Fields: []shape.Field{

@@ -412,16 +412,16 @@ func opModifyVpcEndpointServiceConfiguration() *shape.Operation {
 		Input: &shape.Struct{Name: "ModifyVpcEndpointServiceConfigurationInput", Fields: []shape.Field{
 			{Name: "AcceptanceRequired", GoName: "AcceptanceRequired", TypeName: "Boolean", Location: shape.Body, Wire: "AcceptanceRequired"},
 			{Name: "AddNetworkLoadBalancerArns", GoName: "AddNetworkLoadBalancerArns", TypeName: "ValueStringList", Location: shape.Body, Wire: "AddNetworkLoadBalancerArn"},
-			{Name: "PrivateDnsName", GoName: "PrivateDnsName", TypeName: "String", Location: shape.Body, Wire: "PrivateDnsName"},
 			{Name: "RemoveNetworkLoadBalancerArns", GoName: "RemoveNetworkLoadBalancerArns", TypeName: "ValueStringList", Location: shape.Body, Wire: "RemoveNetworkLoadBalancerArn"},
-			{Name: "RemovePrivateDnsName", GoName: "RemovePrivateDnsName", TypeName: "Boolean", Location: shape.Body, Wire: "RemovePrivateDnsName"},
 			{Name: "ServiceId", GoName: "ServiceId", TypeName: "VpcEndpointServiceId", Location: shape.Body, Wire: "ServiceId", Required: true},
 		}, Refused: []shape.Refused{
 			{Name: "AddGatewayLoadBalancerArns", Location: shape.Body, Wire: "AddGatewayLoadBalancerArn"},
 			{Name: "AddSupportedIpAddressTypes", Location: shape.Body, Wire: "AddSupportedIpAddressType"},
 			{Name: "AddSupportedRegions", Location: shape.Body, Wire: "AddSupportedRegion"},
 			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
+			{Name: "PrivateDnsName", Location: shape.Body, Wire: "PrivateDnsName"},
 			{Name: "RemoveGatewayLoadBalancerArns", Location: shape.Body, Wire: "RemoveGatewayLoadBalancerArn"},
+			{Name: "RemovePrivateDnsName", Location: shape.Body, Wire: "RemovePrivateDnsName"},
 			{Name: "RemoveSupportedIpAddressTypes", Location: shape.Body, Wire: "RemoveSupportedIpAddressType"},
 			{Name: "RemoveSupportedRegions", Location: shape.Body, Wire: "RemoveSupportedRegion"},
 		}},

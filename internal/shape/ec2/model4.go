@@ -229,15 +229,6 @@ func typePrivateDnsDetails() *shape.Type {
 	}}}
 }
 
-func typePrivateDnsNameConfiguration() *shape.Type {
-	return &shape.Type{Name: "PrivateDnsNameConfiguration", Kind: shape.Structure, Struct: &shape.Struct{Name: "PrivateDnsNameConfiguration", Fields: []shape.Field{
-		{Name: "Name", GoName: "Name", TypeName: "String", Location: shape.Body, Wire: "name", Query: "Name"},
-		{Name: "State", GoName: "State", TypeName: "DnsNameState", Location: shape.Body, Wire: "state", Query: "State"},
-		{Name: "Type", GoName: "Type", TypeName: "String", Location: shape.Body, Wire: "type", Query: "Type"},
-		{Name: "Value", GoName: "Value", TypeName: "String", Location: shape.Body, Wire: "value", Query: "Value"},
-	}}}
-}
-
 func typeReferencedSecurityGroup() *shape.Type {
 	return &shape.Type{Name: "ReferencedSecurityGroup", Kind: shape.Structure, Struct: &shape.Struct{Name: "ReferencedSecurityGroup", Fields: []shape.Field{
 		{Name: "GroupId", GoName: "GroupId", TypeName: "String", Location: shape.Body, Wire: "groupId", Query: "GroupId"},
@@ -416,8 +407,6 @@ func typeServiceConfiguration() *shape.Type {
 		{Name: "BaseEndpointDnsNames", GoName: "BaseEndpointDnsNames", TypeName: "ValueStringList", Location: shape.Body, Wire: "baseEndpointDnsNameSet", Query: "BaseEndpointDnsNameSet"},
 		{Name: "ManagesVpcEndpoints", GoName: "ManagesVpcEndpoints", TypeName: "Boolean", Location: shape.Body, Wire: "managesVpcEndpoints", Query: "ManagesVpcEndpoints"},
 		{Name: "NetworkLoadBalancerArns", GoName: "NetworkLoadBalancerArns", TypeName: "ValueStringList", Location: shape.Body, Wire: "networkLoadBalancerArnSet", Query: "NetworkLoadBalancerArnSet"},
-		{Name: "PrivateDnsName", GoName: "PrivateDnsName", TypeName: "String", Location: shape.Body, Wire: "privateDnsName", Query: "PrivateDnsName"},
-		{Name: "PrivateDnsNameConfiguration", GoName: "PrivateDnsNameConfiguration", TypeName: "PrivateDnsNameConfiguration", Location: shape.Body, Wire: "privateDnsNameConfiguration", Query: "PrivateDnsNameConfiguration"},
 		{Name: "ServiceId", GoName: "ServiceId", TypeName: "String", Location: shape.Body, Wire: "serviceId", Query: "ServiceId"},
 		{Name: "ServiceName", GoName: "ServiceName", TypeName: "String", Location: shape.Body, Wire: "serviceName", Query: "ServiceName"},
 		{Name: "ServiceState", GoName: "ServiceState", TypeName: "ServiceState", Location: shape.Body, Wire: "serviceState", Query: "ServiceState"},
@@ -427,6 +416,8 @@ func typeServiceConfiguration() *shape.Type {
 	}, Refused: []shape.Refused{
 		{Name: "GatewayLoadBalancerArns", Location: shape.Body, Wire: "gatewayLoadBalancerArnSet"},
 		{Name: "PayerResponsibility", Location: shape.Body, Wire: "payerResponsibility"},
+		{Name: "PrivateDnsName", Location: shape.Body, Wire: "privateDnsName"},
+		{Name: "PrivateDnsNameConfiguration", Location: shape.Body, Wire: "privateDnsNameConfiguration"},
 		{Name: "RemoteAccessEnabled", Location: shape.Body, Wire: "remoteAccessEnabled"},
 		{Name: "SupportedRegions", Location: shape.Body, Wire: "supportedRegionSet"},
 	}}}

@@ -494,12 +494,11 @@ type CreateVpcEndpointOutput struct {
 }
 
 // CreateVpcEndpointServiceConfigurationInput is what CreateVpcEndpointServiceConfiguration takes.
-// Refused by name: DryRun, GatewayLoadBalancerArns, SupportedRegions.
+// Refused by name: DryRun, GatewayLoadBalancerArns, PrivateDnsName, SupportedRegions.
 type CreateVpcEndpointServiceConfigurationInput struct {
 	AcceptanceRequired      *bool
 	ClientToken             string
 	NetworkLoadBalancerArns []string
-	PrivateDnsName          string
 	SupportedIpAddressTypes []string
 	TagSpecifications       []TagSpecification
 }

@@ -533,13 +533,11 @@ type ModifyVpcEndpointOutput struct {
 }
 
 // ModifyVpcEndpointServiceConfigurationInput is what ModifyVpcEndpointServiceConfiguration takes.
-// Refused by name: AddGatewayLoadBalancerArns, AddSupportedIpAddressTypes, AddSupportedRegions, DryRun, RemoveGatewayLoadBalancerArns, RemoveSupportedIpAddressTypes, RemoveSupportedRegions.
+// Refused by name: AddGatewayLoadBalancerArns, AddSupportedIpAddressTypes, AddSupportedRegions, DryRun, PrivateDnsName, RemoveGatewayLoadBalancerArns, RemovePrivateDnsName, RemoveSupportedIpAddressTypes, RemoveSupportedRegions.
 type ModifyVpcEndpointServiceConfigurationInput struct {
 	AcceptanceRequired            *bool
 	AddNetworkLoadBalancerArns    []string
-	PrivateDnsName                string
 	RemoveNetworkLoadBalancerArns []string
-	RemovePrivateDnsName          *bool
 	ServiceId                     string // required
 }
 
@@ -689,14 +687,6 @@ type PrefixListId struct {
 // PrivateDnsDetails is a structure of the API.
 type PrivateDnsDetails struct {
 	PrivateDnsName string
-}
-
-// PrivateDnsNameConfiguration is a structure of the API.
-type PrivateDnsNameConfiguration struct {
-	Name  string
-	State DnsNameState
-	Type  string
-	Value string
 }
 
 // ReferencedSecurityGroup is a structure of the API.
@@ -902,4 +892,13 @@ type RouteTableAssociation struct {
 type RouteTableAssociationState struct {
 	State         RouteTableAssociationStateCode
 	StatusMessage string
+}
+
+// SearchTransitGatewayRoutesInput is what SearchTransitGatewayRoutes takes.
+// Refused by name: DryRun.
+type SearchTransitGatewayRoutesInput struct {
+	Filters                    []Filter // required
+	MaxResults                 *int32
+	NextToken                  string
+	TransitGatewayRouteTableId string // required
 }

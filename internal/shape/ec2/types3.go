@@ -4,15 +4,6 @@ package ec2
 
 import "time"
 
-// SearchTransitGatewayRoutesInput is what SearchTransitGatewayRoutes takes.
-// Refused by name: DryRun.
-type SearchTransitGatewayRoutesInput struct {
-	Filters                    []Filter // required
-	MaxResults                 *int32
-	NextToken                  string
-	TransitGatewayRouteTableId string // required
-}
-
 // SearchTransitGatewayRoutesOutput is what SearchTransitGatewayRoutes answers.
 type SearchTransitGatewayRoutesOutput struct {
 	AdditionalRoutesAvailable *bool
@@ -81,20 +72,18 @@ type SecurityGroupRuleUpdate struct {
 
 // ServiceConfiguration is a structure of the API.
 type ServiceConfiguration struct {
-	AcceptanceRequired          *bool
-	AvailabilityZoneIds         []string
-	AvailabilityZones           []string
-	BaseEndpointDnsNames        []string
-	ManagesVpcEndpoints         *bool
-	NetworkLoadBalancerArns     []string
-	PrivateDnsName              string
-	PrivateDnsNameConfiguration *PrivateDnsNameConfiguration
-	ServiceId                   string
-	ServiceName                 string
-	ServiceState                ServiceState
-	ServiceType                 []ServiceTypeDetail
-	SupportedIpAddressTypes     []ServiceConnectivityType
-	Tags                        []Tag
+	AcceptanceRequired      *bool
+	AvailabilityZoneIds     []string
+	AvailabilityZones       []string
+	BaseEndpointDnsNames    []string
+	ManagesVpcEndpoints     *bool
+	NetworkLoadBalancerArns []string
+	ServiceId               string
+	ServiceName             string
+	ServiceState            ServiceState
+	ServiceType             []ServiceTypeDetail
+	SupportedIpAddressTypes []ServiceConnectivityType
+	Tags                    []Tag
 }
 
 // ServiceDetail is a structure of the API.
@@ -887,4 +876,20 @@ const (
 	ServiceTypeInterface           ServiceType = "Interface"
 	ServiceTypeGateway             ServiceType = "Gateway"
 	ServiceTypeGatewayLoadBalancer ServiceType = "GatewayLoadBalancer"
+)
+
+// State is an enumeration of the API.
+type State string
+
+// The values of State.
+const (
+	StatePendingAcceptance State = "PendingAcceptance"
+	StatePending           State = "Pending"
+	StateAvailable         State = "Available"
+	StateDeleting          State = "Deleting"
+	StateDeleted           State = "Deleted"
+	StateRejected          State = "Rejected"
+	StateFailed            State = "Failed"
+	StateExpired           State = "Expired"
+	StatePartial           State = "Partial"
 )

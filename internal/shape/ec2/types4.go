@@ -2,22 +2,6 @@
 
 package ec2
 
-// State is an enumeration of the API.
-type State string
-
-// The values of State.
-const (
-	StatePendingAcceptance State = "PendingAcceptance"
-	StatePending           State = "Pending"
-	StateAvailable         State = "Available"
-	StateDeleting          State = "Deleting"
-	StateDeleted           State = "Deleted"
-	StateRejected          State = "Rejected"
-	StateFailed            State = "Failed"
-	StateExpired           State = "Expired"
-	StatePartial           State = "Partial"
-)
-
 // SubnetState is an enumeration of the API.
 type SubnetState string
 
