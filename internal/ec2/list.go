@@ -7,6 +7,7 @@ import (
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/shape/ec2"
+	"bawn.dev/internal/store"
 )
 
 // filters are what a kind of resource can be filtered by: what a resource has
@@ -38,36 +39,83 @@ const (
 // list answers the resources of the caller's account that an ask means, in the
 // order of their ids, and where the next page begins.
 func list[T object, Out any](s *Service, c *api.Call, l listing[T, Out], a ask) ([]Out, string, error) {
-	after, err := base64.RawURLEncoding.DecodeString(a.token)
-	if err != nil || len(a.token) > 128 {
-		return nil, "", fail("InvalidNextToken", "The token '%.64s' is invalid.", a.token)
-	}
-	if err := checkFilters(l.filters, a.filters); err != nil {
-		return nil, "", err
-	}
 	networks, err := s.ofAccount(c.Snapshot, c.Account)
 	if err != nil {
 		return nil, "", err
 	}
-	type entry struct {
-		n  *network
-		it T
+	var all []entry[T]
+	for _, n := range networks {
+		for _, it := range l.items(n) {
+			all = append(all, entry[T]{n, it})
+		}
 	}
-	var all []entry
+	return page(all, l.filters, l.show, a)
+}
+
+// A regional is a listing of what belongs to no VPC.
+type regional[T object, Out any] struct {
+	items   func(q store.Querier, account string) ([]T, error)
+	filters map[string]func(T) []string
+	show    func(T) Out
+}
+
+// listRegional is list for what belongs to no VPC.
+func listRegional[T object, Out any](c *api.Call, l regional[T, Out], a ask) ([]Out, string, error) {
+	items, err := l.items(c.Snapshot, c.Account)
+	if err != nil {
+		return nil, "", err
+	}
+	var all []entry[T]
+	for _, it := range items {
+		all = append(all, entry[T]{it: it})
+	}
+	known := filters[T]{}
+	for name, of := range l.filters {
+		known[name] = func(_ *network, it T) []string { return of(it) }
+	}
+	return page(all, known, func(_ *network, it T) Out { return l.show(it) }, a)
+}
+
+// ofKind reads the resources of one kind that an account has.
+func ofKind[T object](q store.Querier, account string) ([]T, error) {
+	var none T
+	found, err := objects(q, "account = ? AND kind = ?", account, none.kind().name)
+	var all []T
+	for _, o := range found {
+		all = append(all, o.(T)) // by its id it is of the kind
+	}
+	return all, err
+}
+
+// An entry is a resource that may be answered, with the VPC that it is in.
+type entry[T object] struct {
+	n  *network
+	it T
+}
+
+// page answers what an ask means of all that there is. That an id names nothing is
+// an error.
+func page[T object, Out any](there []entry[T], known filters[T], show func(*network, T) Out, a ask) ([]Out, string, error) {
+	after, err := base64.RawURLEncoding.DecodeString(a.token)
+	if err != nil || len(a.token) > 128 {
+		return nil, "", fail("InvalidNextToken", "The token '%.64s' is invalid.", a.token)
+	}
+	if err := checkFilters(known, a.filters); err != nil {
+		return nil, "", err
+	}
+	var all []entry[T]
 	wanted := map[string]bool{}
 	for _, id := range a.ids {
 		wanted[id] = true
 	}
-	for _, n := range networks {
-		for _, it := range l.items(n) {
-			id := it.head().ID
-			if len(a.ids) > 0 && !wanted[id] {
-				continue
-			}
-			delete(wanted, id)
-			if matches(n, it, l.filters, a.filters) {
-				all = append(all, entry{n, it})
-			}
+	for _, e := range there {
+		id := e.it.head().ID
+		if len(a.ids) > 0 && !wanted[id] {
+			continue
+		}
+		delete(wanted, id)
+		if matches(e.n, e.it, known, a.filters) {
+			all = append(all, e)
 		}
 	}
 	var none T
@@ -79,7 +127,7 @@ func list[T object, Out any](s *Service, c *api.Call, l listing[T, Out], a ask) 
 			return nil, "", none.kind().missing(id)
 		}
 	}
-	slices.SortFunc(all, func(a, b entry) int { return strings.Compare(a.it.head().ID, b.it.head().ID) })
+	slices.SortFunc(all, func(a, b entry[T]) int { return strings.Compare(a.it.head().ID, b.it.head().ID) })
 	limit := maxPage
 	if a.max != nil {
 		if *a.max < 1 {
@@ -96,7 +144,7 @@ func list[T object, Out any](s *Service, c *api.Call, l listing[T, Out], a ask) 
 		if len(out) == limit {
 			return out, base64.RawURLEncoding.EncodeToString([]byte(last)), nil
 		}
-		out, last = append(out, l.show(e.n, e.it)), e.it.head().ID
+		out, last = append(out, show(e.n, e.it)), e.it.head().ID
 	}
 	return out, "", nil
 }
