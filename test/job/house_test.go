@@ -64,16 +64,14 @@ func build() (_ *house, err error) {
 	if err := errors.Join(os.Chmod(h.dir, 0o755), os.Mkdir(h.data, 0o700), os.Chown(h.data, 0, serverUser), os.Chmod(h.data, 0o770|os.ModeSticky)); err != nil {
 		return nil, err
 	}
-	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", h.binary(), "./cmd/bawn")
-	cmd.Dir, cmd.Env = h.repo(), append(os.Environ(), "CGO_ENABLED=0", "GOFIPS140=certified")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("building bawn: %w: %s", err, out)
+	if err := h.compile(); err != nil {
+		return nil, err
 	}
 	if h.listen, err = freePort(); err != nil {
 		return nil, err
 	}
 	h.url = "https://" + h.listen
-	cmd = exec.Command(h.binary(), "init", "--data", h.data, "--listen", h.listen)
+	cmd := exec.Command(h.binary(), "init", "--data", h.data, "--listen", h.listen)
 	cmd.SysProcAttr = asServer()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("bawn init: %w: %s", err, out)
@@ -125,23 +123,32 @@ func freePort() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-// importImage brings the sample image. The layout that is built for it the first
-// time, in about two minutes, is kept where builds are, for the next.
+func (h *house) compile() error {
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", h.binary(), "./cmd/bawn")
+	cmd.Dir, cmd.Env = h.repo(), append(os.Environ(), "CGO_ENABLED=0", "GOFIPS140=certified")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building bawn: %w: %s", err, out)
+	}
+	return nil
+}
+
+// layout is the sample image, kept where builds are.
+func (h *house) layout() string { return h.repo(".build", "sample-layout") }
+
+// buildImage builds it, from the distribution's packages, in about two minutes.
+func (h *house) buildImage() error {
+	if out, err := exec.Command(h.binary(), "image", "build", "--data", h.data, "--name", imageName).CombinedOutput(); err != nil {
+		return fmt.Errorf("bawn image build: %w: %s", err, out)
+	}
+	half := h.layout() + ".half"
+	return errors.Join(os.RemoveAll(half), os.CopyFS(half, os.DirFS(filepath.Join(h.data, "images", ".layouts", imageName))), os.Rename(half, h.layout()))
+}
+
 func (h *house) importImage() error {
-	layout := h.repo(".build", "sample-layout")
-	known := exists(filepath.Join(layout, "index.json"))
-	verb := []string{"image", "build", "--data", h.data, "--name", imageName}
-	if known {
-		verb = []string{"image", "import", "--data", h.data, "--name", imageName, layout}
+	if out, err := exec.Command(h.binary(), "image", "import", "--data", h.data, "--name", imageName, h.layout()).CombinedOutput(); err != nil {
+		return fmt.Errorf("bawn image import: %w: %s", err, out)
 	}
-	if out, err := exec.Command(h.binary(), verb...).CombinedOutput(); err != nil {
-		return fmt.Errorf("bawn %s: %w: %s", strings.Join(verb, " "), err, out)
-	}
-	if known {
-		return nil
-	}
-	half := layout + ".half"
-	return errors.Join(os.RemoveAll(half), os.CopyFS(half, os.DirFS(filepath.Join(h.data, "images", ".layouts", imageName))), os.Rename(half, layout))
+	return nil
 }
 
 func exists(path string) bool {

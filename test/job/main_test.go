@@ -8,8 +8,6 @@
 package job
 
 import (
-	"fmt"
-	"os"
 	"sync"
 	"testing"
 )
@@ -35,15 +33,4 @@ func open(t testing.TB) *house {
 		t.Fatal("the house could not be furnished")
 	}
 	return built
-}
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if built != nil {
-		if err := built.remove(); err != nil {
-			fmt.Fprintln(os.Stderr, "left behind:", err)
-			code = 1
-		}
-	}
-	os.Exit(code)
 }
