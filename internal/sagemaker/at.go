@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"bawn.dev/internal/api"
+	"bawn.dev/internal/store"
 )
 
 // At is the id of the running job that has an address in a VPC; api.ErrGone if
@@ -23,4 +24,14 @@ func (s *Service) At(ctx context.Context, vpc string, address netip.Addr) (strin
 		return "", api.ErrGone
 	}
 	return j.id, nil
+}
+
+// PersonOf is the id of the person on whose behalf the workload with an id runs;
+// empty where there is no such job, or no person behind it.
+func (s *Service) PersonOf(q store.Querier, workload string) (string, error) {
+	j, err := s.jobWhere(q, "id = ?", workload)
+	if err != nil || j == nil || j.person == nil {
+		return "", err
+	}
+	return j.person.UserID, nil
 }
