@@ -72,6 +72,9 @@ func TestNobodyLiesAboutPlaces(t *testing.T) {
 	found[bool](t, lines, "done")
 	for _, what := range []string{"object", "key", "role"} {
 		for lie, answer := range found[map[string][2]any](t, lines, what) {
+			if what == "object" && lie == "endpoint's own host" {
+				continue // a gateway endpoint has no name
+			}
 			proxied := strings.HasPrefix(lie, "PROXY")                                               // no TLS begins so
 			unknown := strings.HasPrefix(lie, "X-Amz-Source") || strings.HasPrefix(lie, "X-Amz-Vpc") // S3 refuses them by name
 			if proxied != (answer[0] == 0.0) || !proxied && answer[0] != 200.0 && !(unknown && what == "object") {
