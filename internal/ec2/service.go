@@ -118,6 +118,8 @@ func (s *Service) operations() []api.Operation {
 
 		api.Read("DescribeNetworkInterfaces", listed[ec2.DescribeNetworkInterfacesInput]("DescribeNetworkInterfaces"), s.describeNetworkInterfaces),
 		api.Write("CreateTags", s.tagged, s.createTags),
+		api.Write("DeleteTags", s.untagged, s.deleteTags),
+		api.Read("DescribeTags", listed[ec2.DescribeTagsInput]("DescribeTags"), s.describeTags),
 	}
 }
 

@@ -82,7 +82,7 @@ func (s *Service) tagged(_ context.Context, c *api.Call, in *ec2.CreateTagsInput
 	var demands []api.Demand
 	for _, id := range in.Resources {
 		k := kindOf(id)
-		d, err := s.tagDemand(c, k, id)
+		d, err := s.tagDemand(c, "CreateTags", k, id)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -95,59 +95,83 @@ func (s *Service) tagged(_ context.Context, c *api.Call, in *ec2.CreateTagsInput
 	return tags, demands, nil
 }
 
-func (s *Service) tagDemand(c *api.Call, k *kind, id string) (api.Demand, error) {
+// tagDemand asks for an action on a resource of whatever kind that has tags.
+func (s *Service) tagDemand(c *api.Call, action string, k *kind, id string) (api.Demand, error) {
 	switch k {
-	case nil, kindAssociation:
-		return api.Demand{Action: "ec2:CreateTags", Keys: policy.Context{}, Resource: api.Resource{
-			ARN: "arn:aws:ec2:" + s.Region + ":" + c.Account + ":" + malformed + "/" + malformed, Account: c.Account,
-			Missing: fail("InvalidID", "The ID '%.64s' is not valid", id),
-		}}, nil
 	case kindVPC:
-		return demandOf[*vpc](s, c, id)
+		return demandOf[*vpc](s, c, action, id)
 	case kindSubnet:
-		return demandOf[*subnet](s, c, id)
+		return demandOf[*subnet](s, c, action, id)
 	case kindTable:
-		return demandOf[*table](s, c, id)
+		return demandOf[*table](s, c, action, id)
 	case kindGroup:
-		return demandOf[*group](s, c, id)
+		return demandOf[*group](s, c, action, id)
 	case kindRule:
-		return demandOf[*rule](s, c, id)
+		return demandOf[*rule](s, c, action, id)
 	case kindEndpoint:
-		return demandOf[*endpoint](s, c, id)
+		return demandOf[*endpoint](s, c, action, id)
 	case kindInterface:
-		return demandOf[*networkInterface](s, c, id)
+		return demandOf[*networkInterface](s, c, action, id)
+	case kindFlowLog:
+		return demandOf[*flowLog](s, c, action, id)
+	case kindACL:
+		return demandOf[*acl](s, c, action, id)
+	case kindList:
+		return demandOf[*prefixList](s, c, action, id)
+	case kindInternet:
+		return demandOf[*internetGateway](s, c, action, id)
+	case kindNAT:
+		return demandOf[*natGateway](s, c, action, id)
+	case kindService:
+		return demandOf[*endpointService](s, c, action, id)
+	case kindTransit:
+		return demandOf[*transitGateway](s, c, action, id)
+	case kindAttachment:
+		return demandOf[*attachment](s, c, action, id)
+	case kindTransitTab:
+		return demandOf[*transitTable](s, c, action, id)
 	}
-	return demandOf[*flowLog](s, c, id)
+	return api.Demand{Action: "ec2:" + action, Keys: policy.Context{}, Resource: api.Resource{
+		ARN: "arn:aws:ec2:" + s.Region + ":" + c.Account + ":" + malformed + "/" + malformed, Account: c.Account,
+		Missing: fail("InvalidID", "The ID '%.64s' is not valid", id),
+	}}, nil
 }
 
-func demandOf[T object](s *Service, c *api.Call, id string) (api.Demand, error) {
+func demandOf[T object](s *Service, c *api.Call, action, id string) (api.Demand, error) {
 	f, err := find[T](s, c, id)
 	if err != nil {
 		return api.Demand{}, err
 	}
-	return f.demand("CreateTags"), nil
+	return f.demand(action), nil
 }
 
-func (s *Service) createTags(_ context.Context, _ *api.Call, in *ec2.CreateTagsInput, tags map[string]string) (api.Commit[ec2.CreateTagsOutput], error) {
+func (s *Service) createTags(_ context.Context, c *api.Call, in *ec2.CreateTagsInput, tags map[string]string) (api.Commit[ec2.CreateTagsOutput], error) {
 	return func(tx *store.Tx) (*ec2.CreateTagsOutput, error) {
-		for _, id := range in.Resources {
-			o, err := row(tx, id)
-			if err != nil {
-				return nil, err
-			}
-			if o == nil {
-				return nil, kindOf(id).missing(id)
-			}
-			m := o.head()
-			if m.Tags, err = merged(m.Tags, tags); err != nil {
-				return nil, err
-			}
-			if err := s.put(tx, o); err != nil {
-				return nil, err
-			}
-		}
-		return &ec2.CreateTagsOutput{}, nil
+		return &ec2.CreateTagsOutput{}, s.retag(tx, c.Account, in.Resources, func(old map[string]string) (map[string]string, error) {
+			return merged(old, tags)
+		})
 	}, nil
+}
+
+// retag changes the tags of resources.
+func (s *Service) retag(tx *store.Tx, account string, ids []string, change func(map[string]string) (map[string]string, error)) error {
+	for _, id := range ids {
+		o, err := row(tx, id)
+		if err != nil {
+			return err
+		}
+		if o == nil || o.head().Account != account {
+			return kindOf(id).missing(id)
+		}
+		m := o.head()
+		if m.Tags, err = change(m.Tags); err != nil {
+			return err
+		}
+		if err := s.put(tx, o); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // merged adds tags to those that a resource has.
