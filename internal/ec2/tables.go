@@ -24,6 +24,10 @@ func Migrations() []store.Migration {
 			account TEXT NOT NULL, operation TEXT NOT NULL, token TEXT NOT NULL, input BLOB NOT NULL,
 			resources TEXT NOT NULL, created INTEGER NOT NULL, PRIMARY KEY (account, operation, token)) WITHOUT ROWID`,
 		`CREATE INDEX ec2_tokens_created ON ec2_tokens (created)`,
+	}}, {Room: "ec2", Version: 2, SQL: []string{
+		// Entries of prefix lists: the current version's and those that can be restored.
+		`CREATE TABLE ec2_list_versions (
+			list TEXT NOT NULL, version INTEGER NOT NULL, entries TEXT NOT NULL, PRIMARY KEY (list, version)) WITHOUT ROWID`,
 	}}}
 }
 
