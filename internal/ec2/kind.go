@@ -34,9 +34,9 @@ var (
 	kindInternet    = &kind{"igw-", "internet-gateway", "internet-gateway", "AWS::EC2::InternetGateway", "internetGateway ID", "InvalidInternetGatewayID", "ec2:InternetGatewayID", func() object { return &internetGateway{} }}
 	kindNAT         = &kind{"nat-", "natgateway", "natgateway", "AWS::EC2::NatGateway", "NAT gateway", "InvalidNatGatewayID", "", func() object { return &natGateway{} }}
 	kindService     = &kind{"vpce-svc-", "endpoint-service", "vpc-endpoint-service", "AWS::EC2::VPCEndpointService", "VpcEndpointService Id", "InvalidVpcEndpointServiceId", "", func() object { return &endpointService{} }}
-	kindTransit     = &kind{"tgw-", "transit-gateway", "transit-gateway", "AWS::EC2::TransitGateway", "Transit Gateway", "InvalidTransitGatewayID", "", func() object { return &transitGateway{} }}
-	kindAttachment  = &kind{"tgw-attach-", "transit-gateway-attachment", "transit-gateway-attachment", "AWS::EC2::TransitGatewayAttachment", "Transit Gateway Attachment", "InvalidTransitGatewayAttachmentID", "", func() object { return &attachment{} }}
-	kindTransitTab  = &kind{"tgw-rtb-", "transit-gateway-route-table", "transit-gateway-route-table", "AWS::EC2::TransitGatewayRouteTable", "Transit Gateway Route Table", "InvalidRouteTableID", "", func() object { return &transitTable{} }}
+	kindTransit     = &kind{"tgw-", "transit-gateway", "transit-gateway", "AWS::EC2::TransitGateway", "Transit Gateway", "InvalidTransitGatewayID", "ec2:transitGatewayId", func() object { return &transitGateway{} }}
+	kindAttachment  = &kind{"tgw-attach-", "transit-gateway-attachment", "transit-gateway-attachment", "AWS::EC2::TransitGatewayAttachment", "Transit Gateway Attachment", "InvalidTransitGatewayAttachmentID", "ec2:transitGatewayAttachmentId", func() object { return &attachment{} }}
+	kindTransitTab  = &kind{"tgw-rtb-", "transit-gateway-route-table", "transit-gateway-route-table", "AWS::EC2::TransitGatewayRouteTable", "Transit Gateway Route Table", "InvalidRouteTableID", "ec2:transitGatewayRouteTableId", func() object { return &transitTable{} }}
 	kindFlowLog     = &kind{"fl-", "flow-log", "vpc-flow-log", "AWS::EC2::FlowLog", "flow log ID", "InvalidFlowLogId", "", func() object { return &flowLog{} }}
 )
 

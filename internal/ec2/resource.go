@@ -98,7 +98,7 @@ func (s *Service) keys(account string, k *kind, id, vpcID string, tags map[strin
 	if k.idKey != "" {
 		keys.Set(k.idKey, id)
 	}
-	if vpcID != "" && k != kindVPC {
+	if k != kindVPC && kindVPC.names(vpcID) { // parts of a transit gateway have its id there
 		keys.Set("ec2:Vpc", s.arn(account, kindVPC, vpcID))
 	}
 	for name, value := range tags {

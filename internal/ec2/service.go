@@ -15,6 +15,7 @@
 package ec2
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"time"
@@ -23,6 +24,7 @@ import (
 	"bawn.dev/internal/cache"
 	"bawn.dev/internal/policy"
 	"bawn.dev/internal/shape/ec2"
+	"bawn.dev/internal/store"
 )
 
 // Config is what the service is made of.
@@ -35,6 +37,10 @@ type Config struct {
 	// Catalogue knows the actions and condition keys that an endpoint policy may
 	// name; nil judges none.
 	Catalogue policy.Catalogue
+	// SameOrganization says whether two accounts are of one organization, and notes on
+	// q what it read: a transit gateway is for its owner's organization. Without it
+	// every account is alone.
+	SameOrganization func(ctx context.Context, q store.Querier, a, b string) (bool, error)
 }
 
 // Service is the VPC part of EC2. It implements authz.Endpoints.

@@ -1,13 +1,20 @@
 package ec2
 
 import (
+	"cmp"
 	"net/netip"
+	"slices"
 
 	"bawn.dev/internal/store"
 )
 
-// attachmentAvailable is the one state in which an attachment carries anything.
-const attachmentAvailable = "available"
+// The states of an attachment that last. Only an available one carries anything; a
+// rejected one holds nothing up.
+const (
+	attachmentAvailable = "available"
+	attachmentPending   = "pendingAcceptance"
+	attachmentRejected  = "rejected"
+)
 
 // A transitGateway routes between VPCs. It, its attachments and its tables are read
 // and judged as a whole; in the rows of all of them VPC is the gateway's id.
@@ -29,7 +36,8 @@ type attachment struct {
 	meta
 	Network      string   `json:"network"` // id of the VPC
 	Subnets      []string `json:"subnets"`
-	State        string   `json:"state"`                  // as EC2 calls it; only an available one carries anything
+	State        string   `json:"state"` // as EC2 calls it
+	DNS          bool     `json:"dns,omitzero"`
 	Table        string   `json:"table,omitzero"`         // associated
 	Propagations []string `json:"propagations,omitempty"` // tables that learn the VPC's ranges
 }
@@ -44,7 +52,8 @@ type transitTable struct {
 
 func (*transitTable) kind() *kind { return kindTransitTab }
 
-// A transitRoute without an attachment is a black hole.
+// A transitRoute without an attachment is a black hole, and so is one to an
+// attachment that is gone.
 type transitRoute struct {
 	CIDR       netip.Prefix `json:"cidr"`
 	Attachment string       `json:"attachment,omitzero"`
@@ -55,6 +64,7 @@ type transit struct {
 	gateway     *transitGateway
 	attachments []*attachment
 	tables      []*transitTable
+	ranges      map[string][]netip.Prefix // of the VPCs, by id
 }
 
 // loadTransit reads a gateway; nil when there is none.
@@ -63,7 +73,7 @@ func loadTransit(q store.Querier, id string) (*transit, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &transit{}
+	t := &transit{ranges: map[string][]netip.Prefix{}}
 	for _, o := range all {
 		switch o := o.(type) {
 		case *transitGateway:
@@ -77,5 +87,88 @@ func loadTransit(q store.Querier, id string) (*transit, error) {
 	if t.gateway == nil {
 		return nil, nil
 	}
+	for _, a := range t.attachments {
+		o, err := row(q, a.Network)
+		if err != nil {
+			return nil, err
+		}
+		if v, ok := o.(*vpc); ok {
+			t.ranges[a.Network] = v.ranges()
+		}
+	}
+	// The oldest attachment's ranges count where two VPCs have the same.
+	slices.SortFunc(t.attachments, func(a, b *attachment) int {
+		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
+	})
 	return t, nil
+}
+
+// changeTransit reads a gateway inside a change that was decided on its being there.
+func changeTransit(tx *store.Tx, id string) (*transit, error) {
+	t, err := loadTransit(tx, id)
+	if err == nil && t == nil {
+		return nil, kindTransit.missing(id)
+	}
+	return t, err
+}
+
+// part finds a part of a gateway that a decision saw.
+func part[T interface {
+	comparable
+	object
+}](list []T, id string) (T, error) {
+	var none T
+	it := byID(list, id)
+	if it == none {
+		return none, none.kind().missing(id)
+	}
+	return it, nil
+}
+
+// carries is the available attachment with an id; nil when there is none.
+func (t *transit) carries(id string) *attachment {
+	if a := byID(t.attachments, id); a != nil && a.State == attachmentAvailable {
+		return a
+	}
+	return nil
+}
+
+// A transitWay is a route in force. Without an attachment it is a black hole.
+type transitWay struct {
+	CIDR   netip.Prefix
+	Leads  *attachment
+	Static bool
+}
+
+// ways are a table's routes in force, in the order of their ranges: a static one
+// before a learned one for the same range, and of learned ones that of the oldest
+// attachment.
+func (t *transit) ways(tab *transitTable) []transitWay {
+	var out []transitWay
+	seen := map[netip.Prefix]bool{}
+	add := func(w transitWay) {
+		if !seen[w.CIDR] {
+			seen[w.CIDR] = true
+			out = append(out, w)
+		}
+	}
+	for _, r := range tab.Routes {
+		add(transitWay{r.CIDR, t.carries(r.Attachment), true})
+	}
+	for _, a := range t.attachments {
+		if a.State == attachmentAvailable && slices.Contains(a.Propagations, tab.ID) {
+			for _, p := range t.ranges[a.Network] {
+				add(transitWay{p, a, false})
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b transitWay) int {
+		return cmp.Or(a.CIDR.Addr().Compare(b.CIDR.Addr()), cmp.Compare(a.CIDR.Bits(), b.CIDR.Bits()))
+	})
+	return out
+}
+
+// joined are the VPC's attachments that hold it where it is.
+func (n *network) joined() []*attachment {
+	return where(n.attachments, func(a *attachment) bool { return a.State != attachmentRejected })
 }

@@ -1,0 +1,86 @@
+package ec2
+
+import (
+	"errors"
+	"slices"
+
+	"bawn.dev/internal/netmodel"
+	"bawn.dev/internal/store"
+)
+
+// ErrNoTransitGateway says that there is no such transit gateway, or no longer.
+var ErrNoTransitGateway = errors.New("ec2: no such transit gateway")
+
+// A TransitVersion is a transit gateway that exists, with the version of it, of all
+// that is attached to it and of its tables.
+type TransitVersion struct {
+	ID, Account string
+	Version     int64
+}
+
+// Transits lists all transit gateways of all accounts.
+func (s *Service) Transits(q store.Querier) ([]TransitVersion, error) {
+	all, err := store.Collect(q, func(r *store.Rows) (v TransitVersion, err error) { return v, r.Scan(&v.ID, &v.Account) },
+		"SELECT id, account FROM ec2_resources WHERE kind = ? ORDER BY id", kindTransit.name)
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	keys := make([]string, len(all))
+	for i, v := range all {
+		keys[i] = networkKey(v.ID)
+	}
+	versions, err := q.Versions(keys...)
+	if err != nil {
+		return nil, err
+	}
+	for i := range all {
+		all[i].Version = versions[i]
+	}
+	return all, nil
+}
+
+// TransitModel is a transit gateway as the machine is to obey it. A missing one is
+// ErrNoTransitGateway.
+func (s *Service) TransitModel(q store.Querier, id string) (*netmodel.TransitGateway, error) {
+	t, err := loadTransit(q, id)
+	if err != nil {
+		return nil, err
+	}
+	if t == nil {
+		return nil, ErrNoTransitGateway
+	}
+	return t.model(), nil
+}
+
+func (t *transit) model() *netmodel.TransitGateway {
+	m := &netmodel.TransitGateway{ID: t.gateway.ID, Account: t.gateway.Account}
+	for _, a := range t.attachments {
+		if a.State == attachmentAvailable {
+			m.Attachments = append(m.Attachments, netmodel.TransitAttachment{ID: a.ID, VPC: a.Network, CIDRs: t.ranges[a.Network], RouteTable: a.Table})
+		}
+	}
+	for _, tab := range t.tables {
+		mt := netmodel.TransitTable{ID: tab.ID}
+		for _, w := range t.ways(tab) {
+			r := netmodel.TransitRoute{CIDR: w.CIDR}
+			if w.Leads != nil {
+				r.Attachment = w.Leads.ID
+			}
+			mt.Routes = append(mt.Routes, r)
+		}
+		m.RouteTables = append(m.RouteTables, mt)
+	}
+	return m
+}
+
+// gatewaysOf are the transit gateways that must learn of a change of a VPC's ranges:
+// whoever makes one passes them to [Service.touchNetworks].
+func gatewaysOf(n *network) []string {
+	var ids []string
+	for _, a := range n.attachments {
+		if !slices.Contains(ids, a.VPC) {
+			ids = append(ids, a.VPC)
+		}
+	}
+	return ids
+}
