@@ -28,6 +28,19 @@ func Migrations() []store.Migration {
 		// Entries of prefix lists: the current version's and those that can be restored.
 		`CREATE TABLE ec2_list_versions (
 			list TEXT NOT NULL, version INTEGER NOT NULL, entries TEXT NOT NULL, PRIMARY KEY (list, version)) WITHOUT ROWID`,
+	}}, {Room: "ec2", Version: 3, SQL: []string{
+		`CREATE INDEX ec2_resources_kind ON ec2_resources (kind, id)`,
+		// What the operator opened, and the endpoints that lead to endpoint services.
+		`CREATE TABLE ec2_outside (
+			id TEXT PRIMARY KEY, account TEXT NOT NULL, vpc TEXT NOT NULL, grp TEXT NOT NULL, name TEXT NOT NULL, ports TEXT NOT NULL,
+			budget INTEGER NOT NULL, used INTEGER NOT NULL, created INTEGER NOT NULL, operator TEXT NOT NULL) WITHOUT ROWID`,
+		`CREATE INDEX ec2_outside_vpc ON ec2_outside (vpc, grp)`,
+		`CREATE TABLE ec2_sites (
+			account TEXT NOT NULL, name TEXT NOT NULL, host TEXT NOT NULL, port INTEGER NOT NULL, created INTEGER NOT NULL,
+			operator TEXT NOT NULL, PRIMARY KEY (account, name)) WITHOUT ROWID`,
+		`CREATE TABLE ec2_connections (
+			endpoint TEXT PRIMARY KEY, service TEXT NOT NULL, account TEXT NOT NULL, vpc TEXT NOT NULL) WITHOUT ROWID`,
+		`CREATE INDEX ec2_connections_service ON ec2_connections (service, endpoint)`,
 	}}}
 }
 
@@ -80,11 +93,16 @@ func (s *Service) put(tx *store.Tx, all ...object) error {
 	return s.touch(tx, all)
 }
 
-// drop deletes resources.
+// drop deletes resources, and what other tables have of them.
 func (s *Service) drop(tx *store.Tx, all ...object) error {
 	for _, o := range all {
 		if _, err := tx.Exec("DELETE FROM ec2_resources WHERE id = ?", o.head().ID); err != nil {
 			return err
+		}
+		if of, ok := o.(interface{ gone(*store.Tx) error }); ok {
+			if err := of.gone(tx); err != nil {
+				return err
+			}
 		}
 	}
 	return s.touch(tx, all)
