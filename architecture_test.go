@@ -14,7 +14,7 @@ import (
 // Every package has its floor; a new one is put on a floor here, on purpose.
 var floors = map[string][]string{
 	"floor":    {"arn", "policy", "sigv4", "shape", "wire", "seal", "ledger", "netmodel", "spec", "catalogue", "cache", "netlimit", "uuid", "locked"},
-	"ground":   {"store", "blob", "trail", "authz", "api", "fetch", "saml", "oidc", "ldap"},
+	"ground":   {"store", "blob", "trail", "authz", "api", "fetch", "egress", "saml", "oidc", "ldap"},
 	"service":  {"accessgrants", "iam", "sts", "organizations", "identity", "signin", "kms", "cloudtrail", "s3", "ec2", "sagemaker", "logs"},
 	"machines": {"host", "fabric", "driver", "worker", "metadata", "volume", "image"},
 	"top":      {"config", "rootkey", "federation", "scim", "studio", "login", "server"},

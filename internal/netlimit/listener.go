@@ -8,6 +8,7 @@
 package netlimit
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
@@ -94,4 +95,12 @@ type counted struct {
 func (c *counted) Close() error {
 	c.leave()
 	return c.Conn.Close()
+}
+
+// CloseWrite says to the peer that no more comes, where the connection can say so.
+func (c *counted) CloseWrite() error {
+	if h, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return h.CloseWrite()
+	}
+	return errors.ErrUnsupported
 }

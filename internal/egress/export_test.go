@@ -1,0 +1,12 @@
+package egress
+
+import "time"
+
+// ReadHello and Canonical are what tests and fuzzers ask directly.
+var (
+	ReadHello = readHello
+	Canonical = canonical
+)
+
+// Patience changes the times that a peer has, before anything is served.
+func (p *Proxy) Patience(hello, idle time.Duration) { p.hello, p.idle = hello, idle }
