@@ -44,6 +44,9 @@ type attachment struct {
 
 func (*attachment) kind() *kind { return kindAttachment }
 
+// stands says whether an attachment keeps its VPC and its gateway from being deleted.
+func (a *attachment) stands() bool { return a.State != attachmentRejected }
+
 // A transitTable is a route table of a gateway; learned routes are not among Routes.
 type transitTable struct {
 	meta
@@ -166,9 +169,4 @@ func (t *transit) ways(tab *transitTable) []transitWay {
 		return cmp.Or(a.CIDR.Addr().Compare(b.CIDR.Addr()), cmp.Compare(a.CIDR.Bits(), b.CIDR.Bits()))
 	})
 	return out
-}
-
-// joined are the VPC's attachments that hold it where it is.
-func (n *network) joined() []*attachment {
-	return where(n.attachments, func(a *attachment) bool { return a.State != attachmentRejected })
 }

@@ -168,7 +168,7 @@ func (s *Service) deleteTransit(_ context.Context, _ *api.Call, _ *ec2.DeleteTra
 		}
 		all := []object{t.gateway}
 		for _, a := range t.attachments {
-			if a.State != attachmentRejected {
+			if a.stands() {
 				return nil, fail("IncorrectState", "%s has non-deleted VPC Attachments: %s.", t.gateway.ID, a.ID)
 			}
 			all = append(all, a)
