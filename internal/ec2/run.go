@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"bawn.dev/internal/netmodel"
@@ -35,8 +36,14 @@ func (s *Service) notify() {
 
 // Run has the machine obey what the store says, until ctx ends. What fails is told
 // to problem (which may be nil) and tried again; nothing is lost, since all that
-// counts is the difference between the store and the machine.
+// counts is the difference between the store and the machine. Beside that it gives
+// new accounts their default VPC.
 func (s *Service) Run(ctx context.Context, st *store.Store, m Machines, problem func(error)) error {
+	if s.Accounts != nil && s.Happened != nil {
+		var tended sync.WaitGroup
+		defer tended.Wait()
+		tended.Go(func() { s.tendDefaults(ctx, st, problem) })
+	}
 	retry := firstRetry
 	for {
 		wait := sweep

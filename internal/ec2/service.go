@@ -34,6 +34,10 @@ type Config struct {
 	Logs LogSink
 	// Now is the clock for what no call makes; nil is the machine's.
 	Now func() time.Time
+	// Accounts lists those that are given a default VPC, and Happened, the door's, makes
+	// and records it. Without both none is made unless somebody asks.
+	Accounts func(context.Context, store.Querier) ([]string, error)
+	Happened func(context.Context, api.Event, func(*store.Tx) error) error
 	// Catalogue knows the actions and condition keys that an endpoint policy may
 	// name; nil judges none.
 	Catalogue policy.Catalogue
@@ -91,6 +95,14 @@ func (s *Service) operations() []api.Operation {
 		api.Read("DescribeVpcAttribute", s.readAttribute, s.describeVPCAttribute),
 		api.Write("ModifyVpcAttribute", s.changedAttribute, s.modifyVPCAttribute),
 		api.Write("DeleteVpc", s.deletedVPC, s.deleteVPC),
+		api.Write("AssociateVpcCidrBlock", s.widenedVPC, s.associateVPCCidrBlock),
+		api.Write("DisassociateVpcCidrBlock", s.narrowedVPC, s.disassociateVPCCidrBlock),
+		api.Write("CreateDefaultVpc", listed[ec2.CreateDefaultVpcInput]("CreateDefaultVpc"), s.createDefaultVPC),
+		api.Write("CreateDefaultSubnet", listed[ec2.CreateDefaultSubnetInput]("CreateDefaultSubnet"), s.createDefaultSubnet),
+		api.Read("DescribeAvailabilityZones", listed[ec2.DescribeAvailabilityZonesInput]("DescribeAvailabilityZones"), s.describeAvailabilityZones),
+		api.Read("DescribeRegions", listed[ec2.DescribeRegionsInput]("DescribeRegions"), s.describeRegions),
+		api.Read("DescribeAccountAttributes", listed[ec2.DescribeAccountAttributesInput]("DescribeAccountAttributes"), s.describeAccountAttributes),
+		api.Read("DescribeDhcpOptions", listed[ec2.DescribeDhcpOptionsInput]("DescribeDhcpOptions"), s.describeDHCPOptions),
 
 		makes(api.Write("CreateSubnet", s.newSubnet, s.createSubnet)),
 		api.Read("DescribeSubnets", listed[ec2.DescribeSubnetsInput]("DescribeSubnets"), s.describeSubnets),
@@ -123,6 +135,15 @@ func (s *Service) operations() []api.Operation {
 		api.Write("DeleteFlowLogs", s.deletedFlowLogs, s.deleteFlowLogs),
 
 		api.Read("DescribeNetworkInterfaces", listed[ec2.DescribeNetworkInterfacesInput]("DescribeNetworkInterfaces"), s.describeNetworkInterfaces),
+		makes(api.Write("CreateManagedPrefixList", s.newList, s.createManagedPrefixList)),
+		api.Read("DescribeManagedPrefixLists", listed[ec2.DescribeManagedPrefixListsInput]("DescribeManagedPrefixLists"), s.describeManagedPrefixLists),
+		api.Read("DescribePrefixLists", listed[ec2.DescribePrefixListsInput]("DescribePrefixLists"), s.describePrefixLists),
+		api.Read("GetManagedPrefixListEntries", s.entriesOf, s.getManagedPrefixListEntries),
+		api.Read("GetManagedPrefixListAssociations", s.associationsOf, s.getManagedPrefixListAssociations),
+		api.Write("ModifyManagedPrefixList", s.changedList, s.modifyManagedPrefixList),
+		api.Write("RestoreManagedPrefixListVersion", s.restoredList, s.restoreManagedPrefixListVersion),
+		api.Write("DeleteManagedPrefixList", s.deletedList, s.deleteManagedPrefixList),
+
 		api.Write("CreateTags", s.tagged, s.createTags),
 		api.Write("DeleteTags", s.untagged, s.deleteTags),
 		api.Read("DescribeTags", listed[ec2.DescribeTagsInput]("DescribeTags"), s.describeTags),

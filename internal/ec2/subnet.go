@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/shape/ec2"
@@ -79,11 +80,8 @@ func (s *Service) createSubnet(_ context.Context, _ *api.Call, in *ec2.CreateSub
 	if in.CidrBlock == "" {
 		return nil, missingParameter("cidrBlock")
 	}
-	if z := in.AvailabilityZone; z != "" && z != s.zone() {
-		return nil, invalidValue(z, "availabilityZone", "Subnets can currently only be created in the following availability zones: "+s.zone()+".")
-	}
-	if z := in.AvailabilityZoneId; z != "" && z != s.zoneID() {
-		return nil, invalidValue(z, "availabilityZoneId", "Subnets can currently only be created in the following availability zones: "+s.zoneID()+".")
+	if err := s.inZone(in.AvailabilityZone, in.AvailabilityZoneId); err != nil {
+		return nil, err
 	}
 	cidr, err := parseRange(in.CidrBlock, "InvalidSubnet.Range")
 	if err != nil {
@@ -95,16 +93,35 @@ func (s *Service) createSubnet(_ context.Context, _ *api.Call, in *ec2.CreateSub
 		if err != nil {
 			return nil, err
 		}
-		switch {
-		case !within(cidr, n.vpc.CIDR):
-			return nil, fail("InvalidSubnet.Range", "The CIDR '%s' is invalid.", in.CidrBlock)
-		case slices.ContainsFunc(n.subnets, func(o *subnet) bool { return o.CIDR.Overlaps(cidr) }):
-			return nil, fail("InvalidSubnet.Conflict", "The CIDR '%s' conflicts with another subnet", in.CidrBlock)
-		case len(n.subnets) >= maxSubnets:
-			return nil, fail("SubnetLimitExceeded", "The maximum number of subnets has been reached.")
+		if err := n.admits(cidr); err != nil {
+			return nil, err
 		}
 		return &ec2.CreateSubnetOutput{Subnet: ptr(s.showSubnet(n, sub))}, s.put(tx, sub)
 	}, nil
+}
+
+// inZone refuses a zone, by name or id, that is not the one there is.
+func (s *Service) inZone(name, id string) error {
+	if name != "" && name != s.zone() {
+		return invalidValue(name, "availabilityZone", "Subnets can currently only be created in the following availability zones: "+s.zone()+".")
+	}
+	if id != "" && id != s.zoneID() {
+		return invalidValue(id, "availabilityZoneId", "Subnets can currently only be created in the following availability zones: "+s.zoneID()+".")
+	}
+	return nil
+}
+
+// admits says why a range cannot be a new subnet's.
+func (n *network) admits(cidr netip.Prefix) error {
+	switch {
+	case !n.vpc.has(cidr):
+		return fail("InvalidSubnet.Range", "The CIDR '%s' is invalid.", cidr)
+	case slices.ContainsFunc(n.subnets, func(o *subnet) bool { return o.CIDR.Overlaps(cidr) }):
+		return fail("InvalidSubnet.Conflict", "The CIDR '%s' conflicts with another subnet", cidr)
+	case len(n.subnets) >= maxSubnets:
+		return fail("SubnetLimitExceeded", "The maximum number of subnets has been reached.")
+	}
+	return nil
 }
 
 func (n *network) available(sub *subnet) int {
@@ -115,7 +132,7 @@ func (s *Service) showSubnet(n *network, sub *subnet) ec2.Subnet {
 	return ec2.Subnet{
 		SubnetId: sub.ID, SubnetArn: s.arn(sub.Account, kindSubnet, sub.ID), VpcId: sub.VPC, OwnerId: sub.Account,
 		CidrBlock: sub.CIDR.String(), State: ec2.SubnetStateAvailable, AvailabilityZone: s.zone(), AvailabilityZoneId: s.zoneID(),
-		AvailableIpAddressCount: ptr(int32(n.available(sub))), DefaultForAz: ptr(false), MapPublicIpOnLaunch: ptr(false),
+		AvailableIpAddressCount: ptr(int32(n.available(sub))), DefaultForAz: &sub.Default, MapPublicIpOnLaunch: ptr(false),
 		AssignIpv6AddressOnCreation: ptr(false), Tags: tagList(sub.Tags),
 	}
 }
@@ -124,18 +141,19 @@ func (s *Service) describeSubnets(_ context.Context, c *api.Call, in *ec2.Descri
 	cidr := func(_ *network, o *subnet) []string { return []string{o.CIDR.String()} }
 	zone := func(*network, *subnet) []string { return []string{s.zone()} }
 	zoneID := func(*network, *subnet) []string { return []string{s.zoneID()} }
+	isDefault := func(_ *network, o *subnet) []string { return []string{strconv.FormatBool(o.Default)} }
 	list, next, err := list(s, c, listing[*subnet, ec2.Subnet]{
 		items: func(n *network) []*subnet { return n.subnets },
 		filters: filters[*subnet]{
 			"availability-zone": zone, "availabilityZone": zone, "availability-zone-id": zoneID, "availabilityZoneId": zoneID,
 			"available-ip-address-count": func(n *network, o *subnet) []string { return []string{fmt.Sprint(n.available(o))} },
 			"cidr-block":                 cidr, "cidr": cidr, "cidrBlock": cidr,
-			"default-for-az": func(*network, *subnet) []string { return []string{"false"} },
-			"owner-id":       func(_ *network, o *subnet) []string { return []string{o.Account} },
-			"state":          func(*network, *subnet) []string { return []string{"available"} },
-			"subnet-arn":     func(_ *network, o *subnet) []string { return []string{s.arn(o.Account, kindSubnet, o.ID)} },
-			"subnet-id":      func(_ *network, o *subnet) []string { return []string{o.ID} },
-			"vpc-id":         func(_ *network, o *subnet) []string { return []string{o.VPC} },
+			"default-for-az": isDefault, "defaultForAz": isDefault,
+			"owner-id":   func(_ *network, o *subnet) []string { return []string{o.Account} },
+			"state":      func(*network, *subnet) []string { return []string{"available"} },
+			"subnet-arn": func(_ *network, o *subnet) []string { return []string{s.arn(o.Account, kindSubnet, o.ID)} },
+			"subnet-id":  func(_ *network, o *subnet) []string { return []string{o.ID} },
+			"vpc-id":     func(_ *network, o *subnet) []string { return []string{o.VPC} },
 		},
 		show: s.showSubnet,
 	}, ask{in.SubnetIds, in.Filters, in.MaxResults, in.NextToken})
@@ -153,7 +171,12 @@ func (s *Service) deleteSubnet(_ context.Context, _ *api.Call, _ *ec2.DeleteSubn
 			return nil, err
 		}
 		if used := n.interfacesIn(f.it.ID); len(used) > 0 {
-			return nil, inUse(f.it.ID, "network interface "+used[0].ID+" is in it")
+			return nil, inUse(f.it.ID, used[0].held()+" is in it")
+		}
+		for _, a := range n.attachments {
+			if a.State != "rejected" && slices.Contains(a.Subnets, f.it.ID) {
+				return nil, inUse(f.it.ID, "transit gateway attachment "+a.ID+" is in it")
+			}
 		}
 		all := []object{f.it}
 		for _, a := range n.associations {

@@ -3,6 +3,7 @@ package ec2
 import (
 	"context"
 	"net/netip"
+	"strconv"
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/shape/ec2"
@@ -17,21 +18,6 @@ type vpc struct {
 	DNSHostnames bool         `json:"dnsHostnames"`
 	Default      bool         `json:"default,omitzero"`
 	More         []moreCIDR   `json:"more,omitempty"`
-}
-
-// A moreCIDR is a secondary range.
-type moreCIDR struct {
-	ID   string       `json:"id"` // vpc-cidr-assoc-…
-	CIDR netip.Prefix `json:"cidr"`
-}
-
-// ranges are all of the VPC's, the primary first.
-func (v *vpc) ranges() []netip.Prefix {
-	all := []netip.Prefix{v.CIDR}
-	for _, m := range v.More {
-		all = append(all, m.CIDR)
-	}
-	return all
 }
 
 func (*vpc) kind() *kind { return kindVPC }
@@ -55,50 +41,70 @@ func (s *Service) createVPC(_ context.Context, c *api.Call, in *ec2.CreateVpcInp
 		return nil, err
 	}
 	v := &vpc{meta: m, CIDR: cidr, DNSSupport: true}
-	born := func(k *kind) meta { return meta{ID: k.newID(), Account: m.Account, VPC: m.ID, Created: m.Created} }
-	main := &table{meta: born(kindTable)}
-	chosen := &association{meta: born(kindAssociation), Table: main.ID}
-	g := &group{meta: born(kindGroup), Name: defaultGroupName, Description: "default VPC security group"}
-	all := []object{v, main, chosen, g, egressAll(g)}
-	all = append(all, &rule{meta: born(kindRule), Group: g.ID, Spec: spec{Protocol: allProtocols, From: -1, To: -1, Peer: g.ID}})
 	return func(tx *store.Tx) (*ec2.CreateVpcOutput, error) {
-		var count int
-		if err := tx.QueryRow("SELECT count(*) FROM ec2_resources WHERE account = ? AND kind = ?", c.Account, kindVPC.name).Scan(&count); err != nil {
+		if err := roomForVPC(tx, c.Account); err != nil {
 			return nil, err
 		}
-		if count >= maxVPCs {
-			return nil, fail("VpcLimitExceeded", "The maximum number of VPCs has been reached.")
-		}
-		return &ec2.CreateVpcOutput{Vpc: showVPC(v)}, s.put(tx, all...)
+		return &ec2.CreateVpcOutput{Vpc: s.showVPC(v)}, s.put(tx, furnished(v)...)
 	}, nil
 }
 
-func showVPC(v *vpc) *ec2.Vpc {
-	return &ec2.Vpc{
-		VpcId: v.ID, OwnerId: v.Account, CidrBlock: v.CIDR.String(), State: ec2.VpcStateAvailable,
-		InstanceTenancy: ec2.TenancyDefault, IsDefault: ptr(false), DhcpOptionsId: "default", Tags: tagList(v.Tags),
-		CidrBlockAssociationSet: []ec2.VpcCidrBlockAssociation{{
-			AssociationId: "vpc-cidr-assoc-" + v.ID[len(kindVPC.prefix):], CidrBlock: v.CIDR.String(),
-			CidrBlockState: &ec2.VpcCidrBlockState{State: ec2.VpcCidrBlockStateCodeAssociated},
-		}},
+// furnished is a new VPC with what comes into being with it.
+func furnished(v *vpc) []object {
+	born := func(k *kind) meta { return meta{ID: k.newID(), Account: v.Account, VPC: v.ID, Created: v.Created} }
+	main := &table{meta: born(kindTable)}
+	chosen := &association{meta: born(kindAssociation), Table: main.ID}
+	g := &group{meta: born(kindGroup), Name: defaultGroupName, Description: "default VPC security group"}
+	among := &rule{meta: born(kindRule), Group: g.ID, Spec: spec{Protocol: allProtocols, From: -1, To: -1, Peer: g.ID}}
+	return []object{v, main, chosen, g, egressAll(g), among}
+}
+
+func roomForVPC(tx *store.Tx, account string) error {
+	var count int
+	if err := tx.QueryRow("SELECT count(*) FROM ec2_resources WHERE account = ? AND kind = ?", account, kindVPC.name).Scan(&count); err != nil {
+		return err
 	}
+	if count >= maxVPCs {
+		return fail("VpcLimitExceeded", "The maximum number of VPCs has been reached.")
+	}
+	return nil
+}
+
+func (s *Service) showVPC(v *vpc) *ec2.Vpc {
+	out := &ec2.Vpc{
+		VpcId: v.ID, OwnerId: v.Account, CidrBlock: v.CIDR.String(), State: ec2.VpcStateAvailable, InstanceTenancy: ec2.TenancyDefault,
+		IsDefault: &v.Default, DhcpOptionsId: s.dhcpOptionsID(v.Account), Tags: tagList(v.Tags),
+	}
+	for _, m := range v.associated() {
+		out.CidrBlockAssociationSet = append(out.CidrBlockAssociationSet, m.show(ec2.VpcCidrBlockStateCodeAssociated))
+	}
+	return out
 }
 
 func (s *Service) describeVPCs(_ context.Context, c *api.Call, in *ec2.DescribeVpcsInput, _ struct{}) (*ec2.DescribeVpcsOutput, error) {
+	associated := func(of func(moreCIDR) string) func(*network, *vpc) []string {
+		return func(_ *network, v *vpc) (out []string) {
+			for _, m := range v.associated() {
+				out = append(out, of(m))
+			}
+			return out
+		}
+	}
+	isDefault := func(_ *network, v *vpc) []string { return []string{strconv.FormatBool(v.Default)} }
 	list, next, err := list(s, c, listing[*vpc, ec2.Vpc]{
 		items: func(n *network) []*vpc { return []*vpc{n.vpc} },
 		filters: filters[*vpc]{
-			"cidr":                              func(_ *network, v *vpc) []string { return []string{v.CIDR.String()} },
-			"cidr-block-association.cidr-block": func(_ *network, v *vpc) []string { return []string{v.CIDR.String()} },
-			"cidr-block-association.state":      func(*network, *vpc) []string { return []string{"associated"} },
-			"dhcp-options-id":                   func(*network, *vpc) []string { return []string{"default"} },
-			"is-default":                        func(*network, *vpc) []string { return []string{"false"} },
-			"isDefault":                         func(*network, *vpc) []string { return []string{"false"} },
-			"owner-id":                          func(_ *network, v *vpc) []string { return []string{v.Account} },
-			"state":                             func(*network, *vpc) []string { return []string{"available"} },
-			"vpc-id":                            func(_ *network, v *vpc) []string { return []string{v.ID} },
+			"cidr":                                  func(_ *network, v *vpc) []string { return []string{v.CIDR.String()} },
+			"cidr-block-association.association-id": associated(func(m moreCIDR) string { return m.ID }),
+			"cidr-block-association.cidr-block":     associated(func(m moreCIDR) string { return m.CIDR.String() }),
+			"cidr-block-association.state":          func(*network, *vpc) []string { return []string{"associated"} },
+			"dhcp-options-id":                       func(_ *network, v *vpc) []string { return []string{s.dhcpOptionsID(v.Account)} },
+			"is-default":                            isDefault, "isDefault": isDefault,
+			"owner-id": func(_ *network, v *vpc) []string { return []string{v.Account} },
+			"state":    func(*network, *vpc) []string { return []string{"available"} },
+			"vpc-id":   func(_ *network, v *vpc) []string { return []string{v.ID} },
 		},
-		show: func(_ *network, v *vpc) ec2.Vpc { return *showVPC(v) },
+		show: func(_ *network, v *vpc) ec2.Vpc { return *s.showVPC(v) },
 	}, ask{in.VpcIds, in.Filters, in.MaxResults, in.NextToken})
 	return &ec2.DescribeVpcsOutput{Vpcs: list, NextToken: next}, err
 }
@@ -123,23 +129,67 @@ func (s *Service) deleteVPC(_ context.Context, _ *api.Call, _ *ec2.DeleteVpcInpu
 		if err != nil {
 			return nil, err
 		}
-		for what, count := range map[string]int{
-			"subnets": len(n.subnets), "VPC endpoints": len(n.endpoints), "network interfaces": len(n.interfaces),
-			"security groups": len(n.groups) - 1, "route tables": len(n.tables) - 1,
-		} {
-			if count > 0 {
-				return nil, inUse(f.it.ID, "it has "+what)
-			}
+		if why := n.inhabited(); why != "" {
+			return nil, inUse(f.it.ID, why)
 		}
 		all := []object{n.vpc, n.tables[0], n.main(), n.groups[0]}
+		for _, a := range n.acls {
+			all = append(all, a)
+		}
+		for _, g := range n.nats { // deleted ones, which are still shown
+			all = append(all, g)
+		}
 		for _, r := range n.rules {
 			all = append(all, r)
 		}
 		for _, l := range n.flowLogs {
 			all = append(all, l)
 		}
+		if n.vpc.Default {
+			if err := tx.Touch(defaultKey(n.vpc.Account)); err != nil {
+				return nil, err
+			}
+		}
 		return &ec2.DeleteVpcOutput{}, s.drop(tx, all...)
 	}, nil
+}
+
+// inhabited says what of a VPC must be gone before it can be deleted; empty when
+// nothing is left but what came into being with it.
+func (n *network) inhabited() string {
+	if n.internet != nil {
+		return "internet gateway " + n.internet.ID + " is attached to it"
+	}
+	for _, a := range n.attachments {
+		if a.State != "rejected" {
+			return "transit gateway attachment " + a.ID + " joins it"
+		}
+	}
+	for _, e := range n.endpoints {
+		return "VPC endpoint " + e.ID + " is in it"
+	}
+	for _, i := range n.interfaces {
+		return i.held() + " is in it"
+	}
+	for _, o := range n.subnets {
+		return "subnet " + o.ID + " is in it"
+	}
+	for _, g := range n.groups {
+		if g.Name != defaultGroupName {
+			return "security group " + g.ID + " is in it"
+		}
+	}
+	for _, t := range n.tables {
+		if t.ID != n.main().Table {
+			return "route table " + t.ID + " is in it"
+		}
+	}
+	for _, a := range n.acls {
+		if !a.Default {
+			return "network ACL " + a.ID + " is in it"
+		}
+	}
+	return ""
 }
 
 func (s *Service) readAttribute(_ context.Context, c *api.Call, in *ec2.DescribeVpcAttributeInput) (*found[*vpc], []api.Demand, error) {
@@ -186,4 +236,12 @@ func (s *Service) modifyVPCAttribute(_ context.Context, _ *api.Call, in *ec2.Mod
 		}
 		return &ec2.ModifyVpcAttributeOutput{}, s.put(tx, n.vpc)
 	}, nil
+}
+
+// held says by what an interface holds its subnet and VPC.
+func (i *networkInterface) held() string {
+	if i.NAT != "" {
+		return "NAT gateway " + i.NAT
+	}
+	return "network interface " + i.ID
 }

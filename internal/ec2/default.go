@@ -1,0 +1,198 @@
+package ec2
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"bawn.dev/internal/api"
+	"bawn.dev/internal/shape/ec2"
+	"bawn.dev/internal/store"
+)
+
+// The default VPC, as at AWS but for one thing: it has no internet gateway. Nothing
+// leads out of a network that nobody opened.
+var defaultRange = netip.PrefixFrom(netip.AddrFrom4([4]byte{172, 31}), 16)
+
+const defaultSubnetBits = 20
+
+// defaultKey is the version key of which VPC is an account's default one. It has a
+// version once the account ever had one.
+func defaultKey(account string) string { return "ec2:default/" + account }
+
+// defaultVPC is an account's; nil when it has none.
+func defaultVPC(q store.Querier, account string) (*vpc, error) {
+	if _, err := q.Version(defaultKey(account)); err != nil {
+		return nil, err
+	}
+	all, err := ofKind[*vpc](q, account)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range all {
+		if v.Default {
+			return v, nil
+		}
+	}
+	return nil, nil
+}
+
+// makeDefault writes an account's default VPC and its subnet.
+func (s *Service) makeDefault(tx *store.Tx, account string, now time.Time) (*vpc, *subnet, error) {
+	id := kindVPC.newID()
+	v := &vpc{
+		meta: meta{ID: id, Account: account, VPC: id, Created: now},
+		CIDR: defaultRange, DNSSupport: true, DNSHostnames: true, Default: true,
+	}
+	sub := &subnet{
+		meta: meta{ID: kindSubnet.newID(), Account: account, VPC: id, Created: now},
+		CIDR: netip.PrefixFrom(defaultRange.Addr(), defaultSubnetBits), Default: true,
+	}
+	if err := tx.Touch(defaultKey(account)); err != nil {
+		return nil, nil, err
+	}
+	return v, sub, s.put(tx, append(furnished(v), sub)...)
+}
+
+func (s *Service) createDefaultVPC(_ context.Context, c *api.Call, _ *ec2.CreateDefaultVpcInput, _ struct{}) (api.Commit[ec2.CreateDefaultVpcOutput], error) {
+	return func(tx *store.Tx) (*ec2.CreateDefaultVpcOutput, error) {
+		if is, err := defaultVPC(tx, c.Account); err != nil {
+			return nil, err
+		} else if is != nil {
+			return nil, fail("DefaultVpcAlreadyExists", "A Default VPC already exists for this account in this region.")
+		}
+		if err := roomForVPC(tx, c.Account); err != nil {
+			return nil, err
+		}
+		v, _, err := s.makeDefault(tx, c.Account, c.Now)
+		if err != nil {
+			return nil, err
+		}
+		return &ec2.CreateDefaultVpcOutput{Vpc: s.showVPC(v)}, nil
+	}, nil
+}
+
+// createDefaultSubnet makes the default subnet of the zone anew, in the first free
+// place.
+func (s *Service) createDefaultSubnet(_ context.Context, c *api.Call, in *ec2.CreateDefaultSubnetInput, _ struct{}) (api.Commit[ec2.CreateDefaultSubnetOutput], error) {
+	switch {
+	case in.AvailabilityZone == "" && in.AvailabilityZoneId == "":
+		return nil, missingParameter("availabilityZone")
+	case in.AvailabilityZone != "" && in.AvailabilityZoneId != "":
+		return nil, fail("InvalidParameterCombination", "AvailabilityZone and AvailabilityZoneId cannot be used together.")
+	}
+	if err := s.inZone(in.AvailabilityZone, in.AvailabilityZoneId); err != nil {
+		return nil, err
+	}
+	sub := &subnet{meta: meta{ID: kindSubnet.newID(), Account: c.Account, Created: c.Now}, Default: true}
+	return func(tx *store.Tx) (*ec2.CreateDefaultSubnetOutput, error) {
+		v, err := defaultVPC(tx, c.Account)
+		if err != nil {
+			return nil, err
+		}
+		if v == nil {
+			return nil, fail("DefaultVpcDoesNotExist", "There is no default VPC. CreateDefaultVpc creates one.")
+		}
+		n, err := change(tx, v.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range n.subnets {
+			if o.Default {
+				return nil, fail("DefaultSubnetAlreadyExistsInAvailabilityZone", "'%s' is the default subnet of %s already.", o.ID, s.zone())
+			}
+		}
+		sub.VPC = v.ID
+		for base := v.CIDR.Addr(); v.CIDR.Contains(base); {
+			sub.CIDR = netip.PrefixFrom(base, defaultSubnetBits)
+			if err = n.admits(sub.CIDR); err == nil {
+				return &ec2.CreateDefaultSubnetOutput{Subnet: ptr(s.showSubnet(n, sub))}, s.put(tx, sub)
+			}
+			base = nth(sub.CIDR, size(sub.CIDR))
+		}
+		return nil, err
+	}, nil
+}
+
+// look is how often Run looks for accounts that are new.
+const look = 2 * time.Second
+
+// tendDefaults gives accounts that never had one their default VPC, until ctx ends.
+// It may be killed between any two, and run in several copies.
+func (s *Service) tendDefaults(ctx context.Context, st *store.Store, problem func(error)) {
+	timer := time.NewTicker(look)
+	defer timer.Stop()
+	done := map[string]bool{}
+	for ctx.Err() == nil {
+		if err := s.giveDefaults(ctx, st, done); err != nil && ctx.Err() == nil && problem != nil {
+			problem(err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+	}
+}
+
+// errHad says that another copy was quicker.
+var errHad = errors.New("ec2: the account had its default VPC")
+
+// giveDefaults looks once. done are accounts that need not be asked about again.
+func (s *Service) giveDefaults(ctx context.Context, st *store.Store, done map[string]bool) error {
+	lacking, err := s.lacking(ctx, st, done)
+	if err != nil {
+		return err
+	}
+	var failures []error
+	for _, account := range lacking {
+		event := api.Event{
+			Service: "ec2", Name: "CreateDefaultVpc", Details: map[string]any{},
+			Claim: api.Claim{Kind: api.KindService, Account: account, ID: "ec2.amazonaws.com"},
+		}
+		err := s.Happened(ctx, event, func(tx *store.Tx) error {
+			if had, err := tx.Version(defaultKey(account)); err != nil || had != 0 {
+				return errors.Join(err, errHad)
+			}
+			v, sub, err := s.makeDefault(tx, account, s.Now())
+			if err != nil {
+				return err
+			}
+			event.Details["vpcId"], event.Details["subnetId"] = v.ID, sub.ID
+			return nil
+		})
+		if err != nil && !errors.Is(err, errHad) {
+			failures = append(failures, err)
+			continue
+		}
+		done[account] = true
+	}
+	return errors.Join(failures...)
+}
+
+// lacking are the accounts that never had a default VPC.
+func (s *Service) lacking(ctx context.Context, st *store.Store, done map[string]bool) ([]string, error) {
+	sn, err := st.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer sn.Close()
+	accounts, err := s.Accounts(ctx, sn)
+	if err != nil {
+		return nil, err
+	}
+	var lacking []string
+	for _, account := range accounts {
+		if done[account] {
+			continue
+		}
+		had, err := sn.Version(defaultKey(account))
+		if err != nil {
+			return nil, err
+		}
+		if done[account] = had != 0; had == 0 {
+			lacking = append(lacking, account)
+		}
+	}
+	return lacking, nil
+}
