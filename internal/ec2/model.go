@@ -228,17 +228,12 @@ func (s *Service) modelEndpoint(n *network, e *endpoint) netmodel.Endpoint {
 	return m
 }
 
-// portsOf are the ports that an endpoint serves.
+// portsOf are the ports that an endpoint serves, if it does.
 func (n *network) portsOf(e *endpoint) []uint16 {
-	service := n.services[e.Service]
-	if service == nil {
-		return []uint16{endpointPort}
+	if e.private() {
+		return n.ports[e.Service]
 	}
-	var ports []uint16
-	for _, t := range service.Targets {
-		ports = append(ports, t.Port)
-	}
-	return ports
+	return []uint16{endpointPort}
 }
 
 // modelService is a service's name as an identifier of the model.
@@ -270,8 +265,8 @@ func (s *Service) namesOf(n *network, e *endpoint) []string {
 // A ListenerSpec says where an endpoint is to be served.
 type ListenerSpec struct {
 	EndpointID, VPC, Account string
-	Service                  string // "s3", "sagemaker.api"
-	Addrs                    []netip.AddrPort
+	Service                  string           // "s3", "sagemaker.api", or the id of an endpoint service
+	Addrs                    []netip.AddrPort // none while it is not served
 }
 
 // Endpoints lists the endpoints of all VPCs.
@@ -291,8 +286,12 @@ func (s *Service) Endpoints(q store.Querier) ([]ListenerSpec, error) {
 		}
 		for _, e := range n.endpoints {
 			l := ListenerSpec{EndpointID: e.ID, VPC: e.VPC, Account: e.Account, Service: e.Service}
-			for _, a := range s.modelEndpoint(n, e).Addresses {
-				l.Addrs = append(l.Addrs, netip.AddrPortFrom(a.Address, endpointPort))
+			if n.served(e) {
+				for _, a := range s.modelEndpoint(n, e).Addresses {
+					for _, port := range n.portsOf(e) {
+						l.Addrs = append(l.Addrs, netip.AddrPortFrom(a.Address, port))
+					}
+				}
 			}
 			out = append(out, l)
 		}

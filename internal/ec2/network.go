@@ -28,6 +28,7 @@ type network struct {
 	lists       []*prefixList               // of the account
 	attachments []*attachment               // of the VPC, in whatever state
 	services    map[string]*endpointService // by id: those that endpoints here lead to, and those with a target here
+	ports       map[string][]uint16         // by service: those that lead somewhere now
 
 	outside map[string][]netmodel.OutsideRule // by group: what the operator opened
 }
@@ -95,7 +96,10 @@ func (n *network) surroundings(q store.Querier) error {
 			}
 		}
 	}
-	n.services = map[string]*endpointService{}
+	if n.outside, err = opened(q, n.vpc.ID); err != nil {
+		return err
+	}
+	n.services, n.ports = map[string]*endpointService{}, map[string][]uint16{}
 	wanted := map[string]bool{}
 	for _, e := range n.endpoints {
 		wanted[e.Service] = kindService.names(e.Service)
@@ -111,8 +115,13 @@ func (n *network) surroundings(q store.Querier) error {
 		if err != nil {
 			return err
 		}
-		if service, ok := o.(*endpointService); ok {
-			n.services[id] = service
+		service, ok := o.(*endpointService)
+		if !ok {
+			continue
+		}
+		n.services[id] = service
+		if n.ports[id], err = service.open(q); err != nil {
+			return err
 		}
 	}
 	return nil

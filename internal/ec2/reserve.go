@@ -97,5 +97,8 @@ func (s *Service) Release(tx *store.Tx, interfaceID string) error {
 	for _, l := range n.flowLogsOf(i.ID) {
 		gone = append(gone, l)
 	}
+	if err := s.touchTargets(tx, n, i.ID); err != nil {
+		return err
+	}
 	return s.drop(tx, gone...)
 }

@@ -116,7 +116,9 @@ func (s *Service) touch(tx *store.Tx, all []object) error {
 	seen := map[string]bool{}
 	for _, o := range all {
 		seen[o.kind().key(o.head().ID)] = true
-		seen[networkKey(o.head().VPC)] = true
+		if o.head().VPC != "" {
+			seen[networkKey(o.head().VPC)] = true
+		}
 		if far, ok := o.(outlying); ok {
 			for _, id := range far.reaches() {
 				seen[networkKey(id)] = true
