@@ -1,144 +1,130 @@
 package netmodel
 
 import (
+	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
 )
 
-// packet is the first packet of a flow, as the kernel would see it in the VPC's namespace.
-type packet struct {
-	device   string
-	src, dst netip.Addr
-	proto    Protocol
-	port     uint16
-}
+// probes are what the property tests send to each place.
+var probes = []struct {
+	p    Protocol
+	port uint16
+}{{TCP, 443}, {TCP, 80}, {TCP, 53}, {TCP, 3128}, {TCP, 9999}, {UDP, 53}, {UDP, 443}, {ICMP, 8 << 8}, {ICMP, 5 << 8}, {47, 0}}
 
-// machine interprets a ruleset as the kernel does, where routes are right and rates and quotas are never reached.
-type machine struct {
-	sets   map[string][]netip.Prefix
-	chains map[string]*Chain
-	hooks  map[Hook]*Chain
-}
+// replyPort is where all questions of the property tests come from.
+const replyPort = 443
 
-func newMachine(r Ruleset) machine {
-	m := machine{map[string][]netip.Prefix{}, map[string]*Chain{}, map[Hook]*Chain{}}
-	for _, s := range r.Sets {
-		m.sets[s.Name] = s.Prefixes
+// everyPlace lists addresses of all kinds, of this VPC and others.
+func (c *Cloud) everyPlace() []netip.Addr {
+	out := []netip.Addr{Gateway, Resolver, Metadata, Credentials}
+	for _, s := range []string{"203.0.113.5", "10.9.0.77", "10.7.0.77", "10.0.0.2", "127.0.0.1", "169.254.171.8", "169.254.9.9", "0.0.0.0", "224.0.0.1", "255.255.255.255"} {
+		out = append(out, addr(s))
 	}
-	for i := range r.Chains {
-		m.chains[r.Chains[i].Name] = &r.Chains[i]
-		if h := r.Chains[i].Hook; h != "" {
-			m.hooks[h] = &r.Chains[i]
+	for _, v := range c.VPCs {
+		out = append(out, v.ResolverAddress())
+		for a := range v.Judge().spots {
+			out = append(out, a)
 		}
 	}
-	return m
+	slices.SortFunc(out, netip.Addr.Compare)
+	return slices.Compact(out)
 }
 
-// accepts runs the packet through prerouting and then input or forward, by where its destination is.
-func (m machine) accepts(p packet, local bool) bool {
-	inner := m.hooks[Forward]
-	if local {
-		inner = m.hooks[Input]
-	}
-	return m.run(m.hooks[Prerouting], p) == AcceptIt && m.run(inner, p) == AcceptIt
-}
-
-// run returns a final verdict, or Continue where a regular chain came to its end.
-func (m machine) run(c *Chain, p packet) Do {
-	for i := range c.Steps {
-		s := &c.Steps[i]
-		if !m.matches(s, p) {
-			continue
-		}
-		switch s.Do {
-		case AcceptIt, Drop, Reset, Refuse:
-			return s.Do
-		case Jump, Goto:
-			if d := m.run(m.chains[s.To], p); d != Continue || s.Do == Goto {
-				return m.end(c, d)
-			}
-		}
-		for _, b := range s.Branches {
-			if s.Dispatch == ByDevice && b.Key == p.device || s.Dispatch == ByDestination && b.Key == p.dst.String() {
-				return m.end(c, m.run(m.chains[b.Chain], p))
-			}
-		}
-	}
-	return m.end(c, Continue)
-}
-
-func (m machine) end(c *Chain, d Do) Do {
-	if d == Continue && c.Hook != "" {
-		return Drop
-	}
-	return d
-}
-
-func (m machine) matches(s *Step, p packet) bool {
-	in := func(one netip.Prefix, set string, a netip.Addr) bool {
-		if set == "" {
-			return !one.IsValid() || one.Contains(a)
-		}
-		for _, q := range m.sets[set] {
-			if q.Contains(a) {
-				return true
-			}
-		}
-		return false
-	}
-	return s.State == "" && !s.Flood && !s.Crowd && s.NotOut == "" && in(s.Src, s.SrcSet, p.src) && in(s.Dst, s.DstSet, p.dst) &&
-		(s.Ports == nil || s.Ports.matchesPort(p.proto, p.port))
-}
-
-func TestCompiledRulesAgreeWithPass(t *testing.T) {
+// What the rules and routes of all namespaces do to a flow's first packet and to its answer is what Trace says, gate by
+// gate.
+func TestCompiledRulesAgreeWithTrace(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		v := randomVPC(t)
-		if err := v.Validate(); err != nil {
+		c := randomCloud(t)
+		if err := errors.Join(c.VPCs[0].Validate(), c.VPCs[1].Validate(), c.VPCs[len(c.VPCs)-1].Validate(), c.Gateways[0].Validate()); err != nil {
 			t.Fatal(err)
 		}
-		m := newMachine(Compile(v))
-		places := []netip.Addr{addr("203.0.113.5"), addr("10.9.0.77"), addr("127.0.0.1"), Gateway, addr("255.255.255.255")}
-		for _, p := range Compile(v).places() {
-			places = append(places, p.Addr())
-		}
-		for i := range v.Interfaces {
-			sender := &v.Interfaces[i]
-			for _, dst := range places {
-				for _, pr := range []struct {
-					p    Protocol
-					port uint16
-				}{{TCP, 443}, {TCP, 80}, {TCP, 53}, {UDP, 53}, {UDP, 443}, {ICMP, 8 << 8}, {ICMP, 5 << 8}, {47, 0}, {TCP, 9999}} {
-					if dst == sender.Address {
-						continue
-					}
-					p := packet{Device(sender.ID), sender.Address, dst, pr.p, pr.port}
-					want := v.Pass(p.src, p.dst, p.proto, p.port)
-					if got := m.accepts(p, v.InterfaceAt(dst) == nil); got != want.Allowed {
-						t.Fatalf("%+v: rules accept %v, Pass says %+v", p, got, want)
+		w := newWorld(c)
+		places := c.everyPlace()
+		for _, v := range c.VPCs {
+			sources := []netip.Addr{v.Dialers[0].Address}
+			for _, i := range v.Interfaces {
+				sources = append(sources, i.Address)
+			}
+			for _, from := range sources {
+				for _, to := range places {
+					for _, pr := range probes {
+						if from != to {
+							w.agrees(t, c, v, Flow{from, to, pr.p, replyPort, pr.port})
+						}
 					}
 				}
 			}
-			forged := packet{Device(sender.ID), addr("10.9.0.99"), Resolver, UDP, DNSPort}
-			if m.accepts(forged, true) {
-				t.Fatalf("a forged source passes from %s", sender.ID)
-			}
-		}
-		if m.accepts(packet{"eth9", addr("10.9.0.5"), Resolver, UDP, DNSPort}, true) {
-			t.Fatal("an unknown device is let in")
 		}
 	})
 }
 
-func (r Ruleset) places() []netip.Prefix {
-	for _, s := range r.Sets {
-		if s.Name == setPlaces {
-			return s.Prefixes
+func (w *world) agrees(t *rapid.T, c *Cloud, v *VPC, f Flow) {
+	clear(w.known)
+	n := w.vpcs[v.ID]
+	there := packet{f.From, f.To, f.Protocol, f.Port}
+	reached, back := w.origin(n, there, ""), ""
+	if reached != "" {
+		if port, answers := f.answer(); answers {
+			back = w.origin(w.vpcs[reached], packet{f.To, f.From, f.Protocol, port}, Known)
+		} else {
+			back = v.ID
 		}
 	}
-	return nil
+	want := c.Trace(v.ID, f)
+	if got := back == v.ID; got != want.Allowed {
+		t.Fatalf("%s %+v: reached %q, answered %q, but\n%+v", v.ID, f, reached, back, want)
+	}
+	last := want.Steps[len(want.Steps)-1]
+	if at := w.vpcs[last.Where]; !want.Allowed && at != nil && at.vpc.FlowLogs && n.vpc.InterfaceAt(f.From) != nil && (!last.Back || last.Gate == GateACL) && w.logged != last.Gate {
+		t.Fatalf("%s %+v: logged %q, but\n%+v", v.ID, f, w.logged, want)
+	}
+	if first := v.Pass(f.From, f.To, f.Protocol, f.Port); first != v.Judge().Pass(f.From, f.To, f.Protocol, f.Port) {
+		t.Fatalf("%s %+v: the index says otherwise than %+v", v.ID, f, first)
+	}
+	if keeps := v.Keeps(f); want.Allowed && !keeps {
+		t.Fatalf("%s %+v: allowed, but not kept: %+v", v.ID, f, want)
+	}
+}
+
+// Whatever is forged, no packet gets past the first chain of a VPC or of a transit gateway.
+func TestForgedSourcesFall(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := randomCloud(t)
+		w := newWorld(c)
+		for _, v := range c.VPCs {
+			for _, i := range v.Interfaces {
+				for _, from := range c.everyPlace() {
+					if from != i.Address && w.forward(w.vpcs[v.ID], frame{in: Device(i.ID), packet: packet{from, Resolver, UDP, DNSPort}}) != "" {
+						t.Fatalf("%s sends as %s", i.ID, from)
+					}
+				}
+			}
+			for _, in := range []string{"eth9", "lo", ""} {
+				if w.forward(w.vpcs[v.ID], frame{in: in, packet: packet{v.Interfaces[0].Address, Resolver, UDP, DNSPort}}) != "" {
+					t.Fatalf("%q is let in", in)
+				}
+			}
+			for _, a := range v.Attachments {
+				for _, from := range c.everyPlace() {
+					for _, to := range c.everyPlace() {
+						p := packet{from, to, TCP, 443}
+						reached := w.forward(w.vpcs[v.ID], frame{in: TransitDevice(a.ID), packet: p})
+						if want := v.Enter(from, to, TCP, 443).Allowed; (reached == v.ID) != want || !want && reached != "" {
+							t.Fatalf("%+v by %s: %q, but Enter says %v", p, a.ID, reached, want)
+						}
+						if reached := w.forward(w.gateways[a.Gateway], frame{in: TransitDevice(a.ID), packet: p}); reached != "" && !v.local(from) {
+							t.Fatalf("%+v passes the gateway", p)
+						}
+					}
+				}
+			}
+		}
+	})
 }
 
 // No chain that decides for the sender may accept: only what stands on the receiver's side may.
@@ -150,28 +136,6 @@ func TestSendersGateCannotAccept(t *testing.T) {
 				t.Errorf("%s accepts", c.Name)
 			}
 		}
-	}
-}
-
-func TestScript(t *testing.T) {
-	got := Compile(hospital()).Script()
-	for _, want := range []string{
-		"add table inet bawn\ndelete table inet bawn\ntable inet bawn {\n",
-		"type filter hook forward priority filter; policy drop;",
-		"chain src_eni_train {\nip saddr 10.50.0.10/32 ip daddr @places counter accept\n",
-		"limit rate 50/second burst 200 packets log prefix \"source eni-train\" group 17 snaplen 64 \ncounter drop\n",
-		"chain out_sg_train {\nip daddr @members_sg_db meta l4proto 6 th dport 5432 goto arrive\n",
-		"chain in_sg_db {\nip saddr @members_sg_train meta l4proto 6 th dport 5432 counter accept\n",
-		"set routed_vpce_s3 {\ntype ipv4_addr\nflags interval\nelements = { 10.50.0.0/24 }\n}\n",
-		"meta l4proto 6 counter reject with tcp reset\n",
-		"chain to_eni_db {\noifname != \"" + Device("eni-db") + "\" counter drop\njump in_sg_db\n",
-	} {
-		if !strings.Contains(got, want) {
-			t.Errorf("the script lacks %q", want)
-		}
-	}
-	if t.Failed() {
-		t.Log(got)
 	}
 }
 

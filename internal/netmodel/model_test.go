@@ -1,11 +1,6 @@
 package netmodel
 
-import (
-	"fmt"
-	"net/netip"
-
-	"pgregory.net/rapid"
-)
+import "net/netip"
 
 func addr(s string) netip.Addr     { return netip.MustParseAddr(s) }
 func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
@@ -50,54 +45,4 @@ func hospital() *VPC {
 		},
 		FlowLogs: true,
 	}
-}
-
-// randomVPC draws a small valid VPC in which rules of every kind meet.
-func randomVPC(t *rapid.T) *VPC {
-	v := &VPC{
-		ID: "vpc-r", Account: "123456789012", CIDRs: []netip.Prefix{prefix("10.9.0.0/16")},
-		RouteTables: []RouteTable{{ID: "rtb-0"}, {ID: "rtb-1"}},
-		Subnets:     []Subnet{{ID: "subnet-0", CIDR: prefix("10.9.0.0/24"), RouteTable: "rtb-0"}, {ID: "subnet-1", CIDR: prefix("10.9.1.0/24"), RouteTable: "rtb-1"}},
-		PrefixLists: []PrefixList{{"pl-own", []netip.Prefix{prefix("10.9.0.0/27"), prefix("10.9.0.0/25"), prefix("10.9.1.5/32")}}},
-		FlowLogs:    rapid.Bool().Draw(t, "flowLogs"),
-	}
-	groups := []string{"sg-0", "sg-1", "sg-2"}
-	rule := rapid.Custom(func(t *rapid.T) Rule {
-		r := Rule{Protocol: rapid.SampledFrom([]Protocol{TCP, TCP, UDP, ICMP, AllProtocols, 47}).Draw(t, "protocol")}
-		switch {
-		case r.Protocol.hasPorts():
-			r.FromPort = rapid.SampledFrom([]int{0, 80, 443}).Draw(t, "from")
-			r.ToPort = rapid.SampledFrom([]int{443, 8000, 65535}).Draw(t, "to")
-		case r.Protocol == ICMP:
-			r.FromPort = rapid.SampledFrom([]int{-1, 8}).Draw(t, "type")
-			r.ToPort = -1
-		}
-		switch rapid.IntRange(0, 3).Draw(t, "peer") {
-		case 0:
-			r.Group = rapid.SampledFrom(groups).Draw(t, "group")
-		case 1:
-			r.PrefixList = rapid.SampledFrom([]string{"pl-own", "pl-gw"}).Draw(t, "list")
-		default:
-			r.CIDR = prefix(rapid.SampledFrom([]string{"0.0.0.0/0", "10.9.0.0/24", "10.9.1.0/24", "10.9.0.5/32", "169.254.171.0/24"}).Draw(t, "cidr"))
-		}
-		return r
-	})
-	for _, g := range groups {
-		v.SecurityGroups = append(v.SecurityGroups, SecurityGroup{g,
-			rapid.SliceOfN(rule, 0, 3).Draw(t, "ingress"), rapid.SliceOfN(rule, 0, 3).Draw(t, "egress")})
-	}
-	member := rapid.SliceOfNDistinct(rapid.SampledFrom(groups), 0, 3, rapid.ID)
-	for i := range rapid.IntRange(1, 4).Draw(t, "interfaces") {
-		v.Interfaces = append(v.Interfaces, Interface{ID: fmt.Sprintf("eni-%d", i), Subnet: fmt.Sprintf("subnet-%d", i%2),
-			Address: addr(fmt.Sprintf("10.9.%d.%d", i%2, 5+i/2)), Groups: member.Draw(t, "groups"),
-			Workload: "w", MAC: fmt.Sprintf("02:00:00:00:00:%02x", i)})
-	}
-	v.Endpoints = []Endpoint{
-		{ID: "vpce-g", Type: GatewayEndpoint, Service: "s3", Ports: []uint16{443, 80}, PrefixList: "pl-gw",
-			RouteTables: rapid.SampledFrom([][]string{nil, {"rtb-0"}, {"rtb-0", "rtb-1"}}).Draw(t, "tables"),
-			Addresses:   []EndpointAddress{{Address: addr("169.254.171.7")}}},
-		{ID: "vpce-i", Type: InterfaceEndpoint, Service: "kms", Ports: []uint16{443}, Groups: member.Draw(t, "doorGroups"),
-			Addresses: []EndpointAddress{{"subnet-0", addr("10.9.0.100")}, {"subnet-1", addr("10.9.1.100")}}},
-	}
-	return v
 }

@@ -1,197 +1,198 @@
 package netmodel
 
-import (
-	"fmt"
-	"net/netip"
-)
+import "net/netip"
 
-// Gate names the point at which a verdict fell.
-type Gate string
-
-// The gates, in the order in which a packet meets them.
-const (
-	GateSource  Gate = "source"  // the sender's address is its interface's own
-	GateRoute   Gate = "route"   // the destination exists and the sender's subnet has a route to it
-	GateEgress  Gate = "egress"  // the sender's groups let it out
-	GateIngress Gate = "ingress" // the receiver's groups, or the endpoint's ports, let it in
-)
-
-// Verdict says whether the first packet of a flow passes. Gate is where it fell, or the last one passed. Why is a sentence
-// for a person. Replies to what passed always pass, ICMP errors about it only where the rules admit them; the zero value
-// refuses.
-type Verdict struct {
-	Allowed bool
-	Gate    Gate
-	Why     string
-}
-
-func refuse(g Gate, format string, a ...any) Verdict {
-	return Verdict{Gate: g, Why: fmt.Sprintf(format, a...)}
-}
-
-// Pass answers whether a new flow from one address to another passes. For TCP and UDP port is the destination port; for
-// ICMP it is the type times 256 plus the code; otherwise it is ignored. The VPC must be valid.
+// Pass answers whether a new flow from one address of the VPC to another address passes, as far as this VPC decides. For
+// TCP and UDP port is the destination port; for ICMP it is the type times 256 plus the code; otherwise it is ignored. The
+// VPC must be valid.
 func (v *VPC) Pass(from, to netip.Addr, p Protocol, port uint16) Verdict {
-	if !p.valid() || p == AllProtocols {
-		return refuse(GateSource, "a packet of protocol %d cannot exist here", p)
+	return (&Judge{v: v}).Pass(from, to, p, port)
+}
+
+// Enter answers whether a new flow that comes by an attachment passes.
+func (v *VPC) Enter(from, to netip.Addr, p Protocol, port uint16) Verdict {
+	return (&Judge{v: v}).Enter(from, to, p, port)
+}
+
+// Keeps reports whether the VPC would still let a tracked flow be: whether it would let it begin, by an attachment if it
+// is from a foreign address, and lets the replies come. For many flows, use a [Judge].
+func (v *VPC) Keeps(f Flow) bool { return (&Judge{v: v}).Keeps(f) }
+
+// Pass is [VPC.Pass].
+func (j *Judge) Pass(from, to netip.Addr, p Protocol, port uint16) Verdict {
+	w := walk{explain: true, where: j.v.ID}
+	beyond, ok := j.pass(&w, packet{from, to, p, port})
+	return w.verdict(ok, beyond)
+}
+
+// Enter is [VPC.Enter].
+func (j *Judge) Enter(from, to netip.Addr, p Protocol, port uint16) Verdict {
+	w := walk{explain: true, where: j.v.ID}
+	return w.verdict(j.enter(&w, packet{from, to, p, port}), "")
+}
+
+// Keeps is [VPC.Keeps].
+func (j *Judge) Keeps(f Flow) bool {
+	w := walk{where: j.v.ID}
+	p := packet{f.From, f.To, f.Protocol, f.Port}
+	if j.v.foreign(f.From) {
+		if !j.enter(&w, p) {
+			return false
+		}
+	} else if _, ok := j.pass(&w, p); !ok {
+		return false
 	}
-	sender := v.InterfaceAt(from)
-	if sender == nil {
-		return refuse(GateSource, "no interface of %s has the source address %s", v.ID, from)
+	_, ok := j.reply(&w, f)
+	return ok
+}
+
+// pass walks a packet from an address of this VPC to its destination, or to the attachment that it returns.
+func (j *Judge) pass(w *walk, p packet) (beyond string, ok bool) {
+	if !p.protocol.valid() || p.protocol == AllProtocols {
+		return "", w.refuse(GateSource, "a packet of protocol %d cannot exist here", p.protocol)
 	}
-	if from == to {
-		return Verdict{true, GateSource, "an interface's own address does not leave the workload"}
+	sender, receiver := j.at(p.from), j.at(p.to)
+	if sender.ifc == nil && sender.dialer == nil {
+		return "", w.refuse(GateSource, "no interface of %s has the source address %s", j.v.ID, p.from)
 	}
-	if verdict, ok := v.passService(to, p, port); ok {
-		return verdict
+	if p.from == p.to {
+		return "", w.pass(GateSource, "an interface's own address does not leave the workload")
 	}
-	receiver, endpoint := v.InterfaceAt(to), v.EndpointAt(to)
+	if sender.dialer != nil {
+		return "", j.dials(w, p, receiver)
+	}
+	w.pass(GateSource, "%s is the address of %s", p.from, sender.ifc.ID)
+	if j.v.service(p.to) {
+		return "", j.v.passService(w, p)
+	}
+	beyond, ok = j.route(w, p, sender, receiver)
+	if !ok || !j.v.crosses(w, p) {
+		return "", false
+	}
+	lets := j.anyRule(sender.ifc.Groups, egress, p.to, p.protocol, p.port)
+	if !w.judge(lets, GateEgress, "%s egress rule of %s's groups %v allows %s to %s", some(lets), sender.ifc.ID, sender.ifc.Groups, p, p.to) {
+		return "", false
+	}
+	if beyond != "" {
+		return beyond, true
+	}
+	return "", j.admit(w, p, receiver)
+}
+
+// dials decides for the server's own connections.
+func (j *Judge) dials(w *walk, p packet, receiver spot) bool {
+	w.pass(GateSource, "%s is the address of %s, from which the server connects", p.from, j.at(p.from).dialer.ID)
+	if receiver.ifc == nil || p.protocol != TCP {
+		return w.refuse(GateRoute, "the server connects to interfaces, by TCP")
+	}
+	return j.v.crosses(w, p) && j.admit(w, p, receiver)
+}
+
+// route decides whether the sender's subnet has a way to the destination. What it returns is the attachment that a foreign
+// destination is behind.
+func (j *Judge) route(w *walk, p packet, sender, receiver spot) (beyond string, ok bool) {
+	subnet := j.v.subnet(sender.subnet)
+	if subnet == nil {
+		return "", w.refuse(GateRoute, "%s is in no subnet", sender.ifc.ID)
+	}
+	e := receiver.endpoint
 	switch {
-	case receiver == nil && endpoint == nil:
-		return refuse(GateRoute, "%s has no route to %s", sender.Subnet, to)
-	case endpoint != nil && endpoint.Type == GatewayEndpoint && !v.routed(sender, endpoint):
-		return refuse(GateRoute, "the route table of %s has no route to %s", sender.Subnet, endpoint.ID)
+	case receiver.empty():
+		beyond = j.leads(sender.subnet, p.to)
+		return beyond, w.judge(beyond != "", GateRoute, "the route table of %s leads %s to %s", sender.subnet, p.to, orNowhere(beyond))
+	case e != nil && !j.v.leadsTo(subnet, e):
+		return "", w.refuse(GateRoute, "the route table of %s has no route to %s", subnet.ID, e.ID)
 	}
-	if !v.anyRule(sender.Groups, egress, to, p, port) {
-		return refuse(GateEgress, "no egress rule of %s's groups %v allows %s port %d to %s", sender.ID, sender.Groups, p, port, to)
+	return "", w.pass(GateRoute, "%s is an address of this VPC", p.to)
+}
+
+func orNowhere(target string) string {
+	if target == "" {
+		return "nowhere"
 	}
-	if endpoint != nil {
-		return v.passEndpoint(endpoint, from, p, port)
+	return target
+}
+
+func some(is bool) string {
+	if is {
+		return "an"
 	}
-	if !v.anyRule(receiver.Groups, ingress, from, p, port) {
-		return refuse(GateIngress, "no ingress rule of %s's groups %v allows %s port %d from %s", receiver.ID, receiver.Groups, p, port, from)
+	return "no"
+}
+
+// leadsTo reports whether a subnet's route table leads to an endpoint. To an interface endpoint every one does.
+func (v *VPC) leadsTo(s *Subnet, e *Endpoint) bool {
+	switch e.Type {
+	case InterfaceEndpoint:
+		return true
+	case GatewayEndpoint:
+		return contains(e.RouteTables, s.RouteTable)
 	}
-	return Verdict{true, GateIngress, "egress of " + sender.ID + " and ingress of " + receiver.ID + " allow it"}
+	return v.natGateway(s.RouteTable) == e
+}
+
+// enter walks a packet that came by an attachment.
+func (j *Judge) enter(w *walk, p packet) bool {
+	if !p.protocol.valid() || p.protocol == AllProtocols {
+		return w.refuse(GateSource, "a packet of protocol %d cannot exist here", p.protocol)
+	}
+	if !j.v.foreign(p.from) {
+		return w.refuse(GateSource, "%s cannot come from another network into %s", p.from, j.v.ID)
+	}
+	receiver := j.at(p.to)
+	if !receiver.remote() {
+		return w.refuse(GateRoute, "%s is no interface and no interface endpoint of %s, and nothing else is reached from outside", p.to, j.v.ID)
+	}
+	w.pass(GateRoute, "%s is an address of this VPC", p.to)
+	return j.v.crosses(w, p) && j.admit(w, p, receiver)
+}
+
+// admit is the receiver's gate.
+func (j *Judge) admit(w *walk, p packet, receiver spot) bool {
+	groups, id := receiver.groups(), ""
+	switch e := receiver.endpoint; {
+	case receiver.dialer != nil:
+		return w.refuse(GateIngress, "nothing connects to %s, from which the server connects", receiver.dialer.ID)
+	case receiver.ifc != nil:
+		id = receiver.ifc.ID
+	case p.protocol != TCP || !contains(e.Ports, p.port):
+		return w.refuse(GateIngress, "%s does not serve %s", e.ID, p)
+	case e.Type != InterfaceEndpoint:
+		return w.pass(GateIngress, "%s is open to whoever has a route to it", e.ID)
+	default:
+		id = e.ID
+	}
+	lets := j.anyRule(groups, ingress, p.from, p.protocol, p.port)
+	return w.judge(lets, GateIngress, "%s ingress rule of %s's groups %v allows %s from %s", some(lets), id, groups, p, p.from)
 }
 
 // passService decides for the addresses that every VPC has.
-func (v *VPC) passService(to netip.Addr, p Protocol, port uint16) (Verdict, bool) {
-	switch to {
+func (v *VPC) passService(w *walk, p packet) bool {
+	switch p.to {
 	case Resolver, v.ResolverAddress():
-		if p.hasPorts() && port == DNSPort {
-			return Verdict{true, GateIngress, "the private name server is open to every interface"}, true
-		}
-		return refuse(GateIngress, "the private name server answers on port %d only", DNSPort), true
+		return w.judge(p.protocol.hasPorts() && p.port == DNSPort, GateIngress, "the private name server is open to every interface, on port %d", DNSPort)
 	case Credentials:
-		if p == TCP && port == CredentialsPort {
-			return Verdict{true, GateIngress, "the credentials endpoint is open to every interface"}, true
-		}
-		return refuse(GateIngress, "the credentials endpoint answers on TCP port %d only", CredentialsPort), true
+		return w.judge(p.protocol == TCP && p.port == CredentialsPort, GateIngress, "the credentials endpoint is open to every interface, on TCP port %d", CredentialsPort)
 	case Metadata:
-		return refuse(GateIngress, "there is no instance metadata service"), true
+		return w.refuse(GateIngress, "there is no instance metadata service")
 	}
-	return Verdict{}, false
+	return w.refuse(GateRoute, "the router itself answers nothing")
 }
 
-func (v *VPC) passEndpoint(e *Endpoint, from netip.Addr, p Protocol, port uint16) Verdict {
-	if p != TCP || !contains(e.Ports, port) {
-		return refuse(GateIngress, "%s does not serve %s port %d", e.ID, p, port)
+// reply walks what answers a flow that began, inside this VPC or as far as the attachment that it returns. Connection
+// tracking admits it past the groups; routes and network ACLs know no flows.
+func (j *Judge) reply(w *walk, f Flow) (beyond string, ok bool) {
+	port, answers := f.answer()
+	if !answers {
+		return "", true
 	}
-	if e.Type == GatewayEndpoint {
-		return Verdict{true, GateIngress, "the subnet has a route to " + e.ID + " and egress rules allow it"}
-	}
-	if !v.anyRule(e.Groups, ingress, from, p, port) {
-		return refuse(GateIngress, "no ingress rule of %s's groups %v allows %s port %d from %s", e.ID, e.Groups, p, port, from)
-	}
-	return Verdict{true, GateIngress, "egress rules and ingress of " + e.ID + " allow it"}
-}
-
-func (v *VPC) routed(i *Interface, e *Endpoint) bool {
-	s := v.subnet(i.Subnet)
-	return s != nil && contains(e.RouteTables, s.RouteTable)
-}
-
-type direction bool
-
-const (
-	ingress direction = false
-	egress  direction = true
-)
-
-func (g *SecurityGroup) rules(d direction) []Rule {
-	if d == egress {
-		return g.Egress
-	}
-	return g.Ingress
-}
-
-func (v *VPC) anyRule(groups []string, d direction, peer netip.Addr, p Protocol, port uint16) bool {
-	for _, id := range groups {
-		g := v.group(id)
-		if g == nil {
-			continue
-		}
-		for _, r := range g.rules(d) {
-			if r.matchesPort(p, port) && v.matchesPeer(&r, peer) {
-				return true
-			}
+	p := packet{f.To, f.From, f.Protocol, port}
+	if j.v.foreign(p.to) {
+		subnet := j.at(p.from).subnet
+		beyond = j.leads(subnet, p.to)
+		if !w.judge(beyond != "", GateRoute, "the route table of %s leads %s to %s", subnet, p.to, orNowhere(beyond)) {
+			return "", false
 		}
 	}
-	return false
-}
-
-func (r *Rule) matchesPort(p Protocol, port uint16) bool {
-	switch {
-	case r.Protocol == AllProtocols:
-		return true
-	case r.Protocol != p:
-		return false
-	case p.hasPorts():
-		return r.FromPort <= int(port) && int(port) <= r.ToPort
-	case p == ICMP:
-		return (r.FromPort == -1 || r.FromPort == int(port>>8)) && (r.ToPort == -1 || r.ToPort == int(port&0xff))
-	}
-	return true
-}
-
-func (v *VPC) matchesPeer(r *Rule, peer netip.Addr) bool {
-	switch {
-	case r.Group != "":
-		return v.memberOf(r.Group, peer)
-	case r.PrefixList != "":
-		for _, c := range v.prefixList(r.PrefixList) {
-			if c.Contains(peer) {
-				return true
-			}
-		}
-		return false
-	}
-	return r.CIDR.IsValid() && r.CIDR.Contains(peer)
-}
-
-func (v *VPC) memberOf(group string, a netip.Addr) bool {
-	if i := v.InterfaceAt(a); i != nil {
-		return contains(i.Groups, group)
-	}
-	if e := v.EndpointAt(a); e != nil {
-		return contains(e.Groups, group)
-	}
-	return false
-}
-
-// prefixList returns the ranges of a list: its own, and the addresses of the gateway endpoints that name it.
-func (v *VPC) prefixList(id string) []netip.Prefix {
-	var out []netip.Prefix
-	for _, l := range v.PrefixLists {
-		if l.ID == id {
-			out = append(out, l.CIDRs...)
-		}
-	}
-	for _, e := range v.Endpoints {
-		if e.PrefixList == id {
-			for _, a := range e.Addresses {
-				out = append(out, netip.PrefixFrom(a.Address, a.Address.BitLen()))
-			}
-		}
-	}
-	return out
-}
-
-func contains[T comparable](list []T, x T) bool {
-	for _, y := range list {
-		if x == y {
-			return true
-		}
-	}
-	return false
+	return beyond, j.v.crosses(w, p)
 }

@@ -2,23 +2,57 @@ package netmodel
 
 import "net/netip"
 
-// Ruleset is a packet filter as data: what one VPC's namespace needs, and all of it. Every base chain drops what no step
-// accepts. [Ruleset.Script] writes it in nft's language.
+// Ruleset is a packet filter as data: what one namespace needs, and all of it. Every base chain drops what no step
+// accepts. [Ruleset.Script] writes it in nft's language, [Ruleset.Changes] what turns another one into it.
 type Ruleset struct {
 	Sets   []Set
 	Chains []Chain
 }
 
-// Set is a named set of disjoint ranges.
+// Key is what the elements of a set are.
+type Key string
+
+// The keys, as nft's types.
+const (
+	KeyAddress       Key = "ipv4_addr"
+	KeyDevice        Key = "ifname"
+	KeyDeviceAddress Key = "ifname . ipv4_addr"
+	KeyAddressDevice Key = "ipv4_addr . ifname"
+	KeyMarkDevice    Key = "mark . ifname"
+)
+
+// Value is what a set holds for each element. One that holds something is what nft calls a map.
+type Value string
+
+// The values: nothing, a chain to go to, a number.
+const (
+	NoValue   Value = ""
+	ToChain   Value = "verdict"
+	MarkValue Value = "mark"
+)
+
+// Set is a named set or map. The ranges of an Interval set are disjoint; those of others are single addresses.
 type Set struct {
 	Name     string
-	Prefixes []netip.Prefix
+	Key      Key
+	Value    Value
+	Interval bool
+	Elements []Element
+}
+
+// Element is one entry. Which fields mean something is the set's Key and Value.
+type Element struct {
+	Range  Range
+	Device string
+	Mark   uint32
+	Do     Do
+	To     string
 }
 
 // Hook is where the kernel enters a base chain. The empty hook is that of a chain entered from other chains only.
 type Hook string
 
-// The hooks in use. Prerouting runs before connection tracking and before routing.
+// The hooks in use. Prerouting runs before connection tracking and before routing, on whole packets.
 const (
 	Prerouting Hook = "prerouting"
 	Input      Hook = "input"
@@ -54,57 +88,62 @@ const (
 	Drop     Do = "drop"
 	Reset    Do = "reset"
 	Refuse   Do = "refuse"
+	Return   Do = "return"
 	Jump     Do = "jump" // come back when the chain ends
 	Goto     Do = "goto" // do not come back
 )
 
-// Key is what a dispatching step looks up.
-type Key string
+// Field is what a step looks up in a set, as nft's expression.
+type Field string
 
-// The keys of a dispatch.
+// The fields.
 const (
-	ByDevice      Key = "device"
-	ByDestination Key = "destination"
+	BySource      Field = "ip saddr"
+	ByDestination Field = "ip daddr"
+	ByDevice      Field = "iifname"
+	ByOrigin      Field = "iifname . ip saddr"
+	ByOutlet      Field = "ip daddr . oifname"
+	ByExit        Field = "meta mark . oifname"
 )
 
-// Branch is one entry of a dispatch: where packets with this key go to, without coming back.
-type Branch struct {
-	Key   string
-	Chain string
-}
-
-// Log asks for a copy of a packet's head, at most [LogRate] a second, with the gate that refused it and whose gate it is.
-// Interface is empty where the packet's source says it.
+// Log asks for a copy of a packet's head, with the gate that refused it and, where an endpoint did, the endpoint's id.
 type Log struct {
-	Gate      Gate
-	Interface string
+	Gate     Gate
+	Endpoint string
 }
 
 // Rates and quotas that keep one workload from using up what all share.
 const (
 	LogGroup   = 17    // netlink log group of refused packets
-	LogRate    = 50    // copies per second and log step
-	LogBurst   = 200   // copies before the rate counts
+	LogRate    = 2000  // copies per second of one gate's refusals; the counter [CounterOver] says what went over
+	LogBurst   = 4000  // copies before the rate counts
 	FloodRate  = 256   // name server packets per second and source
 	FloodBurst = 512   // name server packets before the rate counts
-	MaxFlows   = 16384 // tracked flows per sending interface
+	MaxFlows   = 16384 // tracked flows per sender
 )
+
+// CounterOver is the name of the counter of refused packets that were not copied because there were too many.
+const CounterOver = "over_rate"
 
 // Step matches when all its conditions do; a zero condition matches everything.
 type Step struct {
-	State    State
-	Src, Dst netip.Prefix
-	SrcSet   string
-	DstSet   string
-	NotOut   string // the packet leaves by another device than this
-	Ports    *Rule  // only its protocol and ports
-	Flood    bool   // the source is over FloodRate
-	Crowd    bool   // this step has seen over MaxFlows flows that still live
+	OtherFamily bool // not IPv4
+	State       State
+	Src, Dst    netip.Prefix
+	Field       Field // is in Set
+	Set         string
+	Out         string // the packet leaves by this device
+	Ports       Ports
+	Flood       bool // the source is over FloodRate
+	Crowd       bool // the source has over MaxFlows flows that still live
+	Busy        bool // this step is over LogRate
 
-	Dispatch Key
-	Branches []Branch
+	Mark     string // map of destinations; sets the packet's mark if it has the destination
+	Dispatch Field  // look up in the map Map, and go to the chain found
+	Map      string
 
-	Log *Log
-	Do  Do
-	To  string // the chain of Jump and Goto
+	Count bool // count under CounterOver
+	Log   Log
+	Do    Do
+	To    string // the chain of Jump and Goto
 }

@@ -5,78 +5,130 @@ import (
 	"strings"
 )
 
-// Table is the name of the one table, of family inet, that a VPC's namespace has.
+// Table is the name of the one table, of family inet, that a namespace has.
 const Table = "bawn"
 
 // Script writes the ruleset in nft's language. Run as one transaction it replaces what was there before, or nothing.
 func (r Ruleset) Script() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "add table inet %[1]s\ndelete table inet %[1]s\ntable inet %[1]s {\n", Table)
-	b.WriteString("set flood {\ntype ipv4_addr\nsize 8192\nflags dynamic,timeout\ntimeout 1m\n}\n")
-	for _, s := range r.Sets {
-		fmt.Fprintf(&b, "set %s {\ntype ipv4_addr\nflags interval\n", s.Name)
-		if len(s.Prefixes) > 0 {
-			b.WriteString("elements = { ")
-			for i, p := range s.Prefixes {
-				if i > 0 {
-					b.WriteString(", ")
-				}
-				b.WriteString(p.String())
-			}
-			b.WriteString(" }\n")
-		}
-		b.WriteString("}\n")
+	fmt.Fprintf(&b, "add table inet %[1]s\ndelete table inet %[1]s\nadd table inet %[1]s\n", Table)
+	fmt.Fprintf(&b, "add counter inet %s %s\n", Table, CounterOver)
+	fmt.Fprintf(&b, "add set inet %s flood { type ipv4_addr; size 8192; flags dynamic,timeout; timeout 1m; }\n", Table)
+	fmt.Fprintf(&b, "add set inet %s crowd { type ipv4_addr; size 65535; flags dynamic; }\n", Table)
+	// Names are declared before anything refers to them.
+	for i := range r.Chains {
+		r.Chains[i].declare(&b)
 	}
-	// Chains are declared before any is filled, so that steps may name chains further down.
-	for _, c := range r.Chains {
-		fmt.Fprintf(&b, "chain %s {\n", c.Name)
-		switch c.Hook {
-		case "":
-		case Prerouting:
-			b.WriteString("type filter hook prerouting priority raw; policy drop;\n")
-		default:
-			fmt.Fprintf(&b, "type filter hook %s priority filter; policy drop;\n", c.Hook)
-		}
-		b.WriteString("}\n")
+	for i := range r.Sets {
+		r.Sets[i].declare(&b)
+		r.Sets[i].add(&b, r.Sets[i].Elements)
 	}
-	for _, c := range r.Chains {
-		fmt.Fprintf(&b, "chain %s {\n", c.Name)
-		for i := range c.Steps {
-			c.Steps[i].write(&b)
-		}
-		b.WriteString("}\n")
+	for i := range r.Chains {
+		r.Chains[i].fill(&b)
 	}
-	b.WriteString("}\n")
 	return b.String()
 }
 
+func (c *Chain) declare(b *strings.Builder) {
+	fmt.Fprintf(b, "add chain inet %s %s", Table, c.Name)
+	switch c.Hook {
+	case "":
+	case Prerouting:
+		b.WriteString(" { type filter hook prerouting priority raw; policy drop; }")
+	default:
+		fmt.Fprintf(b, " { type filter hook %s priority filter; policy drop; }", c.Hook)
+	}
+	b.WriteByte('\n')
+}
+
+func (c *Chain) fill(b *strings.Builder) {
+	for i := range c.Steps {
+		fmt.Fprintf(b, "add rule inet %s %s ", Table, c.Name)
+		c.Steps[i].write(b)
+		b.WriteByte('\n')
+	}
+}
+
+// kind is what nft calls it.
+func (s *Set) kind() string {
+	if s.Value == NoValue {
+		return "set"
+	}
+	return "map"
+}
+
+func (s *Set) declare(b *strings.Builder) {
+	fmt.Fprintf(b, "add %s inet %s %s { type %s", s.kind(), Table, s.Name, s.Key)
+	if s.Value != NoValue {
+		fmt.Fprintf(b, " : %s", s.Value)
+	}
+	if s.Interval {
+		b.WriteString("; flags interval")
+	}
+	b.WriteString("; }\n")
+}
+
+func (s *Set) add(b *strings.Builder, list []Element) {
+	s.writeElements(b, "add", list, func(e *Element) {
+		s.writeKey(b, e)
+		switch s.Value {
+		case ToChain:
+			fmt.Fprintf(b, " : %s %s", e.Do, e.To)
+		case MarkValue:
+			fmt.Fprintf(b, " : %d", e.Mark)
+		}
+	})
+}
+
+func (s *Set) remove(b *strings.Builder, list []Element) {
+	s.writeElements(b, "delete", list, func(e *Element) { s.writeKey(b, e) })
+}
+
+func (s *Set) writeElements(b *strings.Builder, verb string, list []Element, write func(*Element)) {
+	if len(list) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "%s element inet %s %s { ", verb, Table, s.Name)
+	for i := range list {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		write(&list[i])
+	}
+	b.WriteString(" }\n")
+}
+
+func (s *Set) writeKey(b *strings.Builder, e *Element) {
+	switch s.Key {
+	case KeyDevice:
+		fmt.Fprintf(b, "%q", e.Device)
+	case KeyDeviceAddress:
+		fmt.Fprintf(b, "%q . %s", e.Device, e.Range.From)
+	case KeyAddressDevice:
+		fmt.Fprintf(b, "%s . %q", e.Range.From, e.Device)
+	case KeyMarkDevice:
+		fmt.Fprintf(b, "%d . %q", e.Mark, e.Device)
+	case KeyAddress:
+		b.WriteString(e.Range.From.String())
+		if e.Range.To != e.Range.From {
+			b.WriteString("-" + e.Range.To.String())
+		}
+	}
+}
+
 func (s *Step) write(b *strings.Builder) {
-	if s.State != "" {
-		fmt.Fprintf(b, "ct state %s ", s.State)
+	s.writeMatch(b)
+	if s.Mark != "" {
+		fmt.Fprintf(b, "meta mark set ip daddr map @%s ", s.Mark)
 	}
-	writeAddress(b, "saddr", s.Src.IsValid(), s.Src, s.SrcSet)
-	writeAddress(b, "daddr", s.Dst.IsValid(), s.Dst, s.DstSet)
-	if s.NotOut != "" {
-		fmt.Fprintf(b, "oifname != %q ", s.NotOut)
+	if s.Dispatch != "" {
+		fmt.Fprintf(b, "%s vmap @%s ", s.Dispatch, s.Map)
 	}
-	if s.Ports != nil {
-		s.Ports.write(b)
+	if s.Count {
+		fmt.Fprintf(b, "counter name %s ", CounterOver)
 	}
-	if s.Flood {
-		fmt.Fprintf(b, "update @flood { ip saddr limit rate over %d/second burst %d packets } ", FloodRate, FloodBurst)
-	}
-	if s.Crowd {
-		fmt.Fprintf(b, "ct count over %d ", MaxFlows)
-	}
-	if s.Log != nil {
-		fmt.Fprintf(b, "limit rate %d/second burst %d packets log prefix \"%s\" group %d snaplen %d ",
-			LogRate, LogBurst, strings.TrimSpace(string(s.Log.Gate)+" "+s.Log.Interface), LogGroup, logHead)
-	}
-	switch s.Dispatch {
-	case ByDevice:
-		writeMap(b, "iifname", s.Branches)
-	case ByDestination:
-		writeMap(b, "ip daddr", s.Branches)
+	if s.Log != (Log{}) {
+		fmt.Fprintf(b, "log prefix \"%s\" group %d snaplen %d ", strings.TrimSpace(string(s.Log.Gate)+" "+s.Log.Endpoint), LogGroup, logHead)
 	}
 	switch s.Do {
 	case AcceptIt:
@@ -87,58 +139,64 @@ func (s *Step) write(b *strings.Builder) {
 		b.WriteString("counter reject with tcp reset")
 	case Refuse:
 		b.WriteString("counter reject with icmp type admin-prohibited")
+	case Return:
+		b.WriteString("return")
 	case Jump, Goto:
 		fmt.Fprintf(b, "%s %s", s.Do, s.To)
 	}
-	b.WriteByte('\n')
+}
+
+func (s *Step) writeMatch(b *strings.Builder) {
+	if s.OtherFamily {
+		b.WriteString("meta nfproto != ipv4 ")
+	}
+	if s.State != "" {
+		fmt.Fprintf(b, "ct state %s ", s.State)
+	}
+	if s.Src.IsValid() {
+		fmt.Fprintf(b, "ip saddr %s ", s.Src)
+	}
+	if s.Dst.IsValid() {
+		fmt.Fprintf(b, "ip daddr %s ", s.Dst)
+	}
+	if s.Field != "" {
+		fmt.Fprintf(b, "%s @%s ", s.Field, s.Set)
+	}
+	if s.Out != "" {
+		fmt.Fprintf(b, "oifname %q ", s.Out)
+	}
+	s.Ports.write(b)
+	if s.Flood {
+		fmt.Fprintf(b, "update @flood { ip saddr limit rate over %d/second burst %d packets } ", FloodRate, FloodBurst)
+	}
+	if s.Crowd {
+		fmt.Fprintf(b, "add @crowd { ip saddr ct count over %d } ", MaxFlows)
+	}
+	if s.Busy {
+		fmt.Fprintf(b, "limit rate over %d/second burst %d packets ", LogRate, LogBurst)
+	}
 }
 
 // logHead is how much of a refused packet is copied: the longest IPv4 header and the ports after it.
 const logHead = 64
 
-func writeAddress(b *strings.Builder, field string, one bool, p fmt.Stringer, set string) {
+func (x Ports) write(b *strings.Builder) {
 	switch {
-	case one:
-		fmt.Fprintf(b, "ip %s %s ", field, p)
-	case set != "":
-		fmt.Fprintf(b, "ip %s @%s ", field, set)
-	}
-}
-
-func writeMap(b *strings.Builder, key string, branches []Branch) {
-	fmt.Fprintf(b, "%s vmap { ", key)
-	for i, br := range branches {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		if key == "iifname" {
-			fmt.Fprintf(b, "%q : goto %s", br.Key, br.Chain)
-		} else {
-			fmt.Fprintf(b, "%s : goto %s", br.Key, br.Chain)
-		}
-	}
-	b.WriteString(" }")
-}
-
-func (r *Rule) write(b *strings.Builder) {
-	switch {
-	case r.Protocol == AllProtocols:
+	case x.Protocol == AllProtocols || x.Protocol == 0:
 		return
-	case r.Protocol.hasPorts() && r.FromPort == 0 && r.ToPort == 65535:
-		fmt.Fprintf(b, "meta l4proto %d ", r.Protocol)
-	case r.Protocol.hasPorts() && r.FromPort == r.ToPort:
-		fmt.Fprintf(b, "meta l4proto %d th dport %d ", r.Protocol, r.FromPort)
-	case r.Protocol.hasPorts():
-		fmt.Fprintf(b, "meta l4proto %d th dport %d-%d ", r.Protocol, r.FromPort, r.ToPort)
-	case r.Protocol == ICMP:
-		fmt.Fprintf(b, "meta l4proto %d ", r.Protocol)
-		if r.FromPort >= 0 {
-			fmt.Fprintf(b, "icmp type %d ", r.FromPort)
-		}
-		if r.ToPort >= 0 {
-			fmt.Fprintf(b, "icmp code %d ", r.ToPort)
-		}
+	case !x.Protocol.hasPorts() && x.Protocol != ICMP || x.Protocol.hasPorts() && x.From == 0 && x.To == 65535:
+		fmt.Fprintf(b, "meta l4proto %d ", x.Protocol)
+	case x.Protocol.hasPorts() && x.From == x.To:
+		fmt.Fprintf(b, "meta l4proto %d th dport %d ", x.Protocol, x.From)
+	case x.Protocol.hasPorts():
+		fmt.Fprintf(b, "meta l4proto %d th dport %d-%d ", x.Protocol, x.From, x.To)
 	default:
-		fmt.Fprintf(b, "meta l4proto %d ", r.Protocol)
+		fmt.Fprintf(b, "meta l4proto %d ", x.Protocol)
+		if x.From >= 0 {
+			fmt.Fprintf(b, "icmp type %d ", x.From)
+		}
+		if x.To >= 0 {
+			fmt.Fprintf(b, "icmp code %d ", x.To)
+		}
 	}
 }

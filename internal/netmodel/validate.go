@@ -18,6 +18,13 @@ const (
 	maxPrefixLists  = 100
 	maxPrefixes     = 1000
 	maxEndpoints    = 100
+	maxRoutes       = 1000
+	maxACLs         = 200
+	maxEntries      = 40
+	maxEntryNumber  = 32766
+	maxAttachments  = 20
+	maxDialers      = 100
+	maxOutside      = 100
 	maxNames        = 64
 	maxPorts        = 16
 	maxInterfaces   = 4096
@@ -34,7 +41,7 @@ func (v *VPC) Validate() error {
 	}
 	c := checker{vpc: v, ids: map[string]string{}, addresses: map[netip.Addr]string{}, devices: map[string]string{}}
 	for _, step := range []func() error{
-		c.ranges, c.routeTables, c.subnets, c.groups, c.prefixLists, c.endpoints, c.interfaces, c.rules,
+		c.ranges, c.routeTables, c.networkACLs, c.subnets, c.groups, c.prefixLists, c.endpoints, c.attachments, c.dialers, c.interfaces, c.rules,
 	} {
 		if err := step(); err != nil {
 			return fmt.Errorf("netmodel: %s: %w", v.ID, err)
@@ -58,6 +65,9 @@ const (
 	kindPrefixList = "prefix list"
 	kindEndpoint   = "endpoint"
 	kindInterface  = "interface"
+	kindACL        = "network ACL"
+	kindAttachment = "attachment"
+	kindDialer     = "dialer"
 )
 
 // ValidID reports whether s may name something: 1 to 64 lower-case letters, digits and hyphens, beginning with a letter.
@@ -114,17 +124,24 @@ func (c *checker) ranges() error {
 	if !ValidID(v.ID) {
 		return errors.New("invalid VPC id")
 	}
-	if len(v.Account) != 12 || strings.Trim(v.Account, "0123456789") != "" {
+	if !validAccount(v.Account) {
 		return errors.New("an account id has twelve digits")
 	}
-	if len(v.CIDRs) == 0 || len(v.CIDRs) > maxCIDRs {
+	return checkRanges(v.CIDRs)
+}
+
+func validAccount(s string) bool { return len(s) == 12 && strings.Trim(s, "0123456789") == "" }
+
+// checkRanges admits what a VPC may consist of.
+func checkRanges(all []netip.Prefix) error {
+	if len(all) == 0 || len(all) > maxCIDRs {
 		return fmt.Errorf("a VPC has 1 to %d ranges", maxCIDRs)
 	}
-	for i, p := range v.CIDRs {
+	for i, p := range all {
 		if err := checkRange(p); err != nil {
 			return err
 		}
-		for _, q := range v.CIDRs[:i] {
+		for _, q := range all[:i] {
 			if p.Overlaps(q) {
 				return fmt.Errorf("ranges %s and %s overlap", p, q)
 			}
@@ -145,18 +162,6 @@ func checkRange(p netip.Prefix) error {
 	return nil
 }
 
-func (c *checker) routeTables() error {
-	if len(c.vpc.RouteTables) > maxRouteTables {
-		return fmt.Errorf("more than %d route tables", maxRouteTables)
-	}
-	for _, t := range c.vpc.RouteTables {
-		if err := c.declare(kindRouteTable, t.ID); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func (c *checker) subnets() error {
 	v := c.vpc
 	if len(v.Subnets) > maxSubnets {
@@ -168,6 +173,11 @@ func (c *checker) subnets() error {
 		}
 		if err := c.refer(kindRouteTable, s.RouteTable); err != nil {
 			return err
+		}
+		if s.NetworkACL != "" {
+			if err := c.refer(kindACL, s.NetworkACL); err != nil {
+				return err
+			}
 		}
 		if err := checkRange(s.CIDR); err != nil {
 			return err
@@ -182,15 +192,6 @@ func (c *checker) subnets() error {
 		}
 	}
 	return nil
-}
-
-func inside(p netip.Prefix, outer []netip.Prefix) bool {
-	for _, o := range outer {
-		if o.Bits() <= p.Bits() && o.Contains(p.Addr()) {
-			return true
-		}
-	}
-	return false
 }
 
 // claim takes an address of a subnet for one user. As in Amazon's subnets the first four and the last are nobody's.
@@ -217,7 +218,10 @@ func (c *checker) claimUnique(a netip.Addr, user string) error {
 	return nil
 }
 
-func toUint(a netip.Addr) uint32 {
-	b := a.As4()
-	return uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
+func (c *checker) takeDevice(name, id string) error {
+	if other, dup := c.devices[name]; dup {
+		return fmt.Errorf("%s and %s map to one device name", other, id)
+	}
+	c.devices[name] = id
+	return nil
 }

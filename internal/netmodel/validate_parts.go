@@ -19,6 +19,9 @@ func (c *checker) groups() error {
 		if len(g.Ingress) > maxRules || len(g.Egress) > maxRules {
 			return fmt.Errorf("%s has more than %d rules in one direction", g.ID, maxRules)
 		}
+		if err := checkOutside(g.Outside); err != nil {
+			return fmt.Errorf("%s: %w", g.ID, err)
+		}
 	}
 	return nil
 }
@@ -80,13 +83,8 @@ func (c *checker) endpoint(e *Endpoint) error {
 	if !ValidID(e.Service) {
 		return errors.New("invalid service name")
 	}
-	if len(e.Ports) == 0 || len(e.Ports) > maxPorts {
-		return fmt.Errorf("an endpoint has 1 to %d ports", maxPorts)
-	}
-	for i, p := range e.Ports {
-		if p == 0 || contains(e.Ports[:i], p) {
-			return fmt.Errorf("port %d is zero or named twice", p)
-		}
+	if err := checkPorts(e.Ports); err != nil {
+		return err
 	}
 	if len(e.Names) > maxNames {
 		return fmt.Errorf("more than %d names", maxNames)
@@ -101,6 +99,8 @@ func (c *checker) endpoint(e *Endpoint) error {
 		return c.interfaceEndpoint(e)
 	case GatewayEndpoint:
 		return c.gatewayEndpoint(e)
+	case NATGateway:
+		return c.natGateway(e)
 	}
 	return fmt.Errorf("unknown type %.20q", e.Type)
 }
@@ -178,10 +178,9 @@ func (c *checker) interfaces() error {
 		if err := checkMAC(i.MAC); err != nil {
 			return fmt.Errorf("%s: %w", i.ID, err)
 		}
-		if other, dup := c.devices[Device(i.ID)]; dup {
-			return fmt.Errorf("%s and %s map to one device name", other, i.ID)
+		if err := c.takeDevice(Device(i.ID), i.ID); err != nil {
+			return err
 		}
-		c.devices[Device(i.ID)] = i.ID
 	}
 	return nil
 }
@@ -235,23 +234,23 @@ func (c *checker) rule(r *Rule) error {
 	if peers != 1 {
 		return errors.New("a rule names exactly one of a range, a group and a prefix list")
 	}
-	return r.checkPorts()
+	return r.ports().check()
 }
 
-func (r *Rule) checkPorts() error {
+func (x Ports) check() error {
 	ok := false
 	switch {
-	case !r.Protocol.valid():
-		return fmt.Errorf("%d is not a protocol", r.Protocol)
-	case r.Protocol.hasPorts():
-		ok = 0 <= r.FromPort && r.FromPort <= r.ToPort && r.ToPort <= 65535
-	case r.Protocol == ICMP:
-		ok = -1 <= r.FromPort && r.FromPort <= 255 && -1 <= r.ToPort && r.ToPort <= 255 && (r.FromPort != -1 || r.ToPort == -1)
+	case !x.Protocol.valid():
+		return fmt.Errorf("%d is not a protocol", x.Protocol)
+	case x.Protocol.hasPorts():
+		ok = 0 <= x.From && x.From <= x.To && x.To <= 65535
+	case x.Protocol == ICMP:
+		ok = -1 <= x.From && x.From <= 255 && -1 <= x.To && x.To <= 255 && (x.From != -1 || x.To == -1)
 	default:
-		ok = r.FromPort == r.ToPort && (r.FromPort == -1 || r.FromPort == 0)
+		ok = x.From == x.To && (x.From == -1 || x.From == 0)
 	}
 	if !ok {
-		return fmt.Errorf("ports %d to %d do not fit protocol %s", r.FromPort, r.ToPort, r.Protocol)
+		return fmt.Errorf("ports %d to %d do not fit protocol %s", x.From, x.To, x.Protocol)
 	}
 	return nil
 }
