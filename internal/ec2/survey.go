@@ -2,7 +2,6 @@ package ec2
 
 import (
 	"cmp"
-	"slices"
 
 	"bawn.dev/internal/netmodel"
 	"bawn.dev/internal/store"
@@ -12,15 +11,14 @@ import (
 // what is there without effect: for an explanation, or a drawing.
 type Survey struct {
 	Model    *netmodel.VPC
-	Internet string              // id of the internet gateway that is attached
-	Names    map[string]string   // of groups their names, of all else the tag Name; by id
-	ACLs     map[string]string   // by subnet, also where the model has none as everything passes
-	Rules    []SurveyedRule      // in the order of their ids
-	Leads    map[string][]Lead   // by endpoint: where one of an endpoint service leads
-	Services map[string]string   // by endpoint, the service that it is for, as AWS names it
-	Policies map[string]bool     // endpoints with a policy that somebody put
-	Idle     map[string]string   // by endpoint, NAT gateway or attachment: why the model has none
-	Offers   map[string][]string // by interface: endpoint services of which it is a target
+	Internet string            // id of the internet gateway that is attached
+	Names    map[string]string // of groups their names, of all else the tag Name; by id
+	ACLs     map[string]string // by subnet, also where the model has none as everything passes
+	Rules    []SurveyedRule    // in the order of their ids
+	Leads    map[string][]Lead // by endpoint of an endpoint service, and by the address that such a service dials from
+	Services map[string]string // the service, as AWS names it, of an endpoint or a dialer
+	Policies map[string]bool   // endpoints with a policy that somebody put
+	Idle     map[string]string // by endpoint, NAT gateway or attachment: why the model has none
 }
 
 // A SurveyedRule is one line of a security group.
@@ -49,7 +47,7 @@ func (s *Service) Survey(q store.Querier, vpcID string) (*Survey, error) {
 	}
 	v := &Survey{
 		Model: s.model(n), Names: map[string]string{}, ACLs: map[string]string{}, Leads: map[string][]Lead{},
-		Services: map[string]string{}, Policies: map[string]bool{}, Idle: map[string]string{}, Offers: map[string][]string{},
+		Services: map[string]string{}, Policies: map[string]bool{}, Idle: map[string]string{},
 	}
 	v.name(n)
 	for _, o := range n.subnets {
@@ -63,14 +61,16 @@ func (s *Service) Survey(q store.Querier, vpcID string) (*Survey, error) {
 	}
 	for _, e := range n.endpoints {
 		v.Policies[e.ID] = e.Policy != ""
-		v.Services[e.ID] = s.surveyedService(e)
+		v.Services[e.ID] = s.surveyedService(e.Service)
 		if !n.served(e) {
 			v.Idle[e.ID] = "its endpoint service serves nothing by it: it is " + cmp.Or(e.State, "without targets")
 		}
-		if service := n.services[e.Service]; service != nil {
-			for _, t := range service.Targets {
-				v.Leads[e.ID] = append(v.Leads[e.ID], Lead{t.Port, t.VPC, t.Interface, t.Site})
-			}
+		v.Leads[e.ID] = n.leadsOf(e.Service)
+	}
+	for _, i := range n.interfaces {
+		if i.Dialer != "" {
+			v.Services[i.ID] = s.surveyedService(i.Dialer)
+			v.Leads[i.ID] = where(n.leadsOf(i.Dialer), func(l Lead) bool { return l.VPC == vpcID })
 		}
 	}
 	for _, g := range n.nats {
@@ -83,24 +83,26 @@ func (s *Service) Survey(q store.Querier, vpcID string) (*Survey, error) {
 			v.Idle[a.ID] = "the attachment is " + a.State
 		}
 	}
-	for id, service := range n.services {
-		for _, t := range service.Targets {
-			if t.VPC == vpcID && !slices.Contains(v.Offers[t.Interface], id) {
-				v.Offers[t.Interface] = append(v.Offers[t.Interface], id)
-			}
-		}
-	}
-	for _, offers := range v.Offers {
-		slices.Sort(offers)
-	}
 	return v, nil
 }
 
-func (s *Service) surveyedService(e *endpoint) string {
-	if kindService.names(e.Service) {
-		return "com.amazonaws.vpce." + s.Region + "." + e.Service
+// surveyedService is what AWS calls an endpoint's service.
+func (s *Service) surveyedService(service string) string {
+	if kindService.names(service) {
+		return "com.amazonaws.vpce." + s.Region + "." + service
 	}
-	return s.serviceName(e.Service)
+	return s.serviceName(service)
+}
+
+// leadsOf are where an endpoint service leads; none for another service.
+func (n *network) leadsOf(service string) []Lead {
+	var out []Lead
+	if o := n.services[service]; o != nil {
+		for _, t := range o.Targets {
+			out = append(out, Lead{t.Port, t.VPC, t.Interface, t.Site})
+		}
+	}
+	return out
 }
 
 // name collects what people call things.
