@@ -25,7 +25,7 @@ type network struct {
 
 	// What belongs to no VPC and counts in this one.
 	internet    *internetGateway            // that is attached; nil when none is
-	lists       []*prefixList               // of the account
+	lists       []*prefixList               // of the account; those that a rule or route names with their entries
 	attachments []*attachment               // of the VPC, in whatever state
 	services    map[string]*endpointService // by id: those that endpoints here lead to, and those with a target here
 	ports       map[string][]uint16         // by service: those that lead somewhere now
@@ -90,6 +90,11 @@ func (n *network) surroundings(q store.Querier) error {
 			}
 		case *prefixList:
 			n.lists = append(n.lists, o)
+			if n.names(o) {
+				if err := o.fill(q); err != nil {
+					return err
+				}
+			}
 		case *attachment:
 			if o.Network == n.vpc.ID {
 				n.attachments = append(n.attachments, o)
@@ -125,6 +130,12 @@ func (n *network) surroundings(q store.Querier) error {
 		}
 	}
 	return nil
+}
+
+// names says whether a rule or a route names a list.
+func (n *network) names(l *prefixList) bool {
+	return slices.ContainsFunc(n.rules, func(r *rule) bool { return r.Spec.PrefixList == l.ID }) ||
+		slices.ContainsFunc(n.tables, func(t *table) bool { return slices.ContainsFunc(t.Routes, func(r route) bool { return r.List == l.ID }) })
 }
 
 // objects reads the resources for which a condition holds, by id.

@@ -123,6 +123,9 @@ func (s *Service) operations() []api.Operation {
 		makes(api.Write("AuthorizeSecurityGroupEgress", s.newEgress, s.authorizeEgress)),
 		api.Write("RevokeSecurityGroupIngress", s.oldIngress, s.revokeIngress),
 		api.Write("RevokeSecurityGroupEgress", s.oldEgress, s.revokeEgress),
+		api.Write("ModifySecurityGroupRules", s.changedRules, s.modifySecurityGroupRules),
+		api.Write("UpdateSecurityGroupRuleDescriptionsIngress", s.describedIngress, s.describeIngress),
+		api.Write("UpdateSecurityGroupRuleDescriptionsEgress", s.describedEgress, s.describeEgress),
 		api.Read("DescribeSecurityGroupRules", listed[ec2.DescribeSecurityGroupRulesInput]("DescribeSecurityGroupRules"), s.describeSecurityGroupRules),
 
 		makes(api.Write("CreateVpcEndpoint", s.newEndpoint, s.createVPCEndpoint)),

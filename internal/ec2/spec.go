@@ -85,6 +85,9 @@ func parsePermission(in ec2.IpPermission, account, vpcID string) ([]described, e
 		}
 	}
 	for _, l := range in.PrefixListIds {
+		if !kindList.names(l.PrefixListId) {
+			return nil, kindList.malformed(l.PrefixListId)
+		}
 		p := base
 		p.PrefixList = l.PrefixListId
 		if err := add(p, l.Description); err != nil {
