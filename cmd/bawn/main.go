@@ -32,6 +32,7 @@ type cli struct {
 	Host        hostCmd        `cmd:"" help:"Run workloads and networks on this machine, as root."`
 	Audit       auditCmd       `cmd:"" help:"Show the record: who did what, in which role, on whose behalf."`
 	Explain     explainCmd     `cmd:"" help:"Say why something would be allowed or denied."`
+	Network     networkCmd     `cmd:"" help:"Show the networks as they are enforced, and every flow that they let pass; or draw them."`
 	Fsck        fsckCmd        `cmd:"" help:"Check the database, the record and the stored bytes."`
 	Rekey       rekeyCmd       `cmd:"" help:"Put another root key in force: a file, a passphrase or a PKCS#11 token."`
 	Image       imageCmd       `cmd:"" help:"Manage the images that workloads run."`

@@ -73,6 +73,7 @@ func (s *Server) adminHandler() http.Handler {
 	mux.Handle("POST /directory", command(s.Directory))
 	mux.Handle("POST /rekey", command(s.Rekey))
 	mux.Handle("POST /unlock-bucket", command(s.UnlockBucket))
+	mux.Handle("POST /network", command(s.Network))
 	return mux
 }
 
