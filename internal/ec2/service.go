@@ -89,7 +89,7 @@ func (s *Service) API() *api.Service {
 }
 
 func (s *Service) operations() []api.Operation {
-	return []api.Operation{
+	return append([]api.Operation{
 		makes(api.Write("CreateVpc", s.newVPC, s.createVPC)),
 		api.Read("DescribeVpcs", listed[ec2.DescribeVpcsInput]("DescribeVpcs"), s.describeVPCs),
 		api.Read("DescribeVpcAttribute", s.readAttribute, s.describeVPCAttribute),
@@ -150,7 +150,7 @@ func (s *Service) operations() []api.Operation {
 		api.Write("CreateTags", s.tagged, s.createTags),
 		api.Write("DeleteTags", s.untagged, s.deleteTags),
 		api.Read("DescribeTags", listed[ec2.DescribeTagsInput]("DescribeTags"), s.describeTags),
-	}
+	}, s.transitOperations()...)
 }
 
 // makes marks an operation that can tag what it makes.

@@ -165,8 +165,10 @@ func (t *transit) ways(tab *transitTable) []transitWay {
 			}
 		}
 	}
-	slices.SortFunc(out, func(a, b transitWay) int {
-		return cmp.Or(a.CIDR.Addr().Compare(b.CIDR.Addr()), cmp.Compare(a.CIDR.Bits(), b.CIDR.Bits()))
-	})
+	slices.SortFunc(out, func(a, b transitWay) int { return byRange(a.CIDR, b.CIDR) })
 	return out
+}
+
+func byRange(a, b netip.Prefix) int {
+	return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()))
 }
