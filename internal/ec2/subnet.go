@@ -174,7 +174,7 @@ func (s *Service) deleteSubnet(_ context.Context, _ *api.Call, _ *ec2.DeleteSubn
 			return nil, inUse(f.it.ID, used[0].held()+" is in it")
 		}
 		for _, a := range n.attachments {
-			if a.State != "rejected" && slices.Contains(a.Subnets, f.it.ID) {
+			if a.stands() && slices.Contains(a.Subnets, f.it.ID) {
 				return nil, inUse(f.it.ID, "transit gateway attachment "+a.ID+" is in it")
 			}
 		}

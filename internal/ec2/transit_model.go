@@ -2,7 +2,6 @@ package ec2
 
 import (
 	"errors"
-	"slices"
 
 	"bawn.dev/internal/netmodel"
 	"bawn.dev/internal/store"
@@ -71,16 +70,4 @@ func (t *transit) model() *netmodel.TransitGateway {
 		m.RouteTables = append(m.RouteTables, mt)
 	}
 	return m
-}
-
-// gatewaysOf are the transit gateways that must learn of a change of a VPC's ranges:
-// whoever makes one passes them to [Service.touchNetworks].
-func gatewaysOf(n *network) []string {
-	var ids []string
-	for _, a := range n.attachments {
-		if !slices.Contains(ids, a.VPC) {
-			ids = append(ids, a.VPC)
-		}
-	}
-	return ids
 }

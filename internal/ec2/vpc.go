@@ -161,7 +161,7 @@ func (n *network) inhabited() string {
 		return "internet gateway " + n.internet.ID + " is attached to it"
 	}
 	for _, a := range n.attachments {
-		if a.State != "rejected" {
+		if a.stands() {
 			return "transit gateway attachment " + a.ID + " joins it"
 		}
 	}
