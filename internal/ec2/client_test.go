@@ -298,7 +298,7 @@ no("InvalidParameter", ResourceType="TransitGateway")
 no("InvalidParameter", DeliverLogsPermissionArn="arn:aws:iam::123456789012:role/other")
 no("InvalidParameter", DeliverLogsPermissionArn="arn:aws:iam::210987654321:role/flow")
 no("InvalidVpcID.NotFound", ResourceIds=["vpc-" + "0" * 17])
-no("InvalidParameterValue", LogFormat="${srcaddr}")
+no("InvalidParameter", LogFormat="${colour}")
 out = e.create_flow_logs(**ask)
 assert out["Unsuccessful"][0]["Error"]["Code"] == "FlowLogAlreadyExists" and not out["FlowLogIds"], out
 ask["LogDestination"] = "arn:aws:logs:us-east-1:123456789012:log-group:" + ask.pop("LogGroupName") + ":*"

@@ -177,6 +177,8 @@ func (s *Service) checkFlowLogs(in *ec2.CreateFlowLogsInput, account string) (st
 		return "", fail("UnsupportedOperation", "This server has no CloudWatch Logs to deliver flow logs to.")
 	case in.LogDestinationType != "" && in.LogDestinationType != ec2.LogDestinationTypeCloudWatchLogs:
 		return "", fail("InvalidParameter", "LogDestinationType %s is not supported: flow logs go to cloud-watch-logs.", in.LogDestinationType)
+	case in.LogFormat != "" && in.LogFormat != logFormat:
+		return "", fail("InvalidParameter", "LogFormat %.128s is not supported.", in.LogFormat)
 	case in.TrafficType == "":
 		return "", missingParameter("TrafficType")
 	case in.MaxAggregationInterval != nil && *in.MaxAggregationInterval != 60 && *in.MaxAggregationInterval != defaultInterval:

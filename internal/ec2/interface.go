@@ -10,7 +10,8 @@ import (
 	"bawn.dev/internal/shape/ec2"
 )
 
-// A networkInterface is an address in a subnet: a workload's, or an endpoint's.
+// A networkInterface is an address in a subnet: a workload's, an endpoint's, a NAT
+// gateway's, or one from which an endpoint service connects.
 type networkInterface struct {
 	meta
 	Subnet      string     `json:"subnet"`
@@ -37,17 +38,41 @@ func newMAC() string {
 
 // requester is the service whose interface it is.
 func (i *networkInterface) requester() string {
-	if i.Endpoint != "" {
+	switch {
+	case i.Endpoint != "":
 		return "vpce.amazonaws.com"
+	case i.NAT != "":
+		return "natgateway.amazonaws.com"
+	case i.Dialer != "":
+		return "elasticloadbalancing.amazonaws.com"
 	}
 	return i.Service + ".amazonaws.com"
 }
 
 func (i *networkInterface) typed() ec2.NetworkInterfaceType {
-	if i.Endpoint != "" {
+	switch {
+	case i.Endpoint != "":
 		return ec2.NetworkInterfaceTypeVpcEndpoint
+	case i.NAT != "":
+		return "nat_gateway" // not as the API's model spells it, but as EC2 answers
+	case i.Dialer != "":
+		return ec2.NetworkInterfaceTypeNetworkLoadBalancer
 	}
 	return ec2.NetworkInterfaceTypeInterface
+}
+
+func (i *networkInterface) attachment() *ec2.NetworkInterfaceAttachment {
+	return &ec2.NetworkInterfaceAttachment{
+		AttachmentId: "eni-attach-" + i.ID[len(kindInterface.prefix):], AttachTime: i.Created, DeleteOnTermination: ptr(true),
+		DeviceIndex: ptr(int32(0)), InstanceOwnerId: i.requester(), Status: ec2.AttachmentStatusAttached,
+	}
+}
+
+func (n *network) groupsOf(i *networkInterface) (out []ec2.GroupIdentifier) {
+	for _, id := range i.Groups {
+		out = append(out, ec2.GroupIdentifier{GroupId: id, GroupName: byID(n.groups, id).Name})
+	}
+	return out
 }
 
 func (s *Service) showInterface(n *network, i *networkInterface) ec2.NetworkInterface {
@@ -57,46 +82,57 @@ func (s *Service) showInterface(n *network, i *networkInterface) ec2.NetworkInte
 		PrivateIpAddress:   i.Address.String(),
 		PrivateIpAddresses: []ec2.NetworkInterfacePrivateIpAddress{{Primary: ptr(true), PrivateIpAddress: i.Address.String()}},
 		RequesterId:        i.requester(), RequesterManaged: ptr(true), SourceDestCheck: ptr(true),
-		Status: ec2.NetworkInterfaceStatusInUse, TagSet: tagList(i.Tags),
-		Attachment: &ec2.NetworkInterfaceAttachment{
-			AttachmentId: "eni-attach-" + i.ID[len(kindInterface.prefix):], AttachTime: i.Created, DeleteOnTermination: ptr(true),
-			DeviceIndex: ptr(int32(0)), InstanceOwnerId: i.requester(), Status: ec2.AttachmentStatusAttached,
-		},
-	}
-	for _, id := range i.Groups {
-		out.Groups = append(out.Groups, ec2.GroupIdentifier{GroupId: id, GroupName: byID(n.groups, id).Name})
+		Status: ec2.NetworkInterfaceStatusInUse, TagSet: tagList(i.Tags), Groups: n.groupsOf(i), Attachment: i.attachment(),
 	}
 	return out
 }
 
 func (s *Service) describeNetworkInterfaces(_ context.Context, c *api.Call, in *ec2.DescribeNetworkInterfacesInput, _ struct{}) (*ec2.DescribeNetworkInterfacesOutput, error) {
-	address := func(_ *network, i *networkInterface) []string { return []string{i.Address.String()} }
+	of := func(field func(*networkInterface) string) func(*network, *networkInterface) []string {
+		return func(_ *network, i *networkInterface) []string { return []string{field(i)} }
+	}
+	always := func(value string) func(*network, *networkInterface) []string {
+		return func(*network, *networkInterface) []string { return []string{value} }
+	}
+	address := of(func(i *networkInterface) string { return i.Address.String() })
 	list, next, err := list(s, c, listing[*networkInterface, ec2.NetworkInterface]{
 		items: func(n *network) []*networkInterface { return n.interfaces },
 		filters: filters[*networkInterface]{
-			"addresses.private-ip-address": address,
-			"private-ip-address":           address,
-			"attachment.status":            func(*network, *networkInterface) []string { return []string{"attached"} },
-			"availability-zone":            func(*network, *networkInterface) []string { return []string{s.zone()} },
-			"description":                  func(_ *network, i *networkInterface) []string { return []string{i.Description} },
-			"group-id":                     func(_ *network, i *networkInterface) []string { return i.Groups },
+			"addresses.primary":                always("true"),
+			"addresses.private-ip-address":     address,
+			"attachment.attach-time":           of(func(i *networkInterface) string { return i.Created.UTC().Format(attachTime) }),
+			"attachment.attachment-id":         of(func(i *networkInterface) string { return i.attachment().AttachmentId }),
+			"attachment.delete-on-termination": always("true"),
+			"attachment.device-index":          always("0"),
+			"attachment.instance-owner-id":     of((*networkInterface).requester),
+			"attachment.nat-gateway-id":        of(func(i *networkInterface) string { return i.NAT }),
+			"attachment.status":                always("attached"),
+			"availability-zone":                always(s.zone()),
+			"availability-zone-id":             always(s.zoneID()),
+			"description":                      of(func(i *networkInterface) string { return i.Description }),
+			"group-id":                         func(_ *network, i *networkInterface) []string { return i.Groups },
 			"group-name": func(n *network, i *networkInterface) (out []string) {
-				for _, id := range i.Groups {
-					out = append(out, byID(n.groups, id).Name)
+				for _, g := range n.groupsOf(i) {
+					out = append(out, g.GroupName)
 				}
 				return out
 			},
-			"interface-type":       func(_ *network, i *networkInterface) []string { return []string{string(i.typed())} },
-			"mac-address":          func(_ *network, i *networkInterface) []string { return []string{i.MAC} },
-			"network-interface-id": func(_ *network, i *networkInterface) []string { return []string{i.ID} },
-			"owner-id":             func(_ *network, i *networkInterface) []string { return []string{i.Account} },
-			"requester-id":         func(_ *network, i *networkInterface) []string { return []string{i.requester()} },
-			"requester-managed":    func(*network, *networkInterface) []string { return []string{"true"} },
-			"status":               func(*network, *networkInterface) []string { return []string{"in-use"} },
-			"subnet-id":            func(_ *network, i *networkInterface) []string { return []string{i.Subnet} },
-			"vpc-id":               func(_ *network, i *networkInterface) []string { return []string{i.VPC} },
+			"interface-type":       of(func(i *networkInterface) string { return string(i.typed()) }),
+			"mac-address":          of(func(i *networkInterface) string { return i.MAC }),
+			"network-interface-id": of(func(i *networkInterface) string { return i.ID }),
+			"owner-id":             of(func(i *networkInterface) string { return i.Account }),
+			"private-ip-address":   address,
+			"requester-id":         of((*networkInterface).requester),
+			"requester-managed":    always("true"),
+			"source-dest-check":    always("true"),
+			"status":               always("in-use"),
+			"subnet-id":            of(func(i *networkInterface) string { return i.Subnet }),
+			"vpc-id":               of(func(i *networkInterface) string { return i.VPC }),
 		},
 		show: s.showInterface,
 	}, ask{in.NetworkInterfaceIds, in.Filters, in.MaxResults, in.NextToken})
 	return &ec2.DescribeNetworkInterfacesOutput{NetworkInterfaces: list, NextToken: next}, err
 }
+
+// attachTime is how the time of an attachment is written in a filter.
+const attachTime = "2006-01-02T15:04:05.000Z"

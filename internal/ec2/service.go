@@ -138,6 +138,8 @@ func (s *Service) operations() []api.Operation {
 		api.Write("DeleteFlowLogs", s.deletedFlowLogs, s.deleteFlowLogs),
 
 		api.Read("DescribeNetworkInterfaces", listed[ec2.DescribeNetworkInterfacesInput]("DescribeNetworkInterfaces"), s.describeNetworkInterfaces),
+		api.Read("DescribeNetworkInterfaceAttribute", s.readInterface, s.describeNetworkInterfaceAttribute),
+		api.Write("ModifyNetworkInterfaceAttribute", s.changedInterface, s.modifyNetworkInterfaceAttribute),
 		makes(api.Write("CreateManagedPrefixList", s.newList, s.createManagedPrefixList)),
 		api.Read("DescribeManagedPrefixLists", listed[ec2.DescribeManagedPrefixListsInput]("DescribeManagedPrefixLists"), s.describeManagedPrefixLists),
 		api.Read("DescribePrefixLists", listed[ec2.DescribePrefixListsInput]("DescribePrefixLists"), s.describePrefixLists),

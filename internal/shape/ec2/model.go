@@ -610,6 +610,7 @@ func opCreateFlowLogs() *shape.Operation {
 			{Name: "DeliverLogsPermissionArn", GoName: "DeliverLogsPermissionArn", TypeName: "String", Location: shape.Body, Wire: "DeliverLogsPermissionArn"},
 			{Name: "LogDestination", GoName: "LogDestination", TypeName: "String", Location: shape.Body, Wire: "LogDestination"},
 			{Name: "LogDestinationType", GoName: "LogDestinationType", TypeName: "LogDestinationType", Location: shape.Body, Wire: "LogDestinationType"},
+			{Name: "LogFormat", GoName: "LogFormat", TypeName: "String", Location: shape.Body, Wire: "LogFormat"},
 			{Name: "LogGroupName", GoName: "LogGroupName", TypeName: "String", Location: shape.Body, Wire: "LogGroupName"},
 			{Name: "MaxAggregationInterval", GoName: "MaxAggregationInterval", TypeName: "Integer", Location: shape.Body, Wire: "MaxAggregationInterval"},
 			{Name: "ResourceIds", GoName: "ResourceIds", TypeName: "FlowLogResourceIds", Location: shape.Body, Wire: "ResourceId", Required: true},
@@ -620,7 +621,6 @@ func opCreateFlowLogs() *shape.Operation {
 			{Name: "DeliverCrossAccountRole", Location: shape.Body, Wire: "DeliverCrossAccountRole"},
 			{Name: "DestinationOptions", Location: shape.Body, Wire: "DestinationOptions"},
 			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
-			{Name: "LogFormat", Location: shape.Body, Wire: "LogFormat"},
 		}},
 		Output: &shape.Struct{Name: "CreateFlowLogsOutput", Fields: []shape.Field{
 			{Name: "ClientToken", GoName: "ClientToken", TypeName: "String", Location: shape.Body, Wire: "clientToken", Query: "ClientToken"},

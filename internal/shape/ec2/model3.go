@@ -292,6 +292,7 @@ func opModifyNetworkInterfaceAttribute() *shape.Operation {
 			{Name: "Description", GoName: "Description", TypeName: "AttributeValue", Location: shape.Body, Wire: "description", Query: "Description"},
 			{Name: "Groups", GoName: "Groups", TypeName: "SecurityGroupIdStringList", Location: shape.Body, Wire: "SecurityGroupId"},
 			{Name: "NetworkInterfaceId", GoName: "NetworkInterfaceId", TypeName: "NetworkInterfaceId", Location: shape.Body, Wire: "networkInterfaceId", Query: "NetworkInterfaceId", Required: true},
+			{Name: "SourceDestCheck", GoName: "SourceDestCheck", TypeName: "AttributeBooleanValue", Location: shape.Body, Wire: "sourceDestCheck", Query: "SourceDestCheck"},
 		}, Refused: []shape.Refused{
 			{Name: "AssociatePublicIpAddress", Location: shape.Body, Wire: "AssociatePublicIpAddress"},
 			{Name: "AssociatedSubnetIds", Location: shape.Body, Wire: "AssociatedSubnetId"},
@@ -300,7 +301,6 @@ func opModifyNetworkInterfaceAttribute() *shape.Operation {
 			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 			{Name: "EnaSrdSpecification", Location: shape.Body, Wire: "EnaSrdSpecification"},
 			{Name: "EnablePrimaryIpv6", Location: shape.Body, Wire: "EnablePrimaryIpv6"},
-			{Name: "SourceDestCheck", Location: shape.Body, Wire: "sourceDestCheck"},
 		}},
 		Output:    &shape.Struct{Name: "ModifyNetworkInterfaceAttributeOutput"},
 		NewInput:  func() any { return new(ModifyNetworkInterfaceAttributeInput) },

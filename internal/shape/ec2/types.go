@@ -236,12 +236,13 @@ type CreateDefaultVpcOutput struct {
 }
 
 // CreateFlowLogsInput is what CreateFlowLogs takes.
-// Refused by name: DeliverCrossAccountRole, DestinationOptions, DryRun, LogFormat.
+// Refused by name: DeliverCrossAccountRole, DestinationOptions, DryRun.
 type CreateFlowLogsInput struct {
 	ClientToken              string
 	DeliverLogsPermissionArn string
 	LogDestination           string
 	LogDestinationType       LogDestinationType
+	LogFormat                string
 	LogGroupName             string
 	MaxAggregationInterval   *int32
 	ResourceIds              []string             // required

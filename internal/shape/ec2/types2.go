@@ -440,11 +440,12 @@ type ModifyManagedPrefixListOutput struct {
 }
 
 // ModifyNetworkInterfaceAttributeInput is what ModifyNetworkInterfaceAttribute takes.
-// Refused by name: AssociatePublicIpAddress, AssociatedSubnetIds, Attachment, ConnectionTrackingSpecification, DryRun, EnaSrdSpecification, EnablePrimaryIpv6, SourceDestCheck.
+// Refused by name: AssociatePublicIpAddress, AssociatedSubnetIds, Attachment, ConnectionTrackingSpecification, DryRun, EnaSrdSpecification, EnablePrimaryIpv6.
 type ModifyNetworkInterfaceAttributeInput struct {
 	Description        *AttributeValue
 	Groups             []string
 	NetworkInterfaceId string // required
+	SourceDestCheck    *AttributeBooleanValue
 }
 
 // ModifySecurityGroupRulesInput is what ModifySecurityGroupRules takes.
