@@ -182,7 +182,7 @@ func TestEndpointIsOfOneService(t *testing.T) {
 		for action, of := range map[string]string{
 			"kms:Decrypt": "kms", "s3:GetObject": "s3", "sts:AssumeRole": "sts", "logs:PutLogEvents": "logs", "ec2:DescribeVpcs": "ec2",
 			"sagemaker:CreateTrainingJob": "sagemaker.api", "sagemaker:InvokeEndpoint": "sagemaker.runtime", "cloudtrail:LookupEvents": "cloudtrail",
-			"iam:CreateUser": "", "organizations:CreateAccount": "",
+			"iam:CreateUser": "iam", "organizations:CreateAccount": "organizations", "identitystore:CreateUser": "identitystore", "sso:CreateInstance": "",
 		} {
 			all, err := policy.Parse([]byte(apitest.Admin), policy.Identity)
 			if err != nil {

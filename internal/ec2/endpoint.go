@@ -88,6 +88,7 @@ func (w *wiring) of(vpcID string) error {
 type opening struct {
 	*birth
 	*wiring
+	to *destination
 }
 
 func (s *Service) newEndpoint(_ context.Context, c *api.Call, in *ec2.CreateVpcEndpointInput) (*opening, []api.Demand, error) {
@@ -95,9 +96,15 @@ func (s *Service) newEndpoint(_ context.Context, c *api.Call, in *ec2.CreateVpcE
 	if err != nil {
 		return nil, nil, err
 	}
+	to, err := s.destination(c, in.ServiceName)
+	if err != nil {
+		return nil, nil, err
+	}
 	demands[0].Keys.Set("ec2:VpceServiceName", in.ServiceName)
+	demands[0].Keys.Set("ec2:VpceServiceRegion", s.Region)
+	demands[0].Keys.Set("ec2:VpceServiceOwner", to.owner()...)
 	w, more, err := s.wire(c, "CreateVpcEndpoint", in.RouteTableIds, in.SubnetIds, in.SecurityGroupIds)
-	return &opening{b, w}, append(demands, more...), err
+	return &opening{b, w, to}, append(demands, more...), err
 }
 
 func (s *Service) createVPCEndpoint(_ context.Context, c *api.Call, in *ec2.CreateVpcEndpointInput, o *opening) (api.Commit[ec2.CreateVpcEndpointOutput], error) {
@@ -119,6 +126,9 @@ func (s *Service) createVPCEndpoint(_ context.Context, c *api.Call, in *ec2.Crea
 			if e.Groups = groups; !e.Gateway && len(groups) == 0 {
 				e.Groups = []string{n.defaultGroup().ID}
 			}
+			if err := s.lead(tx, e); err != nil {
+				return nil, err
+			}
 			return []string{e.ID}, s.connect(tx, n, e, in.SubnetIds, c)
 		})
 		if err != nil {
@@ -138,9 +148,9 @@ func (s *Service) createVPCEndpoint(_ context.Context, c *api.Call, in *ec2.Crea
 
 // opened checks a request as far as it can be without looking at the VPC.
 func (s *Service) opened(in *ec2.CreateVpcEndpointInput, o *opening) (*endpoint, error) {
-	service, err := s.serviceOf(in.ServiceName)
-	if err != nil {
-		return nil, err
+	service := o.to.service
+	if service == "" {
+		return nil, noService(in.ServiceName)
 	}
 	kind := in.VpcEndpointType
 	if kind == "" {
@@ -169,9 +179,52 @@ func (s *Service) opened(in *ec2.CreateVpcEndpointInput, o *opening) (*endpoint,
 	case !e.Gateway && len(in.RouteTableIds) > 0:
 		return nil, fail("InvalidParameter", "RouteTableIds is not a parameter of an Interface endpoint.")
 	}
+	if e.private() {
+		return e, e.plain(in.PolicyDocument != "", in.PrivateDnsEnabled)
+	}
 	e.PrivateDNS = !e.Gateway && (in.PrivateDnsEnabled == nil || *in.PrivateDnsEnabled)
-	_, err = s.checkedPolicy(e, e.Policy)
+	_, err := s.checkedPolicy(e, e.Policy)
 	return e, err
+}
+
+// plain refuses what an endpoint to an endpoint service cannot have: a policy is
+// about actions of AWS, and a name that is not its own would be another's.
+func (e *endpoint) plain(policy bool, privateDNS *bool) error {
+	switch {
+	case policy:
+		return fail("InvalidParameter", "PolicyDocument: endpoint policies are not supported by endpoint service %s.", e.Service)
+	case privateDNS != nil && *privateDNS:
+		return fail("InvalidParameter", "Private DNS can't be enabled because the service %s does not provide a private DNS name.", e.Service)
+	}
+	return nil
+}
+
+// lead records that a new endpoint leads to an endpoint service, if it does, and asks
+// whether it is accepted.
+func (s *Service) lead(tx *store.Tx, e *endpoint) error {
+	if !e.private() {
+		return nil
+	}
+	o, err := row(tx, e.Service)
+	if err != nil {
+		return err
+	}
+	v, ok := o.(*endpointService)
+	if !ok {
+		return noService(s.serviceName(e.Service))
+	}
+	led, err := connections(tx, v.ID)
+	if err != nil {
+		return err
+	}
+	if len(led) >= maxConnections {
+		return fail("VpcEndpointLimitExceeded", "The maximum number of endpoints of %s has been reached.", s.serviceName(v.ID))
+	}
+	if e.State = endpointAvailable; v.Acceptance {
+		e.State = endpointPending
+	}
+	_, err = tx.Exec("INSERT INTO ec2_connections (endpoint, service, account, vpc) VALUES (?, ?, ?, ?)", e.ID, v.ID, e.Account, e.VPC)
+	return err
 }
 
 func unique(list []string) []string {

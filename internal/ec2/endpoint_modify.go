@@ -37,6 +37,11 @@ func (s *Service) modifyVPCEndpoint(_ context.Context, c *api.Call, in *ec2.Modi
 	case !e.Gateway && len(in.AddRouteTableIds)+len(in.RemoveRouteTableIds) > 0:
 		return nil, fail("InvalidParameter", "An Interface endpoint has no route tables.")
 	}
+	if e.private() {
+		if err := e.plain(in.PolicyDocument != "" || reset, in.PrivateDnsEnabled); err != nil {
+			return nil, err
+		}
+	}
 	if err := r.of(e.VPC); err != nil {
 		return nil, err
 	}

@@ -17,23 +17,29 @@ func (e *endpoint) typed() ec2.VpcEndpointType {
 // ownName is the name that an interface endpoint has whether private DNS is on or
 // not.
 func (s *Service) ownName(e *endpoint) string {
-	label := e.Service
-	switch e.Service {
+	return e.ID + "." + s.ownLabel(e.Service) + ".vpce.amazonaws.com"
+}
+
+// ownLabel is the service and the region in such a name.
+func (s *Service) ownLabel(service string) string {
+	switch service {
 	case "sagemaker.api":
-		label = "api.sagemaker"
+		service = "api.sagemaker"
 	case "sagemaker.runtime":
-		label = "runtime.sagemaker"
+		service = "runtime.sagemaker"
+	case "organizations":
+		return service + ".us-east-1"
 	}
-	return e.ID + "." + label + "." + s.Region + ".vpce.amazonaws.com"
+	return service + "." + s.Region
 }
 
 func (s *Service) showEndpoint(n *network, e *endpoint) ec2.VpcEndpoint {
 	out := ec2.VpcEndpoint{
 		VpcEndpointId: e.ID, VpcEndpointType: e.typed(), VpcId: e.VPC, OwnerId: e.Account, ServiceName: s.serviceName(e.Service),
-		State: "available", PolicyDocument: e.Policy, PrivateDnsEnabled: &e.PrivateDNS, RequesterManaged: ptr(false),
+		State: ec2.State(e.state()), PolicyDocument: e.Policy, PrivateDnsEnabled: &e.PrivateDNS, RequesterManaged: ptr(false),
 		IpAddressType: "ipv4", CreationTimestamp: e.Created, RouteTableIds: e.RouteTables, Tags: tagList(e.Tags),
 	}
-	if e.Policy == "" {
+	if e.Policy == "" && !e.private() {
 		out.PolicyDocument = defaultPolicy
 	}
 	for _, i := range n.interfacesOf(e) {
@@ -61,7 +67,7 @@ func (s *Service) describeVPCEndpoints(_ context.Context, c *api.Call, in *ec2.D
 			"ip-address-type":    func(*network, *endpoint) []string { return []string{"ipv4"} },
 			"service-name":       func(_ *network, e *endpoint) []string { return []string{s.serviceName(e.Service)} },
 			"vpc-endpoint-id":    func(_ *network, e *endpoint) []string { return []string{e.ID} },
-			"vpc-endpoint-state": func(*network, *endpoint) []string { return []string{"available"} },
+			"vpc-endpoint-state": func(_ *network, e *endpoint) []string { return []string{e.state()} },
 			"vpc-endpoint-type":  func(_ *network, e *endpoint) []string { return []string{string(e.typed())} },
 			"vpc-id":             func(_ *network, e *endpoint) []string { return []string{e.VPC} },
 		},

@@ -3,7 +3,6 @@ package ec2
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"strings"
 
 	"bawn.dev/internal/shape/ec2"
 )
@@ -22,9 +21,16 @@ func offered() map[string]func(region string) []string {
 	return map[string]func(string) []string{
 		"cloudtrail": usual("cloudtrail"),
 		"ec2":        usual("ec2"),
-		"kms":        usual("kms"),
-		"logs":       usual("logs"),
-		"s3":         namesOfS3,
+		"iam": func(string) []string {
+			return []string{"iam.amazonaws.com", "iam-fips.amazonaws.com", "iam.global.api.aws"}
+		},
+		"identitystore": usual("identitystore"),
+		"kms":           usual("kms"),
+		"logs":          usual("logs"),
+		"organizations": func(string) []string {
+			return []string{"organizations.us-east-1.amazonaws.com", "organizations-fips.us-east-1.amazonaws.com", "organizations.aws-global.api.aws"}
+		},
+		"s3": namesOfS3,
 		"sagemaker.api": func(region string) []string {
 			return []string{"api.sagemaker." + region + ".amazonaws.com", "api-fips.sagemaker." + region + ".amazonaws.com", "sagemaker." + region + ".api.aws"}
 		},
@@ -48,16 +54,28 @@ func namesOfS3(region string) []string {
 	return append(names, "*.s3-control."+region+".amazonaws.com", "*.s3-control.dualstack."+region+".amazonaws.com")
 }
 
-// serviceOf finds what a ServiceName names, such as com.amazonaws.us-east-1.kms.
-func (s *Service) serviceOf(name string) (string, error) {
-	service, ok := strings.CutPrefix(name, "com.amazonaws."+s.Region+".")
-	if !ok || offered()[service] == nil {
-		return "", fail("InvalidServiceName", "The Vpc Endpoint Service '%.128s' does not exist", name)
+// offeredAs is the service of this list that a ServiceName names; empty for another
+// name.
+func (s *Service) offeredAs(name string) string {
+	for service := range offered() {
+		if s.serviceName(service) == name {
+			return service
+		}
 	}
-	return service, nil
+	return ""
 }
 
+// serviceName is what AWS calls what an endpoint leads to. The services that it has
+// in one region only keep their names: they are where the machine is.
 func (s *Service) serviceName(service string) string {
+	switch {
+	case service == "iam":
+		return "com.amazonaws.iam"
+	case service == "organizations":
+		return "com.amazonaws.us-east-1.organizations"
+	case service == "" || kindService.names(service):
+		return "com.amazonaws.vpce." + s.Region + "." + service
+	}
 	return "com.amazonaws." + s.Region + "." + service
 }
 

@@ -127,6 +127,9 @@ func (s *Service) EndpointPolicy(_ context.Context, sn *store.Snapshot, id strin
 	if !ok {
 		return nil, fmt.Errorf("ec2: there is no VPC endpoint %.64q", id)
 	}
+	if e.private() { // what comes through it goes to its service, never to an API
+		return nil, fmt.Errorf("ec2: %s leads to no service of AWS", id)
+	}
 	p, err := parsePolicy(e.Policy)
 	if err != nil {
 		return nil, fmt.Errorf("ec2: the stored policy of %s: %w", id, err)

@@ -65,6 +65,7 @@ func find[T object](s *Service, c *api.Call, id string) (*found[T], error) {
 	f.keys = s.keys(c.Account, k, id, it.head().VPC, it.head().Tags)
 	if e, ok := o.(*endpoint); ok {
 		f.keys.Set("ec2:VpceServiceName", s.serviceName(e.Service))
+		f.keys.Set("ec2:VpceServiceRegion", s.Region)
 	}
 	return f, nil
 }

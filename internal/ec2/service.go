@@ -22,6 +22,7 @@ import (
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/cache"
+	"bawn.dev/internal/netmodel"
 	"bawn.dev/internal/policy"
 	"bawn.dev/internal/shape/ec2"
 	"bawn.dev/internal/store"
@@ -50,8 +51,9 @@ type Config struct {
 // Service is the VPC part of EC2. It implements authz.Endpoints.
 type Service struct {
 	Config
-	networks *cache.Cache[string, *network]     // by VPC id
-	policies *cache.Cache[string, []policy.Doc] // by endpoint id
+	networks *cache.Cache[string, *network]        // by VPC id
+	policies *cache.Cache[string, []policy.Doc]    // by endpoint id
+	judges   *cache.Cache[string, *netmodel.Judge] // by VPC id
 	applied  *applied
 	wake     chan struct{}
 
@@ -77,6 +79,7 @@ func New(cfg Config) (*Service, error) {
 		Config:   cfg,
 		networks: cache.New[string, *network](cachedNetworks, nil),
 		policies: cache.New[string, []policy.Doc](cachedPolicies, nil),
+		judges:   cache.New[string, *netmodel.Judge](cachedNetworks, nil),
 		applied:  newApplied(),
 		wake:     make(chan struct{}, 1),
 		failed:   map[string]string{},
@@ -132,6 +135,26 @@ func (s *Service) operations() []api.Operation {
 		api.Read("DescribeVpcEndpoints", listed[ec2.DescribeVpcEndpointsInput]("DescribeVpcEndpoints"), s.describeVPCEndpoints),
 		api.Write("ModifyVpcEndpoint", s.changedEndpoint, s.modifyVPCEndpoint),
 		api.Write("DeleteVpcEndpoints", s.deletedEndpoints, s.deleteVPCEndpoints),
+
+		makes(api.Write("CreateInternetGateway", s.newInternetGateway, s.createInternetGateway)),
+		api.Read("DescribeInternetGateways", listed[ec2.DescribeInternetGatewaysInput]("DescribeInternetGateways"), s.describeInternetGateways),
+		api.Write("AttachInternetGateway", s.attachedGateway, s.attachInternetGateway),
+		api.Write("DetachInternetGateway", s.detachedGateway, s.detachInternetGateway),
+		api.Write("DeleteInternetGateway", s.deletedInternetGateway, s.deleteInternetGateway),
+		makes(api.Write("CreateNatGateway", s.newNAT, s.createNATGateway)),
+		api.Read("DescribeNatGateways", listed[ec2.DescribeNatGatewaysInput]("DescribeNatGateways"), s.describeNATGateways),
+		api.Write("DeleteNatGateway", s.deletedNAT, s.deleteNATGateway),
+
+		api.Read("DescribeVpcEndpointServices", listed[ec2.DescribeVpcEndpointServicesInput]("DescribeVpcEndpointServices"), s.describeEndpointServices),
+		makes(api.Write("CreateVpcEndpointServiceConfiguration", s.newEndpointService, s.createEndpointService)),
+		api.Read("DescribeVpcEndpointServiceConfigurations", listed[ec2.DescribeVpcEndpointServiceConfigurationsInput]("DescribeVpcEndpointServiceConfigurations"), s.describeEndpointServiceConfigurations),
+		api.Write("ModifyVpcEndpointServiceConfiguration", s.changedEndpointService, s.modifyEndpointService),
+		api.Write("DeleteVpcEndpointServiceConfigurations", s.deletedEndpointServices, s.deleteEndpointServices),
+		api.Read("DescribeVpcEndpointServicePermissions", s.permissionsOf, s.describePermissions),
+		api.Write("ModifyVpcEndpointServicePermissions", s.changedPermissions, s.modifyPermissions),
+		api.Read("DescribeVpcEndpointConnections", listed[ec2.DescribeVpcEndpointConnectionsInput]("DescribeVpcEndpointConnections"), s.describeConnections),
+		api.Write("AcceptVpcEndpointConnections", s.acceptedConnections, s.acceptConnections),
+		api.Write("RejectVpcEndpointConnections", s.rejectedConnections, s.rejectConnections),
 
 		api.Write("CreateFlowLogs", s.newFlowLogs, s.createFlowLogs).Demands("ec2:CreateFlowLogs", "ec2:CreateTags", "iam:PassRole"),
 		api.Read("DescribeFlowLogs", listed[ec2.DescribeFlowLogsInput]("DescribeFlowLogs"), s.describeFlowLogs),
