@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -40,19 +39,11 @@ type Flow struct {
 	Src, Dst       netip.AddrPort
 	Protocol       netmodel.Protocol
 	Packets, Bytes uint64
-	Action         string // ACCEPT, REJECT, or SKIPDATA: records were lost until End
+	Action         string // ACCEPT, REJECT, or SKIPDATA: records were lost from Start until End
 }
 
-// logFormat is AWS's default, version 2 ("Flow log records" in the VPC user guide).
-const logFormat = "${version} ${account-id} ${interface-id} ${srcaddr} ${dstaddr} ${srcport} ${dstport} ${protocol} ${packets} ${bytes} ${start} ${end} ${action} ${log-status}"
-
-func (f *Flow) line(account, interfaceID string) Line {
-	if f.Action == "SKIPDATA" {
-		return Line{f.End, fmt.Sprintf("2 %s %s - - - - - - - %d %d - SKIPDATA", account, interfaceID, f.Start.Unix(), f.End.Unix())}
-	}
-	return Line{f.End, fmt.Sprintf("2 %s %s %s %s %d %d %d %d %d %d %d %s OK", account, interfaceID,
-		f.Src.Addr(), f.Dst.Addr(), f.Src.Port(), f.Dst.Port(), int(f.Protocol), f.Packets, f.Bytes, f.Start.Unix(), f.End.Unix(), f.Action)}
-}
+// skipped is the Action of a Flow that stands for those that were lost.
+const skipped = "SKIPDATA"
 
 // Deliver hands flows of a VPC to the logs that somebody wants them in. What a log
 // could not take is lost, as with AWS, and DescribeFlowLogs says so; the error is
@@ -72,12 +63,13 @@ func (s *Service) Deliver(ctx context.Context, st *store.Store, vpcID string, fl
 	}
 	var failures []error
 	for _, l := range n.flowLogs {
-		for _, to := range n.lines(l, flows) {
-			err := s.Logs.Put(ctx, to.LogDestination, to.lines)
-			s.delivered(l.ID, err)
-			if err != nil {
-				failures = append(failures, fmt.Errorf("ec2: flow log %s: %w", l.ID, err))
-			}
+		lines, err := s.lines(n, l, flows)
+		if err != nil {
+			failures = append(failures, err)
+			continue
+		}
+		for _, to := range lines {
+			failures = append(failures, s.hand(ctx, l, to))
 		}
 	}
 	return errors.Join(failures...)
@@ -88,32 +80,72 @@ type delivery struct {
 	lines []Line
 }
 
+// hand gives lines to the log that they are for, and remembers how that ended.
+func (s *Service) hand(ctx context.Context, l *flowLog, d *delivery) error {
+	err := s.Logs.Put(ctx, d.LogDestination, d.lines)
+	s.delivered(l.ID, err)
+	if err != nil {
+		return fmt.Errorf("ec2: flow log %s: %w", l.ID, err)
+	}
+	return nil
+}
+
+// destination is a stream of a flow log's group.
+func (l *flowLog) destination(stream string) LogDestination {
+	return LogDestination{Account: l.Account, Role: l.Role, RoleID: l.RoleID, Group: l.Group, Stream: stream}
+}
+
 // lines are the flows that a log wants, a stream for each interface.
-func (n *network) lines(l *flowLog, flows []Flow) []*delivery {
+func (s *Service) lines(n *network, l *flowLog, flows []Flow) ([]*delivery, error) {
+	format, err := l.formatter()
+	if err != nil {
+		return nil, err
+	}
 	var out []*delivery
-	for _, f := range flows {
-		if f.Action != "SKIPDATA" && l.Traffic != "ALL" && f.Action != l.Traffic {
+	streams := map[string]*delivery{}
+	all, named := n.logged(l)
+	for i := range flows {
+		f := &flows[i]
+		if f.Action != skipped && l.Traffic != "ALL" && f.Action != l.Traffic {
 			continue
 		}
-		for _, i := range n.interfaces {
+		of := named[f.Interface]
+		if f.Action == skipped && f.Interface == "" {
+			of = all
+		}
+		for _, i := range of {
 			// What an endpoint refused is its interface's with that address.
-			mine := i.ID == f.Interface || i.Endpoint != "" && i.Endpoint == f.Interface && (i.Address == f.Dst.Addr() || i.Address == f.Src.Addr())
-			lost := f.Action == "SKIPDATA" && f.Interface == ""
-			if !mine && !lost || l.Resource != n.vpc.ID && l.Resource != i.Subnet && l.Resource != i.ID {
+			if i.ID != f.Interface && f.Interface != "" && i.Address != f.Dst.Addr() && i.Address != f.Src.Addr() {
 				continue
 			}
 			stream := i.ID + "-" + strings.ToLower(l.Traffic)
-			at := slices.IndexFunc(out, func(d *delivery) bool { return d.Stream == stream })
-			if at < 0 {
-				at = len(out)
-				out = append(out, &delivery{LogDestination: LogDestination{
-					Account: l.Account, Role: l.Role, RoleID: l.RoleID, Group: l.Group, Stream: stream,
-				}})
+			d := streams[stream]
+			if d == nil {
+				d = &delivery{LogDestination: l.destination(stream)}
+				streams[stream], out = d, append(out, d)
 			}
-			out[at].lines = append(out[at].lines, f.line(l.Account, i.ID))
+			d.lines = append(d.lines, format.line(flowRecord{Flow: f, account: l.Account, region: s.Region, zone: s.zoneID(), of: i}))
 		}
 	}
-	return out
+	return out, nil
+}
+
+// logged are the interfaces of which a log tells, also by the names that a Flow may
+// have for them: their own, and those of the endpoint or gateway that they are of.
+func (n *network) logged(l *flowLog) (all []*networkInterface, named map[string][]*networkInterface) {
+	named = map[string][]*networkInterface{}
+	for _, i := range n.interfaces {
+		if l.Resource != n.vpc.ID && l.Resource != i.Subnet && l.Resource != i.ID {
+			continue
+		}
+		all = append(all, i)
+		for _, name := range []string{i.ID, i.Endpoint, i.NAT} {
+			if name != "" {
+				named[name] = append(named[name], i)
+			}
+		}
+	}
+	return all, named
 }
 
 // delivered remembers how the last delivery of a log ended.

@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -21,7 +22,8 @@ type flowLog struct {
 	Role     string `json:"role"`   // ARN
 	RoleID   string `json:"roleId"` // AROA…: a role of the same name later is not this one
 	Traffic  string `json:"traffic"`
-	Interval int32  `json:"interval"` // at most, in seconds
+	Interval int32  `json:"interval"`        // at most, in seconds
+	Format   string `json:"format,omitzero"` // empty for the default
 }
 
 func (*flowLog) kind() *kind { return kindFlowLog }
@@ -54,7 +56,7 @@ func (s *Service) newFlowLogs(ctx context.Context, c *api.Call, in *ec2.CreateFl
 	case ec2.FlowLogsResourceTypeNetworkInterface:
 		found = loggedOf[*networkInterface](s, c)
 	default:
-		return nil, nil, fail("InvalidParameter", "ResourceType %s does not exist here; flow logs are of a VPC, a Subnet or a NetworkInterface.", in.ResourceType)
+		return nil, nil, fail("InvalidParameter", "ResourceType %s is not supported: flow logs are of a VPC, a Subnet or a NetworkInterface.", in.ResourceType)
 	}
 	l := &logging{}
 	var demands []api.Demand
@@ -126,6 +128,11 @@ func (s *Service) createFlowLogs(_ context.Context, c *api.Call, in *ec2.CreateF
 	if err != nil {
 		return nil, err
 	}
+	if in.LogFormat != "" {
+		if _, _, err := parseFormat(in.LogFormat); err != nil {
+			return nil, err
+		}
+	}
 	interval := int32(defaultInterval)
 	if in.MaxAggregationInterval != nil {
 		interval = *in.MaxAggregationInterval
@@ -137,7 +144,7 @@ func (s *Service) createFlowLogs(_ context.Context, c *api.Call, in *ec2.CreateF
 			for i, m := range l.made {
 				log := &flowLog{
 					meta: m, Resource: l.resources[i].head().ID, Group: group, Role: l.role.ARN, RoleID: l.role.ID,
-					Traffic: string(in.TrafficType), Interval: interval,
+					Traffic: string(in.TrafficType), Interval: interval, Format: in.LogFormat,
 				}
 				n, err := change(tx, m.VPC)
 				if err != nil {
@@ -177,8 +184,6 @@ func (s *Service) checkFlowLogs(in *ec2.CreateFlowLogsInput, account string) (st
 		return "", fail("UnsupportedOperation", "This server has no CloudWatch Logs to deliver flow logs to.")
 	case in.LogDestinationType != "" && in.LogDestinationType != ec2.LogDestinationTypeCloudWatchLogs:
 		return "", fail("InvalidParameter", "LogDestinationType %s is not supported: flow logs go to cloud-watch-logs.", in.LogDestinationType)
-	case in.LogFormat != "" && in.LogFormat != logFormat:
-		return "", fail("InvalidParameter", "LogFormat %.128s is not supported.", in.LogFormat)
 	case in.TrafficType == "":
 		return "", missingParameter("TrafficType")
 	case in.MaxAggregationInterval != nil && *in.MaxAggregationInterval != 60 && *in.MaxAggregationInterval != defaultInterval:
@@ -211,7 +216,7 @@ func (s *Service) showFlowLog(_ *network, l *flowLog) ec2.FlowLog {
 	out := ec2.FlowLog{
 		FlowLogId: l.ID, ResourceId: l.Resource, CreationTime: l.Created, FlowLogStatus: "ACTIVE", LogGroupName: l.Group,
 		LogDestination: "arn:aws:logs:" + s.Region + ":" + l.Account + ":log-group:" + l.Group, LogDestinationType: ec2.LogDestinationTypeCloudWatchLogs,
-		LogFormat: logFormat, TrafficType: ec2.TrafficType(l.Traffic), MaxAggregationInterval: &l.Interval,
+		LogFormat: cmp.Or(l.Format, logFormat), TrafficType: ec2.TrafficType(l.Traffic), MaxAggregationInterval: &l.Interval,
 		DeliverLogsPermissionArn: l.Role, DeliverLogsStatus: "SUCCESS", Tags: tagList(l.Tags),
 	}
 	if why := s.failure(l.ID); why != "" {

@@ -148,3 +148,15 @@ for k in "vpc a b rtb work door lone s3 kms sm pl".split():
     print(k + "=" + globals()[k])
 `))
 }
+
+// network is a VPC as it is now.
+func (b *bench) network(t testing.TB, vpcID string) (n *network) {
+	t.Helper()
+	b.read(t, func(sn *store.Snapshot) {
+		var err error
+		if n, err = b.service.network(sn, vpcID); err != nil || n == nil {
+			t.Fatalf("%s: %v", vpcID, err)
+		}
+	})
+	return n
+}
