@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
 
 	"bawn.dev/internal/api"
@@ -36,6 +37,46 @@ func defaultVPC(q store.Querier, account string) (*vpc, error) {
 		}
 	}
 	return nil, nil
+}
+
+// orDefault is the VPC that a request names or, when it names none, the account's
+// default one; empty when there is none.
+func orDefault(c *api.Call, vpcID string) (string, error) {
+	if vpcID != "" {
+		return vpcID, nil
+	}
+	v, err := defaultVPC(c.Snapshot, c.Account)
+	if v == nil || err != nil {
+		return "", err
+	}
+	return v.ID, nil
+}
+
+// namedGroups are the ids of groups of the default VPC by their names.
+func (s *Service) namedGroups(c *api.Call, names []string) ([]string, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	vpcID, err := orDefault(c, "")
+	if err != nil {
+		return nil, err
+	}
+	n, err := s.network(c.Snapshot, vpcID)
+	if err != nil {
+		return nil, err
+	}
+	if n == nil {
+		return nil, fail("VPCIdNotSpecified", "No default VPC for this user, and groups of others have no names of their own: use the filter group-name.")
+	}
+	var ids []string
+	for _, name := range names {
+		i := slices.IndexFunc(n.groups, func(g *group) bool { return g.Name == name })
+		if i < 0 {
+			return nil, fail("InvalidGroup.NotFound", "The security group '%.255s' does not exist in default VPC '%s'", name, vpcID)
+		}
+		ids = append(ids, n.groups[i].ID)
+	}
+	return ids, nil
 }
 
 // makeDefault writes an account's default VPC and its subnet.

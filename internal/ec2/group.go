@@ -39,8 +39,12 @@ func plainText(s string) bool {
 }
 
 func (s *Service) newGroup(_ context.Context, c *api.Call, in *ec2.CreateSecurityGroupInput) (*birth, []api.Demand, error) {
-	b, demands, err := s.within(c, "CreateSecurityGroup", kindGroup, in.VpcId, in.TagSpecifications)
-	if err == nil && in.VpcId == "" {
+	vpcID, err := orDefault(c, in.VpcId)
+	if err != nil {
+		return nil, nil, err
+	}
+	b, demands, err := s.within(c, "CreateSecurityGroup", kindGroup, vpcID, in.TagSpecifications)
+	if err == nil && vpcID == "" {
 		demands[len(demands)-1].Resource.Missing = fail("VPCIdNotSpecified", "No default VPC for this user")
 	}
 	return b, demands, err
@@ -124,12 +128,13 @@ func (s *Service) describeSecurityGroups(_ context.Context, c *api.Call, in *ec2
 		filters[prefix+"prefix-list-id"] = of(func(r *rule) string { return r.Spec.PrefixList })
 		filters[prefix+"protocol"] = of(func(r *rule) string { return r.Spec.Protocol })
 	}
-	if len(in.GroupNames) > 0 {
-		return nil, fail("InvalidParameterValue", "GroupNames finds groups of a default VPC, and there is none; use the filter group-name.")
+	named, err := s.namedGroups(c, in.GroupNames)
+	if err != nil {
+		return nil, err
 	}
 	list, next, err := list(s, c, listing[*group, ec2.SecurityGroup]{
 		items: func(n *network) []*group { return n.groups }, filters: filters, show: s.showGroup,
-	}, ask{in.GroupIds, in.Filters, in.MaxResults, in.NextToken})
+	}, ask{slices.Concat(in.GroupIds, named), in.Filters, in.MaxResults, in.NextToken})
 	return &ec2.DescribeSecurityGroupsOutput{SecurityGroups: list, NextToken: next}, err
 }
 

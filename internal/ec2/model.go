@@ -168,7 +168,7 @@ func (n *network) modelRoutes(t *table) []netmodel.Route {
 	}
 	for _, r := range t.Routes {
 		if l := n.prefixList(r.List); l != nil {
-			for _, p := range l.prefixes() {
+			for _, p := range where(l.prefixes(), routable) {
 				add(p, resolve(r))
 			}
 		}

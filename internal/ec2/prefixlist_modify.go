@@ -186,6 +186,11 @@ func (s *Service) resize(tx *store.Tx, l *prefixList, entries int) error {
 				return err
 			}
 		}
+		for _, t := range n.tables {
+			if err := n.roomFor(t.Routes); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

@@ -50,6 +50,11 @@ func find[T object](s *Service, c *api.Call, id string) (*found[T], error) {
 	if _, err := c.Snapshot.Version(k.key(id)); err != nil {
 		return nil, err
 	}
+	if k == kindACL { // which may be there only as its VPC is
+		if _, err := c.Snapshot.Version(kindVPC.key(vpcOfACL(id))); err != nil {
+			return nil, err
+		}
+	}
 	o, err := row(c.Snapshot, id)
 	if err != nil {
 		return nil, err

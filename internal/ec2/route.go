@@ -1,75 +1,259 @@
 package ec2
 
 import (
+	"cmp"
 	"context"
+	"net/netip"
+	"slices"
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/shape/ec2"
 	"bawn.dev/internal/store"
 )
 
+// maxRoutes is how many routes a table has. A prefix list counts as many as the
+// entries that it may have.
+const maxRoutes = 1000
+
+// routable says whether a range can be another network's: no route leads to what
+// means something to every machine.
+func routable(p netip.Prefix) bool {
+	return !slices.ContainsFunc([]netip.Prefix{
+		netip.PrefixFrom(netip.AddrFrom4([4]byte{}), 8), netip.PrefixFrom(netip.AddrFrom4([4]byte{127}), 8),
+		netip.PrefixFrom(netip.AddrFrom4([4]byte{169, 254}), 16), netip.PrefixFrom(netip.AddrFrom4([4]byte{224}), 3),
+	}, func(special netip.Prefix) bool { return within(p, special) })
+}
+
+// parseDestination reads to where a route leads: a range or a prefix list.
+func parseDestination(cidr, list string) (route, error) {
+	if (cidr == "") == (list == "") {
+		return route{}, fail("InvalidParameterCombination", "Exactly one of DestinationCidrBlock and DestinationPrefixListId must be specified.")
+	}
+	if list != "" {
+		return route{List: list}, nil
+	}
+	p, err := parseCIDR(cidr, "destinationCidrBlock")
+	return route{CIDR: p}, err
+}
+
+// to says to where a route leads, as messages have it.
+func (r route) to() string {
+	if r.List != "" {
+		return r.List
+	}
+	return r.CIDR.String()
+}
+
+// find is where a table has the route to the same destination; -1 when it has none.
+func (t *table) find(r route) int {
+	return slices.IndexFunc(t.Routes, func(o route) bool { return o.CIDR == r.CIDR && o.List == r.List })
+}
+
+// parseRoute reads a route of a request. What nothing here forwards to is refused by
+// its name.
+func parseRoute(in *ec2.CreateRouteInput) (route, error) {
+	r, err := parseDestination(in.DestinationCidrBlock, in.DestinationPrefixListId)
+	if err != nil {
+		return r, err
+	}
+	if r.List == "" && !routable(r.CIDR) {
+		return r, invalidValue(in.DestinationCidrBlock, "destinationCidrBlock", "No other network has addresses there.")
+	}
+	targets := where([]string{in.GatewayId, in.NatGatewayId, in.TransitGatewayId, in.NetworkInterfaceId, in.VpcEndpointId}, named)
+	if len(targets) != 1 {
+		return r, fail("InvalidParameterCombination", "Exactly one target of the route must be specified.")
+	}
+	r.Target = targets[0]
+	switch {
+	case in.GatewayId == "local":
+		return r, fail("RouteAlreadyExists", "The local routes of a table are there from the beginning and the only ones.")
+	case in.GatewayId != "" && !kindInternet.names(r.Target):
+		return r, missingTarget(kindInternet, r.Target)
+	case in.NatGatewayId != "" && !kindNAT.names(r.Target):
+		return r, missingTarget(kindNAT, r.Target)
+	case in.NatGatewayId != "" && r.CIDR != everywhere:
+		return r, invalidValue(r.to(), "destinationCidrBlock", "A NAT gateway takes 0.0.0.0/0 only: it leads to names, not to ranges.")
+	case in.TransitGatewayId != "" && !kindTransit.names(r.Target):
+		return r, missingTarget(kindTransit, r.Target)
+	case in.NetworkInterfaceId != "":
+		return r, invalidValue(r.Target, "networkInterfaceId", "An interface here takes only what is sent to its own address.")
+	case in.VpcEndpointId != "":
+		return r, invalidValue(r.Target, "vpcEndpointId", "Name the route table in RouteTableIds of a gateway endpoint.")
+	}
+	return r, nil
+}
+
+func missingTarget(k *kind, id string) *api.Error {
+	if k == kindInternet {
+		return fail("InvalidGatewayID.NotFound", "The gateway ID '%.64s' does not exist", id) // of whatever kind
+	}
+	return fail(k.code+".NotFound", "The %s '%.64s' does not exist", k.noun, id)
+}
+
+// admitsRoute refuses a route that cannot be a table's of this network.
+func (n *network) admitsRoute(tx *store.Tx, t *table, r route) error {
+	switch l := n.prefixList(r.List); {
+	case r.List != "" && !kindList.names(r.List):
+		return kindList.malformed(r.List)
+	case r.List != "" && l == nil:
+		return kindList.missing(r.List)
+	case r.List == "" && slices.Contains(n.vpc.ranges(), r.CIDR):
+		return fail("RouteAlreadyExists", "The route identified by %s already exists.", r.CIDR)
+	case r.List == "" && n.vpc.has(r.CIDR):
+		return fail("InvalidParameterValue", "The destination CIDR block %s is more specific than one of this VPC's CIDR blocks, and the local route cannot be overridden.", r.CIDR)
+	}
+	k := kindOf(r.Target)
+	switch {
+	case k == kindInternet && n.internet != nil && n.internet.ID == r.Target, k == kindNAT && n.stands(r.Target):
+		return nil
+	case k == kindTransit && n.attachedTo(r.Target): // which may be another account's
+		return nil
+	case k == kindTransit:
+		return missingTarget(k, r.Target)
+	}
+	o, err := row(tx, r.Target)
+	if err != nil {
+		return err
+	}
+	if o == nil || o.head().Account != n.vpc.Account || o.head().VPC == n.vpc.ID { // deleted, where it is in this VPC
+		return missingTarget(k, r.Target)
+	}
+	return fail("InvalidParameterValue", "route table %s and %s belong to different networks", t.ID, r.Target)
+}
+
+// stands says whether a NAT gateway is in the VPC and was not deleted.
+func (n *network) stands(id string) bool {
+	return slices.ContainsFunc(n.interfaces, func(i *networkInterface) bool { return i.NAT == id })
+}
+
+// attachedTo says whether packets go to a transit gateway.
+func (n *network) attachedTo(id string) bool {
+	return slices.ContainsFunc(n.attachments, func(a *attachment) bool { return a.VPC == id && a.State == attachmentAvailable })
+}
+
+// roomFor refuses more routes than a table may have.
+func (n *network) roomFor(routes []route) error {
+	count := 0
+	for _, r := range routes {
+		if l := n.prefixList(r.List); l != nil {
+			count += int(l.Max)
+		} else {
+			count++
+		}
+	}
+	if count > maxRoutes {
+		return fail("RouteLimitExceeded", "The maximum number of %d routes has been reached, of which a prefix list takes as many as its maximum number of entries.", maxRoutes)
+	}
+	return nil
+}
+
+// showRoute is a route with whether anything comes through by it.
+func (n *network) showRoute(r route) ec2.Route {
+	out := ec2.Route{DestinationPrefixListId: r.List, Origin: ec2.RouteOriginCreateRoute, State: ec2.RouteStateBlackhole}
+	if r.List == "" {
+		out.DestinationCidrBlock = r.CIDR.String()
+	}
+	open := false
+	switch kindOf(r.Target) {
+	case kindNAT:
+		out.NatGatewayId = r.Target
+		if g := byID(n.nats, r.Target); g != nil {
+			_, open = n.modelNAT(g)
+		}
+	case kindTransit:
+		out.TransitGatewayId, open = r.Target, n.attachedTo(r.Target)
+	default:
+		out.GatewayId, open = r.Target, n.internet != nil && n.internet.ID == r.Target
+	}
+	if open {
+		out.State = ec2.RouteStateActive
+	}
+	return out
+}
+
 func (s *Service) newRoute(_ context.Context, c *api.Call, in *ec2.CreateRouteInput) (*found[*table], []api.Demand, error) {
 	return one[*table](s, c, "CreateRoute", in.RouteTableId)
 }
 
-// createRoute refuses every route, by the name of what it leads to: nothing that a
-// packet could be sent out by exists here. The routes that do exist come with the
-// table and with gateway endpoints.
-func (s *Service) createRoute(_ context.Context, c *api.Call, in *ec2.CreateRouteInput, f *found[*table]) (api.Commit[ec2.CreateRouteOutput], error) {
-	if (in.DestinationCidrBlock == "") == (in.DestinationPrefixListId == "") {
-		return nil, fail("InvalidParameterCombination", "Exactly one of DestinationCidrBlock and DestinationPrefixListId must be specified.")
+func (s *Service) createRoute(_ context.Context, _ *api.Call, in *ec2.CreateRouteInput, f *found[*table]) (api.Commit[ec2.CreateRouteOutput], error) {
+	r, err := parseRoute(in)
+	if err != nil {
+		return nil, err
 	}
-	if in.DestinationCidrBlock != "" {
-		if _, err := parseCIDR(in.DestinationCidrBlock, "destinationCidrBlock"); err != nil {
-			return nil, err
-		}
+	return func(tx *store.Tx) (*ec2.CreateRouteOutput, error) {
+		return &ec2.CreateRouteOutput{Return: ptr(true)}, s.reroute(tx, f.it, func(n *network, t *table) error {
+			if t.find(r) >= 0 {
+				return fail("RouteAlreadyExists", "The route identified by %s already exists.", r.to())
+			}
+			t.Routes = append(t.Routes, r)
+			return cmp.Or(n.admitsRoute(tx, t, r), n.roomFor(t.Routes))
+		})
+	}, nil
+}
+
+func (s *Service) changedRoute(_ context.Context, c *api.Call, in *ec2.ReplaceRouteInput) (*found[*table], []api.Demand, error) {
+	return one[*table](s, c, "ReplaceRoute", in.RouteTableId)
+}
+
+func (s *Service) replaceRoute(_ context.Context, _ *api.Call, in *ec2.ReplaceRouteInput, f *found[*table]) (api.Commit[ec2.ReplaceRouteOutput], error) {
+	r, err := parseRoute((*ec2.CreateRouteInput)(in))
+	if err != nil {
+		return nil, err
 	}
-	given := 0
-	for _, id := range []string{in.GatewayId, in.NatGatewayId, in.TransitGatewayId, in.NetworkInterfaceId, in.VpcEndpointId} {
-		if id != "" {
-			given++
-		}
-	}
-	if given != 1 {
-		return nil, fail("InvalidParameterCombination", "Exactly one target of the route must be specified.")
-	}
-	switch {
-	case in.GatewayId == "local":
-		return nil, fail("RouteAlreadyExists", "The local route of %s is there from the beginning and the only one.", f.it.ID)
-	case in.GatewayId != "":
-		return nil, fail("InvalidGatewayID.NotFound", "The gateway ID '%.64s' does not exist: networks here have no internet gateway and no virtual private gateway.", in.GatewayId)
-	case in.NatGatewayId != "":
-		return nil, fail("InvalidNatGatewayID.NotFound", "The NAT gateway '%.64s' does not exist: networks here have no NAT gateway.", in.NatGatewayId)
-	case in.TransitGatewayId != "":
-		return nil, fail("InvalidTransitGatewayID.NotFound", "The transit gateway '%.64s' does not exist: networks here have no transit gateway.", in.TransitGatewayId)
-	case in.NetworkInterfaceId != "":
-		return nil, fail("InvalidParameterValue", "A route cannot lead to network interface '%.64s': an interface here takes only what is sent to its own address.", in.NetworkInterfaceId)
-	}
-	return nil, fail("InvalidParameterValue", "A route cannot lead to VPC endpoint '%.64s': name the route table in RouteTableIds of a gateway endpoint.", in.VpcEndpointId)
+	return func(tx *store.Tx) (*ec2.ReplaceRouteOutput, error) {
+		return &ec2.ReplaceRouteOutput{}, s.reroute(tx, f.it, func(n *network, t *table) error {
+			at := t.find(r)
+			if at < 0 {
+				return fail("InvalidParameterValue", "There is no route defined for '%s' in the route table. Use CreateRoute instead.", r.to())
+			}
+			t.Routes[at] = r
+			return n.admitsRoute(tx, t, r)
+		})
+	}, nil
 }
 
 func (s *Service) deletedRoute(_ context.Context, c *api.Call, in *ec2.DeleteRouteInput) (*found[*table], []api.Demand, error) {
 	return one[*table](s, c, "DeleteRoute", in.RouteTableId)
 }
 
-// deleteRoute refuses too: what routes there are, nobody may delete in this way.
-func (s *Service) deleteRoute(_ context.Context, c *api.Call, in *ec2.DeleteRouteInput, f *found[*table]) (api.Commit[ec2.DeleteRouteOutput], error) {
-	if (in.DestinationCidrBlock == "") == (in.DestinationPrefixListId == "") {
-		return nil, fail("InvalidParameterCombination", "Exactly one of DestinationCidrBlock and DestinationPrefixListId must be specified.")
+// deleteRoute deletes what CreateRoute made. The other routes come and go with the
+// VPC's ranges and with gateway endpoints.
+func (s *Service) deleteRoute(_ context.Context, _ *api.Call, in *ec2.DeleteRouteInput, f *found[*table]) (api.Commit[ec2.DeleteRouteOutput], error) {
+	r, err := parseDestination(in.DestinationCidrBlock, in.DestinationPrefixListId)
+	if err != nil {
+		return nil, err
 	}
 	return func(tx *store.Tx) (*ec2.DeleteRouteOutput, error) {
-		n, err := change(tx, f.it.VPC)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range s.showTable(n, f.it).Routes {
-			switch {
-			case r.DestinationCidrBlock != "" && r.DestinationCidrBlock == in.DestinationCidrBlock:
-				return nil, fail("InvalidParameterValue", "cannot remove local route %s in route table %s", in.DestinationCidrBlock, f.it.ID)
-			case r.DestinationPrefixListId != "" && r.DestinationPrefixListId == in.DestinationPrefixListId:
-				return nil, fail("InvalidParameterValue", "cannot remove VPC endpoint route %s in route table %s; take the table out of %s", in.DestinationPrefixListId, f.it.ID, r.GatewayId)
+		return &ec2.DeleteRouteOutput{}, s.reroute(tx, f.it, func(n *network, t *table) error {
+			if at := t.find(r); at >= 0 {
+				t.Routes = slices.Delete(t.Routes, at, at+1)
+				return nil
 			}
-		}
-		return nil, fail("InvalidRoute.NotFound", "no route with destination %.64s in route table %s", in.DestinationCidrBlock+in.DestinationPrefixListId, f.it.ID)
+			if slices.Contains(n.vpc.ranges(), r.CIDR) {
+				return fail("InvalidParameterValue", "cannot remove local route %s in route table %s", r.CIDR, t.ID)
+			}
+			for _, e := range n.gateways(t.ID) {
+				if s.prefixList(e.Service) == r.List {
+					return fail("InvalidParameterValue", "cannot remove VPC endpoint route %s in route table %s; take the table out of %s", r.List, t.ID, e.ID)
+				}
+			}
+			return fail("InvalidRoute.NotFound", "no route with destination %.64s in route table %s", r.to(), t.ID)
+		})
 	}, nil
+}
+
+// reroute changes the routes of a table.
+func (s *Service) reroute(tx *store.Tx, f *table, alter func(*network, *table) error) error {
+	n, err := change(tx, f.VPC)
+	if err != nil {
+		return err
+	}
+	t := byID(n.tables, f.ID)
+	if t == nil {
+		return kindTable.missing(f.ID)
+	}
+	if err := alter(n, t); err != nil {
+		return err
+	}
+	return s.put(tx, t)
 }

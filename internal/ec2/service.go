@@ -111,11 +111,21 @@ func (s *Service) operations() []api.Operation {
 		api.Read("DescribeSubnets", listed[ec2.DescribeSubnetsInput]("DescribeSubnets"), s.describeSubnets),
 		api.Write("DeleteSubnet", s.deletedSubnet, s.deleteSubnet),
 
+		makes(api.Write("CreateNetworkAcl", s.newACL, s.createNetworkACL)),
+		api.Read("DescribeNetworkAcls", listed[ec2.DescribeNetworkAclsInput]("DescribeNetworkAcls"), s.describeNetworkACLs),
+		api.Write("DeleteNetworkAcl", s.deletedACL, s.deleteNetworkACL),
+		api.Write("CreateNetworkAclEntry", s.newEntry, s.createNetworkACLEntry),
+		api.Write("ReplaceNetworkAclEntry", s.changedEntry, s.replaceNetworkACLEntry),
+		api.Write("DeleteNetworkAclEntry", s.deletedEntry, s.deleteNetworkACLEntry),
+		api.Write("ReplaceNetworkAclAssociation", s.replacedJoint, s.replaceNetworkACLAssociation),
+
 		makes(api.Write("CreateRouteTable", s.newTable, s.createRouteTable)),
 		api.Read("DescribeRouteTables", listed[ec2.DescribeRouteTablesInput]("DescribeRouteTables"), s.describeRouteTables),
 		api.Write("AssociateRouteTable", s.newAssociation, s.associateRouteTable),
 		api.Write("DisassociateRouteTable", s.endedAssociation, s.disassociateRouteTable),
+		api.Write("ReplaceRouteTableAssociation", s.replacedAssociation, s.replaceRouteTableAssociation),
 		api.Write("CreateRoute", s.newRoute, s.createRoute),
+		api.Write("ReplaceRoute", s.changedRoute, s.replaceRoute),
 		api.Write("DeleteRoute", s.deletedRoute, s.deleteRoute),
 		api.Write("DeleteRouteTable", s.deletedTable, s.deleteRouteTable),
 

@@ -26,16 +26,6 @@ type route struct {
 
 func (*table) kind() *kind { return kindTable }
 
-// An association gives a subnet its route table. The one without a subnet makes
-// its table the VPC's main one.
-type association struct {
-	meta
-	Table  string `json:"table"`
-	Subnet string `json:"subnet,omitzero"`
-}
-
-func (*association) kind() *kind { return kindAssociation }
-
 const maxTables = 200 // of a VPC
 
 func (s *Service) newTable(_ context.Context, c *api.Call, in *ec2.CreateRouteTableInput) (*birth, []api.Demand, error) {
@@ -71,12 +61,14 @@ func (s *Service) createRouteTable(_ context.Context, c *api.Call, in *ec2.Creat
 }
 
 func (s *Service) showTable(n *network, t *table) ec2.RouteTable {
-	out := ec2.RouteTable{
-		RouteTableId: t.ID, VpcId: t.VPC, OwnerId: t.Account, Tags: tagList(t.Tags),
-		Routes: []ec2.Route{{
-			DestinationCidrBlock: n.vpc.CIDR.String(), GatewayId: "local",
-			Origin: ec2.RouteOriginCreateRouteTable, State: ec2.RouteStateActive,
-		}},
+	out := ec2.RouteTable{RouteTableId: t.ID, VpcId: t.VPC, OwnerId: t.Account, Tags: tagList(t.Tags)}
+	for _, p := range n.vpc.ranges() {
+		out.Routes = append(out.Routes, ec2.Route{
+			DestinationCidrBlock: p.String(), GatewayId: "local", Origin: ec2.RouteOriginCreateRouteTable, State: ec2.RouteStateActive,
+		})
+	}
+	for _, r := range t.Routes {
+		out.Routes = append(out.Routes, n.showRoute(r))
 	}
 	for _, e := range n.gateways(t.ID) {
 		out.Routes = append(out.Routes, ec2.Route{
@@ -111,7 +103,9 @@ func (s *Service) describeRouteTables(_ context.Context, c *api.Call, in *ec2.De
 	routed := func(of func(ec2.Route) string) func(*network, *table) []string {
 		return func(n *network, t *table) (out []string) {
 			for _, r := range s.showTable(n, t).Routes {
-				out = append(out, of(r))
+				if v := of(r); v != "" {
+					out = append(out, v)
+				}
 			}
 			return out
 		}
@@ -133,7 +127,10 @@ func (s *Service) describeRouteTables(_ context.Context, c *api.Call, in *ec2.De
 			"route.destination-cidr-block":     routed(func(r ec2.Route) string { return r.DestinationCidrBlock }),
 			"route.destination-prefix-list-id": routed(func(r ec2.Route) string { return r.DestinationPrefixListId }),
 			"route.gateway-id":                 routed(func(r ec2.Route) string { return r.GatewayId }),
+			"route.nat-gateway-id":             routed(func(r ec2.Route) string { return r.NatGatewayId }),
+			"route.origin":                     routed(func(r ec2.Route) string { return string(r.Origin) }),
 			"route.state":                      routed(func(r ec2.Route) string { return string(r.State) }),
+			"route.transit-gateway-id":         routed(func(r ec2.Route) string { return r.TransitGatewayId }),
 			"vpc-id":                           func(_ *network, t *table) []string { return []string{t.VPC} },
 		},
 		show: s.showTable,
@@ -158,85 +155,5 @@ func (s *Service) deleteRouteTable(_ context.Context, _ *api.Call, _ *ec2.Delete
 			return nil, inUse(f.it.ID, "gateway endpoint "+used[0].ID+" names it")
 		}
 		return &ec2.DeleteRouteTableOutput{}, s.drop(tx, f.it)
-	}, nil
-}
-
-// A joint is a subnet and a route table.
-type joint struct {
-	table  *found[*table]
-	subnet *found[*subnet]
-}
-
-func (s *Service) newAssociation(_ context.Context, c *api.Call, in *ec2.AssociateRouteTableInput) (*joint, []api.Demand, error) {
-	t, err := find[*table](s, c, in.RouteTableId)
-	if err != nil {
-		return nil, nil, err
-	}
-	sub, err := find[*subnet](s, c, in.SubnetId)
-	if err != nil {
-		return nil, nil, err
-	}
-	return &joint{t, sub}, []api.Demand{t.demand("AssociateRouteTable"), sub.demand("AssociateRouteTable")}, nil
-}
-
-func (s *Service) associateRouteTable(_ context.Context, c *api.Call, _ *ec2.AssociateRouteTableInput, j *joint) (api.Commit[ec2.AssociateRouteTableOutput], error) {
-	t, sub := j.table.it, j.subnet.it
-	if t.VPC != sub.VPC {
-		return nil, fail("InvalidParameterValue", "Route table %s and network %s belong to different networks", t.ID, sub.ID)
-	}
-	a := &association{
-		meta:  meta{ID: kindAssociation.newID(), Account: c.Account, VPC: t.VPC, Created: c.Now},
-		Table: t.ID, Subnet: sub.ID,
-	}
-	return func(tx *store.Tx) (*ec2.AssociateRouteTableOutput, error) {
-		n, err := change(tx, t.VPC)
-		if err != nil {
-			return nil, err
-		}
-		for _, other := range n.associations {
-			if other.Subnet == sub.ID {
-				return nil, fail("Resource.AlreadyAssociated", "the specified association for route table %s conflicts with an existing association", t.ID)
-			}
-		}
-		return &ec2.AssociateRouteTableOutput{
-			AssociationId:    a.ID,
-			AssociationState: &ec2.RouteTableAssociationState{State: ec2.RouteTableAssociationStateCodeAssociated},
-		}, s.put(tx, a)
-	}, nil
-}
-
-// endedAssociation demands the action on the route table and the subnet of an
-// association, which has no ARN of its own.
-func (s *Service) endedAssociation(_ context.Context, c *api.Call, in *ec2.DisassociateRouteTableInput) (*found[*association], []api.Demand, error) {
-	f, err := find[*association](s, c, in.AssociationId)
-	if err != nil {
-		return nil, nil, err
-	}
-	if f.missing() {
-		any := f.demand("DisassociateRouteTable")
-		any.Resource.ARN = s.arn(c.Account, kindTable, "*")
-		return f, []api.Demand{any}, nil
-	}
-	t, err := find[*table](s, c, f.it.Table)
-	if err != nil {
-		return nil, nil, err
-	}
-	demands := []api.Demand{t.demand("DisassociateRouteTable")}
-	if f.it.Subnet != "" {
-		sub, err := find[*subnet](s, c, f.it.Subnet)
-		if err != nil {
-			return nil, nil, err
-		}
-		demands = append(demands, sub.demand("DisassociateRouteTable"))
-	}
-	return f, demands, nil
-}
-
-func (s *Service) disassociateRouteTable(_ context.Context, _ *api.Call, _ *ec2.DisassociateRouteTableInput, f *found[*association]) (api.Commit[ec2.DisassociateRouteTableOutput], error) {
-	if f.it.Subnet == "" {
-		return nil, fail("InvalidParameterValue", "cannot disassociate the main route table association %s", f.it.ID)
-	}
-	return func(tx *store.Tx) (*ec2.DisassociateRouteTableOutput, error) {
-		return &ec2.DisassociateRouteTableOutput{}, s.drop(tx, f.it)
 	}, nil
 }

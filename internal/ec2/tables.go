@@ -70,7 +70,10 @@ func read(scan func(...any) error) (object, error) {
 // row finds a resource by id; nil when there is none.
 func row(q store.Querier, id string) (object, error) {
 	o, err := read(q.QueryRow("SELECT "+columns+" FROM ec2_resources WHERE id = ?", id).Scan)
-	if errors.Is(err, sql.ErrNoRows) {
+	switch {
+	case errors.Is(err, sql.ErrNoRows) && kindACL.names(id):
+		return defaultACLFor(q, id)
+	case errors.Is(err, sql.ErrNoRows):
 		return nil, nil
 	}
 	return o, err
