@@ -7,14 +7,9 @@ import (
 	"bawn.dev/internal/store"
 )
 
-// stranger is an account of another organization than the tests' others.
-const stranger = "333333333333"
-
-// organized puts all accounts but the stranger into one organization.
-func (b *bench) organized() {
-	b.service.SameOrganization = func(_ context.Context, _ store.Querier, x, y string) (bool, error) {
-		return x != stranger && y != stranger, nil
-	}
+// organized says whether all accounts are of one organization.
+func (b *bench) organized(one bool) {
+	b.service.SameOrganization = func(context.Context, store.Querier, string, string) (bool, error) { return one, nil }
 }
 
 // crossroads makes a gateway and three VPCs, and leaves their ids to the script: tgw,

@@ -139,6 +139,9 @@ func (s *Service) deleteVPC(_ context.Context, _ *api.Call, _ *ec2.DeleteVpcInpu
 		for _, g := range n.nats { // deleted ones, which are still shown
 			all = append(all, g)
 		}
+		for _, a := range n.attachments { // rejected ones
+			all = append(all, a)
+		}
 		for _, r := range n.rules {
 			all = append(all, r)
 		}
