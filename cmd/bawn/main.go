@@ -23,7 +23,7 @@ const (
 	exitUsage    = 2
 	exitNotReady = 3 // not initialized, or not running
 	exitProblems = 4 // fsck found something
-	exitDenied   = 5 // explain: it would be denied
+	exitDenied   = 5 // explain, reach: it would be denied
 )
 
 type cli struct {
@@ -33,6 +33,7 @@ type cli struct {
 	Audit       auditCmd       `cmd:"" help:"Show the record: who did what, in which role, on whose behalf."`
 	Explain     explainCmd     `cmd:"" help:"Say why something would be allowed or denied."`
 	Network     networkCmd     `cmd:"" help:"Show the networks as they are enforced, and every flow that they let pass; or draw them."`
+	Reach       reachCmd       `cmd:"" help:"Say whether a packet would pass between two places, and why."`
 	Fsck        fsckCmd        `cmd:"" help:"Check the database, the record and the stored bytes."`
 	Rekey       rekeyCmd       `cmd:"" help:"Put another root key in force: a file, a passphrase or a PKCS#11 token."`
 	Image       imageCmd       `cmd:"" help:"Manage the images that workloads run."`

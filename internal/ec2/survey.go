@@ -131,3 +131,13 @@ func (v *Survey) tag(o object) {
 		v.Names[o.head().ID] = name
 	}
 }
+
+// ServiceNames are the names that clients look for a service under, "*." standing
+// for one label; none for what is not offered here.
+func (s *Service) ServiceNames(service string) []string {
+	names := offered()[service]
+	if names == nil {
+		return nil
+	}
+	return names(s.Region)
+}

@@ -74,6 +74,7 @@ func (s *Server) adminHandler() http.Handler {
 	mux.Handle("POST /rekey", command(s.Rekey))
 	mux.Handle("POST /unlock-bucket", command(s.UnlockBucket))
 	mux.Handle("POST /network", command(s.Network))
+	mux.Handle("POST /reach", command(s.Reach))
 	return mux
 }
 
