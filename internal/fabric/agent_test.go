@@ -86,6 +86,8 @@ func obey(o order) reply {
 		return ask(o)
 	case "packet":
 		return outcome(sendPacket(o))
+	case "flood":
+		return outcome(flood(o))
 	case "frame":
 		return outcome(sendFrame(o.Frame))
 	case "write":
@@ -280,6 +282,16 @@ func sendPacket(o order) error {
 	defer unix.Close(fd)
 	dst := netip.MustParseAddrPort(o.Address)
 	return unix.Sendto(fd, udpPacket(netip.MustParseAddrPort(o.Source), dst, "forged\n"), 0, &unix.SockaddrInet4{Addr: dst.Addr().As4()})
+}
+
+// flood sends as many datagrams as Ports says.
+func flood(o order) error {
+	for range o.Ports[0] {
+		if err := sendPacket(o); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sendFrame puts a frame of any kind on the wire, past the workload's own network stack, as gVisor does.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -37,7 +36,7 @@ func (f *Fabric) Attach(ctx context.Context, vpcID string, ifc netmodel.Interfac
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.model == nil {
+	if n.model == nil || n.space == nil {
 		return "", fmt.Errorf("%w: %s was removed", ErrNotFound, vpcID)
 	}
 	if known := n.model.InterfaceAt(ifc.Address); known == nil || !same(known, &ifc) {
@@ -47,8 +46,10 @@ func (f *Fabric) Attach(ctx context.Context, vpcID string, ifc netmodel.Interfac
 	if err != nil {
 		return "", err
 	}
-	if err := join(n.path, path, &ifc); err != nil {
-		return "", errors.Join(fmt.Errorf("fabric: attaching %s: %w", ifc.ID, err), f.detach(place{path, kindAttached, vpcID, ifc.ID}))
+	p := jointOf(&ifc)
+	n.plugged[netmodel.Device(ifc.ID)] = p
+	if err := join(n.space, path, p); err != nil {
+		return "", errors.Join(fmt.Errorf("fabric: attaching %s: %w", ifc.ID, err), f.detach(n, place{path, kindAttached, vpcID, ifc.ID}))
 	}
 	return path, nil
 }
@@ -80,7 +81,7 @@ func (f *Fabric) newAttachment(kind, id string, parts ...string) (string, error)
 	}
 	path := f.path(append([]string{kind}, parts...)...)
 	return path, makeNamespace(path, func() error {
-		if err := set(noIPv6[:]); err != nil {
+		if _, err := set(noIPv6[:]); err != nil {
 			return err
 		}
 		return up("lo")
@@ -88,66 +89,63 @@ func (f *Fabric) newAttachment(kind, id string, parts ...string) (string, error)
 }
 
 // join makes the link between a VPC and a workload and sets up both ends.
-func join(router, workload string, ifc *netmodel.Interface) error {
-	mac, err := net.ParseMAC(ifc.MAC)
-	if err != nil {
-		return err
-	}
+func join(router *space, workload string, p joint) error {
 	target, err := os.Open(workload)
 	if err != nil {
 		return err
 	}
 	defer target.Close()
-	err = inside(router, func() error {
-		name := netmodel.Device(ifc.ID)
-		veth := &netlink.Veth{
-			LinkAttrs:        netlink.LinkAttrs{Name: name, HardwareAddr: routerMAC[:]},
-			PeerName:         inner,
-			PeerHardwareAddr: mac,
-			PeerNamespace:    netlink.NsFd(target.Fd()),
-		}
-		if err := netlink.LinkAdd(veth); err != nil {
-			return fmt.Errorf("making the link: %w", err)
-		}
-		return setUpLink(name, netmodel.Gateway, ifc.Address, mac, netlink.Route{})
-	})
-	if err != nil {
+	name := netmodel.Device(p.id)
+	veth := &netlink.Veth{
+		LinkAttrs:        netlink.LinkAttrs{Name: name, HardwareAddr: routerMAC[:]},
+		PeerName:         inner,
+		PeerHardwareAddr: p.mac[:],
+		PeerNamespace:    netlink.NsFd(target.Fd()),
+	}
+	if err := router.LinkAdd(veth); err != nil {
+		return fmt.Errorf("making the link: %w", err)
+	}
+	if _, err := setUpLink(router.Handle, name, netmodel.Gateway, p.address, p.mac); err != nil {
 		return err
 	}
 	return inside(workload, func() error {
-		gateway := netlink.Route{Gw: netmodel.Gateway.AsSlice()}
-		return setUpLink(inner, ifc.Address, netmodel.Gateway, routerMAC[:], gateway)
+		here, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+		if err != nil {
+			return err
+		}
+		defer here.Close()
+		index, err := setUpLink(here, inner, p.address, netmodel.Gateway, routerMAC)
+		if err != nil {
+			return err
+		}
+		if err := here.RouteAdd(&netlink.Route{LinkIndex: index, Gw: netmodel.Gateway.AsSlice()}); err != nil {
+			return fmt.Errorf("default route: %w", err)
+		}
+		return nil
 	})
 }
 
-// setUpLink gives one end of a link its own address, the way to the other end, and one more route if it has a gateway.
-func setUpLink(name string, own, peer netip.Addr, peerMAC net.HardwareAddr, extra netlink.Route) error {
-	link, err := netlink.LinkByName(name)
+// setUpLink gives one end of a link its own address and the way to the other end.
+func setUpLink(h *netlink.Handle, name string, own, peer netip.Addr, peerMAC [6]byte) (index int, err error) {
+	link, err := h.LinkByName(name)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	index := link.Attrs().Index
-	if err := netlink.AddrAdd(link, &netlink.Addr{IPNet: single(own)}); err != nil {
-		return fmt.Errorf("address: %w", err)
+	index = link.Attrs().Index
+	if err := h.AddrAdd(link, &netlink.Addr{IPNet: netOf(host(own))}); err != nil {
+		return 0, fmt.Errorf("address: %w", err)
 	}
-	if err := netlink.LinkSetUp(link); err != nil {
-		return fmt.Errorf("raising %s: %w", name, err)
+	if err := h.LinkSetUp(link); err != nil {
+		return 0, fmt.Errorf("raising %s: %w", name, err)
 	}
-	if err := netlink.RouteAdd(&netlink.Route{LinkIndex: index, Dst: single(peer), Src: own.AsSlice(), Scope: netlink.SCOPE_LINK}); err != nil {
-		return fmt.Errorf("route to %s: %w", peer, err)
+	if err := h.RouteAdd(&netlink.Route{LinkIndex: index, Dst: netOf(host(peer)), Scope: netlink.SCOPE_LINK}); err != nil {
+		return 0, fmt.Errorf("route to %s: %w", peer, err)
 	}
-	neighbour := &netlink.Neigh{LinkIndex: index, Family: netlink.FAMILY_V4, State: netlink.NUD_PERMANENT, IP: peer.AsSlice(), HardwareAddr: peerMAC}
-	if err := netlink.NeighSet(neighbour); err != nil {
-		return fmt.Errorf("neighbour %s: %w", peer, err)
+	neighbour := &netlink.Neigh{LinkIndex: index, Family: netlink.FAMILY_V4, State: netlink.NUD_PERMANENT, IP: peer.AsSlice(), HardwareAddr: peerMAC[:]}
+	if err := h.NeighSet(neighbour); err != nil {
+		return 0, fmt.Errorf("neighbour %s: %w", peer, err)
 	}
-	if extra.Gw == nil {
-		return nil
-	}
-	extra.LinkIndex = index
-	if err := netlink.RouteAdd(&extra); err != nil {
-		return fmt.Errorf("default route: %w", err)
-	}
-	return nil
+	return index, nil
 }
 
 // NetNS returns the path of the namespace of an attached interface or isolated workload, for finding it after a restart.
@@ -166,10 +164,20 @@ func (f *Fabric) Detach(ctx context.Context, id string) error {
 	if err != nil || !found {
 		return err
 	}
-	return f.detach(p)
+	n := f.known(kindVPC, p.vpc)
+	if n == nil {
+		return f.detach(nil, p)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return f.detach(n, p)
 }
 
-func (f *Fabric) detach(p place) error {
+// detach removes an attachment of a network, which is nil if this process has not applied it and else locked.
+func (f *Fabric) detach(n *network, p place) error {
+	if n != nil {
+		delete(n.plugged, netmodel.Device(p.id))
+	}
 	if router := f.path(kindVPC, p.vpc); p.kind == kindAttached && isNamespace(router) {
 		if err := inside(router, func() error { return unplug(netmodel.Device(p.id)) }); err != nil {
 			return err
@@ -214,8 +222,4 @@ func up(name string) error {
 		return err
 	}
 	return netlink.LinkSetUp(link)
-}
-
-func single(a netip.Addr) *net.IPNet {
-	return &net.IPNet{IP: a.AsSlice(), Mask: net.CIDRMask(a.BitLen(), a.BitLen())}
 }

@@ -226,6 +226,9 @@ func TestStrayWireCarriesNothing(t *testing.T) {
 	}
 	outside, _ := l.NetNS("outside")
 	router := l.path(kindVPC, "vpc-1")
+	l.changing.Lock() // nobody repairs
+	t.Cleanup(l.changing.Unlock)
+	l.drifted = true
 	plug(t, router, outside)
 	world := startAgent(t, outside)
 	if r := world.do(order{Do: "serve", Ports: []int{80, 443}}); r.Outcome != ok {

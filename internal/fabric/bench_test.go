@@ -4,17 +4,20 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"bawn.dev/internal/netmodel"
 )
 
-// crowded is the ward with n more interfaces.
+// crowded is the ward with n interfaces.
 func crowded(n int) *netmodel.VPC {
 	v := ward("vpc-1")
-	for i := range n {
-		v.Interfaces = append(v.Interfaces, netmodel.Interface{ID: fmt.Sprintf("eni-x%d", i), Subnet: "subnet-b",
-			Address: netip.AddrFrom4([4]byte{10, 50, 1, byte(20 + i)}), Groups: []string{"sg-train"}, Workload: "job", MAC: fmt.Sprintf("02:00:00:00:01:%02x", i)})
+	v.Subnets = append(v.Subnets, netmodel.Subnet{ID: "subnet-c", CIDR: netip.MustParsePrefix("10.50.16.0/20"), RouteTable: "rtb-none"})
+	for i := 4; len(v.Interfaces) < n; i++ {
+		v.Interfaces = append(v.Interfaces, netmodel.Interface{ID: fmt.Sprintf("eni-x%d", i), Subnet: "subnet-c",
+			Address: netip.AddrFrom4([4]byte{10, 50, 16 + byte(i>>8), byte(i)}), Groups: []string{"sg-train"}, Workload: "job",
+			MAC: fmt.Sprintf("02:00:00:00:%02x:%02x", 1+i>>8, i&255)})
 	}
 	return v
 }
@@ -35,16 +38,18 @@ func BenchmarkAttachDetach(b *testing.B) {
 }
 
 func BenchmarkUpdateGroup(b *testing.B) {
-	for _, n := range []int{0, 200} {
-		b.Run(fmt.Sprint(n+5, " interfaces"), func(b *testing.B) {
+	for _, n := range []int{5, 200, 1000} {
+		b.Run(fmt.Sprint(n, " interfaces"), func(b *testing.B) {
 			l, v := newLab(b), crowded(n)
 			l.apply(v)
 			b.ReportAllocs()
 			port := 5432
 			for b.Loop() {
 				port ^= 1
-				v.SecurityGroups[1].Ingress[0].FromPort, v.SecurityGroups[1].Ingress[0].ToPort = port, port
-				if err := l.Apply(context.Background(), v); err != nil {
+				c := *v // the fabric keeps what it is given
+				c.SecurityGroups = slices.Clone(v.SecurityGroups)
+				c.SecurityGroups[1].Ingress = []netmodel.Rule{tcpFrom(port, "sg-train")}
+				if err := l.Apply(context.Background(), &c); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -191,7 +191,10 @@ func cut(doomed func(tuple) bool) error {
 	return nil
 }
 
-// revoke cuts the flows that v would refuse today.
+// revoke cuts the flows that v would not let be.
 func revoke(v *netmodel.VPC) error {
-	return cut(func(t tuple) bool { return !v.Pass(t.src.Addr(), t.dst.Addr(), t.protocol, t.dst.Port()).Allowed })
+	judge := v.Judge()
+	return cut(func(t tuple) bool {
+		return !judge.Keeps(netmodel.Flow{From: t.src.Addr(), To: t.dst.Addr(), Protocol: t.protocol, FromPort: t.src.Port(), Port: t.dst.Port()})
+	})
 }

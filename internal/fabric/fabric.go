@@ -57,9 +57,12 @@ type Fabric struct {
 	nft     string
 	missing []string
 
-	mu       sync.Mutex // guards networks; taken after a network's own lock, never before
-	networks map[string]*network
+	changing sync.Mutex          // held while any network's model changes; taken before a network's own lock
+	mu       sync.Mutex          // guards networks and watch; taken after a network's own lock, never before
+	networks map[string]*network // by kind and id
+	watch    *watch
 	naming   sync.Mutex // held between looking for an attachment's name and taking it
+	events   *feed[Event]
 }
 
 const maxPrefix = 16
@@ -73,7 +76,7 @@ func New(cfg Config) (*Fabric, error) {
 	if n := len(cfg.NamePrefix); n == 0 || n > maxPrefix || strings.Trim(cfg.NamePrefix, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
 		return nil, fmt.Errorf("fabric: name prefix %.40q is not 1 to %d of a-z, 0-9 and -", cfg.NamePrefix, maxPrefix)
 	}
-	f := &Fabric{dir: cfg.StateDir, prefix: cfg.NamePrefix, log: cfg.Log, networks: map[string]*network{}}
+	f := &Fabric{dir: cfg.StateDir, prefix: cfg.NamePrefix, log: cfg.Log, networks: map[string]*network{}, events: newFeed[Event](eventBuffer, true)}
 	f.probe()
 	if len(f.missing) > 0 {
 		return f, nil
@@ -110,13 +113,14 @@ func (f *Fabric) ready(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// Close stops name servers and flow logs. Namespaces, rules and links stay and keep being enforced; a later Fabric with the
+// Close stops name servers, flow logs and the watch for drift. Namespaces, rules and links stay and keep being enforced; a later Fabric with the
 // same configuration adopts them.
 func (f *Fabric) Close() error {
 	f.mu.Lock()
-	all := f.networks
-	f.networks = map[string]*network{}
+	all, w := f.networks, f.watch
+	f.networks, f.watch = map[string]*network{}, nil
 	f.mu.Unlock()
+	w.end()
 	var err error
 	for _, n := range all {
 		n.mu.Lock()

@@ -44,9 +44,9 @@ const (
 )
 
 // FlowRecords calls emit, from one goroutine, with what flows in a VPC until ctx ends, emit fails or the VPC is removed
-// (nil in the last case). Accepted flows are reported every interval and when they end. Refused packets are reported at
-// once, one record each and at most [netmodel.LogRate] a second and gate, if the VPC's FlowLogs is set. A VPC has one
-// reader at a time; a second one fails.
+// (nil in the last case). Accepted flows are reported every interval and when they end. Refused packets, if the VPC's
+// FlowLogs is set, are counted by flow and gate and reported every interval: what was over [netmodel.LogRate] or over the
+// bound of flows is not, and a SKIPDATA record says so. A VPC has one reader at a time; a second one fails.
 func (f *Fabric) FlowRecords(ctx context.Context, vpcID string, interval time.Duration, emit func(FlowRecord) error) error {
 	if err := f.ready(ctx); err != nil {
 		return err
@@ -58,7 +58,9 @@ func (f *Fabric) FlowRecords(ctx context.Context, vpcID string, interval time.Du
 	if err != nil {
 		return err
 	}
-	w := &flowWatch{network: n, events: make(chan event, flowBuffer), stop: make(chan struct{}), last: time.Now()}
+	w := &flowWatch{network: n, events: make(chan event, flowBuffer), stop: make(chan struct{}), last: time.Now(),
+		devices: map[int]string{}, refusals: refusals{counts: map[refusedFlow]*tally{}}}
+	w.unlogged() // what was before is nobody's
 	if err := inside(n.path, w.open); err != nil {
 		return errors.Join(err, w.close())
 	}
@@ -85,6 +87,9 @@ type flowWatch struct {
 	stop    chan struct{}
 	readers int
 	last    time.Time // when the table was last listed
+
+	devices  map[int]string // names of links
+	refusals refusals
 }
 
 // open opens both sockets in the namespace of the calling thread.
@@ -162,7 +167,7 @@ func (w *flowWatch) list(emit func(FlowRecord) error) error {
 			return err
 		}
 	}
-	return nil
+	return w.tell(since, emit)
 }
 
 func (w *flowWatch) report(e event, emit func(FlowRecord) error) error {
@@ -175,13 +180,8 @@ func (w *flowWatch) report(e event, emit func(FlowRecord) error) error {
 	case e.ended != nil:
 		return w.accepted(e.ended, w.last, emit)
 	}
-	r := e.refused
-	owner := r.owner
-	if owner == "" {
-		owner = w.network.owner(r.src.Addr())
-	}
-	now := time.Now()
-	return emit(w.record(r.tuple, owner, FlowRecord{Start: now, End: now, Packets: 1, Bytes: r.size, Action: Reject, Gate: r.gate}))
+	w.count(e.refused)
+	return nil
 }
 
 // accepted emits both directions of a flow for each of its interfaces; directions in which nothing moved are left out.
@@ -218,10 +218,12 @@ func (w *flowWatch) accepted(f *flow, since time.Time, emit func(FlowRecord) err
 func (w *flowWatch) record(t tuple, owner string, r FlowRecord) FlowRecord {
 	r.VPC, r.Interface, r.Protocol, r.Src, r.Dst = w.network.id, owner, t.protocol, t.src, t.dst
 	if t.protocol == netmodel.ICMP {
-		r.Src, r.Dst = netip.AddrPortFrom(t.src.Addr(), 0), netip.AddrPortFrom(t.dst.Addr(), 0)
+		r.Src, r.Dst = portless(t.src), portless(t.dst)
 	}
 	return r
 }
+
+func portless(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr(), 0) }
 
 // owner returns the interface that has, or last had, an address.
 func (n *network) owner(a netip.Addr) string {

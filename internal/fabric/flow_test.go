@@ -78,7 +78,7 @@ func TestRefusedPacketsAreRecorded(t *testing.T) {
 		c.a.fails(c.do, c.to)
 		r := await(t, records, FlowRecord{Action: Reject, Gate: c.gate, Interface: c.who, Protocol: c.p,
 			Src: netip.AddrPortFrom(netip.MustParseAddr(c.from), 0), Dst: addrPort(c.to)})
-		if r.VPC != "vpc-1" || r.Packets != 1 || r.Bytes < 20 || r.Src.Port() == 0 || r.Start.IsZero() || r.End.Before(r.Start) {
+		if r.VPC != "vpc-1" || r.Packets == 0 || r.Bytes < 20 || r.Src.Port() == 0 || r.Start.IsZero() || r.End.Before(r.Start) {
 			t.Errorf("the record says %+v", r)
 		}
 	}
@@ -124,13 +124,13 @@ func TestEndedFlowIsRecorded(t *testing.T) {
 			return nil
 		})
 	}()
-	train, _ := l.attach(v, "eni-train"), l.attach(v, "eni-db")
-	// A refusal that is recorded proves that the watch has begun.
-	train.fails("tcp", "203.0.113.5:443")
-	await(t, records, FlowRecord{Action: Reject, Gate: netmodel.GateRoute, Interface: "eni-train"})
-	train.passes("tcp", "10.50.0.11:5432")
-	if err := l.Detach(context.Background(), "eni-train"); err != nil {
-		t.Fatal(err)
+	l.attach(v, "eni-db")
+	// The watch may begin a little later: what ended before is not recorded.
+	for len(records) == 0 {
+		l.attach(v, "eni-train").passes("tcp", "10.50.0.11:5432")
+		if err := l.Detach(context.Background(), "eni-train"); err != nil {
+			t.Fatal(err)
+		}
 	}
 	await(t, records, FlowRecord{Action: Accept, Interface: "eni-train", Dst: addrPort("10.50.0.11:5432"), Protocol: netmodel.TCP})
 	cancel()
@@ -152,7 +152,7 @@ func TestFlowRecordsEnd(t *testing.T) {
 	train := l.attach(v, "eni-train")
 	enough := errors.New("enough")
 	got := make(chan error, 1)
-	go func() { got <- l.FlowRecords(ctx, "vpc-1", time.Hour, func(FlowRecord) error { return enough }) }()
+	go func() { got <- l.FlowRecords(ctx, "vpc-1", minInterval, func(FlowRecord) error { return enough }) }()
 	for len(got) == 0 {
 		train.fails("tcp", "203.0.113.5:443")
 	}
@@ -181,27 +181,48 @@ func TestFlowRecordsEnd(t *testing.T) {
 	}
 }
 
-// Floods end in a few records, not in one per packet.
-func TestRefusalsAreBounded(t *testing.T) {
+// Refused packets are counted, every one: a scan is a few records with exact numbers, and never more than it was.
+func TestRefusalsAreCounted(t *testing.T) {
 	l, v := newLab(t), ward("vpc-1")
 	l.apply(v)
 	records := l.watch("vpc-1")
 	train := l.attach(v, "eni-train")
-	const many = 3000
+	const many = 1500
 	for range many {
 		if r := train.do(order{Do: "packet", Source: "10.50.0.99:1", Address: "10.50.1.11:99"}); r.Outcome != ok {
 			t.Fatal(r.Outcome)
 		}
 	}
-	train.fails("tcp", "203.0.113.5:443") // another gate, with a budget of its own
-	n := 0
-	for r := range records {
-		if r.Gate == netmodel.GateRoute {
-			break
-		}
-		n++
+	var n int
+	var packets, size uint64
+	for packets < many {
+		r := await(t, records, FlowRecord{Action: Reject, Gate: netmodel.GateSource, Interface: "eni-train", Src: addrPort("10.50.0.99:1")})
+		n, packets, size = n+1, packets+r.Packets, size+r.Bytes
 	}
-	if n == 0 || n > many/2 {
-		t.Errorf("%d records of %d packets", n, many)
+	if packets != many || size != many*uint64(len(udpPacket(addrPort("0.0.0.0:0"), addrPort("0.0.0.0:0"), "forged\n"))) || n > many/2 {
+		t.Errorf("%d records of %d packets, %d bytes", n, packets, size)
+	}
+}
+
+// What is too much to be counted is said to be missing.
+func TestUncountedRefusalsAreTold(t *testing.T) {
+	l, v := newLab(t), ward("vpc-1")
+	l.apply(v)
+	records := l.watch("vpc-1")
+	train := l.attach(v, "eni-train")
+	if r := train.do(order{Do: "flood", Source: "10.50.0.99:1", Address: "10.50.1.11:99", Ports: []int{20 * netmodel.LogBurst}}); r.Outcome != ok {
+		t.Fatal(r.Outcome)
+	}
+	await(t, records, FlowRecord{Action: SkipData})
+}
+
+// More flows than are kept count as lost.
+func TestRefusalsAreBounded(t *testing.T) {
+	c := refusals{counts: map[refusedFlow]*tally{}}
+	for i := range 2 * maxRefusals {
+		c.add(refusedFlow{tuple: tuple{src: netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(i))}}, 1)
+	}
+	if len(c.counts) != maxRefusals || !c.lost {
+		t.Errorf("%d flows, lost: %v", len(c.counts), c.lost)
 	}
 }

@@ -31,6 +31,7 @@ const (
 type nameServer struct {
 	model   atomic.Pointer[netmodel.VPC]
 	address netip.Addr // the address that depends on the model
+	queries *feed[Query]
 	servers []*dns.Server
 	done    sync.WaitGroup
 }
@@ -47,9 +48,9 @@ func (n *network) serveNames(v *netmodel.VPC, log *slog.Logger) error {
 		}
 		n.names = nil
 	}
-	s := &nameServer{address: v.ResolverAddress()}
+	s := &nameServer{address: v.ResolverAddress(), queries: n.queries}
 	s.model.Store(v)
-	if err := inside(n.path, s.open); err != nil {
+	if err := n.space.do(s.open); err != nil {
 		return errors.Join(err, s.close())
 	}
 	for _, server := range s.servers {
@@ -117,9 +118,13 @@ func (s *nameServer) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 	if err != nil {
 		return
 	}
+	from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
 	_, udp := w.RemoteAddr().(*net.UDPAddr)
+	v := s.model.Load()
+	a := answer(v, from.Addr(), q, udp)
+	s.queries.put(queryOf(v, from, a, udp))
 	// A client that went away is its own loss.
-	_ = w.WriteMsg(answer(s.model.Load(), from.Addr().Unmap(), q, udp))
+	_ = w.WriteMsg(a)
 }
 
 // answer makes the reply to a query. It is a pure function of the model, the asker and the query.

@@ -14,10 +14,11 @@ import (
 	"bawn.dev/internal/netmodel"
 )
 
-// Kinds of namespace, as the names of mount points spell them: PREFIX.vpc.VPC, PREFIX.ifc.VPC.INTERFACE, PREFIX.iso.ID.
-// Ids and prefixes have no dot, so a name has one reading.
+// Kinds of namespace, as the names of mount points spell them: PREFIX.vpc.VPC, PREFIX.tgw.GATEWAY, PREFIX.ifc.VPC.INTERFACE,
+// PREFIX.iso.ID. Ids and prefixes have no dot, so a name has one reading.
 const (
 	kindVPC      = "vpc"
+	kindTransit  = "tgw"
 	kindAttached = "ifc"
 	kindIsolated = "iso"
 )
@@ -30,6 +31,9 @@ func (f *Fabric) path(parts ...string) string {
 type place struct {
 	path, kind, vpc, id string
 }
+
+// workload says whether the place is a workload's.
+func (p place) workload() bool { return p.kind == kindAttached || p.kind == kindIsolated }
 
 // places lists the mount points under the state directory that carry our prefix.
 func (f *Fabric) places() ([]place, error) {
@@ -47,6 +51,8 @@ func (f *Fabric) places() ([]place, error) {
 		switch {
 		case len(p) == 3 && p[1] == kindVPC:
 			out = append(out, place{full, kindVPC, p[2], p[2]})
+		case len(p) == 3 && p[1] == kindTransit:
+			out = append(out, place{full, kindTransit, "", p[2]})
 		case len(p) == 4 && p[1] == kindAttached:
 			out = append(out, place{full, kindAttached, p[2], p[3]})
 		case len(p) == 3 && p[1] == kindIsolated:
@@ -66,7 +72,7 @@ func (f *Fabric) attachment(id string) (place, bool, error) {
 		return place{}, false, err
 	}
 	for _, p := range all {
-		if p.kind != kindVPC && p.id == id {
+		if p.workload() && p.id == id {
 			return p, true, nil
 		}
 	}
@@ -131,6 +137,14 @@ func makeNamespace(path string, setup func() error) (err error) {
 	})
 }
 
+// mountNamespace mounts a namespace that exists at path, which must not exist.
+func mountNamespace(path, source string) error {
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		return err
+	}
+	return unix.Mount(source, path, "", unix.MS_BIND, "")
+}
+
 // dropNamespace unmounts and removes what makeNamespace made, or what a crash left of it. A path that does not exist is
 // not an error.
 func dropNamespace(path string) error {
@@ -162,10 +176,11 @@ var noIPv6 = [...]setting{
 	{"ipv6/conf/default/disable_ipv6", "1", true},
 }
 
-// routing is how a VPC's namespace forwards: between its own links only, checking where packets come from, answering
-// nothing on behalf of others, and following only connections that it saw begin.
+// routing is how a namespace of ours forwards: between its own links only, answering nothing on behalf of others. Of
+// rp_filter the larger of a link's own value and the one of all counts: a workload's link is checked, and one to a transit
+// gateway, which has no route of its own to every sender, is not: there the packet filter knows who may send.
 var routing = [...]setting{
-	{"ipv4/conf/all/rp_filter", "1", false},
+	{"ipv4/conf/all/rp_filter", "0", false},
 	{"ipv4/conf/default/rp_filter", "1", false},
 	{"ipv4/conf/all/accept_redirects", "0", false},
 	{"ipv4/conf/default/accept_redirects", "0", false},
@@ -173,6 +188,8 @@ var routing = [...]setting{
 	{"ipv4/conf/default/send_redirects", "0", false},
 	{"ipv4/conf/all/accept_source_route", "0", false},
 	{"ipv4/conf/default/accept_source_route", "0", false},
+	{"ipv4/conf/all/accept_local", "0", false},
+	{"ipv4/conf/default/accept_local", "0", false},
 	{"ipv4/conf/all/arp_ignore", "1", false},
 	{"ipv4/conf/default/arp_ignore", "1", false},
 	{"ipv4/conf/all/arp_announce", "2", false},
@@ -182,24 +199,36 @@ var routing = [...]setting{
 	{"ipv4/conf/all/route_localnet", "0", false},
 	{"ipv4/conf/default/route_localnet", "0", false},
 	{"ipv4/icmp_echo_ignore_all", "1", false},
+}
+
+// tracking is how a VPC's namespace follows connections: only those that it saw begin.
+var tracking = [...]setting{
 	{"netfilter/nf_conntrack_tcp_loose", "0", false},
 	{"netfilter/nf_conntrack_acct", "1", false},
 	{"netfilter/nf_conntrack_timestamp", "1", false},
 	{"netfilter/nf_conntrack_events", "1", false},
 	{"netfilter/nf_conntrack_tcp_timeout_time_wait", "30", false},
-	{"ipv4/ip_forward", "1", false}, // last: nothing is forwarded before the rest holds
 }
 
-// set writes kernel parameters of the namespace that the calling thread is in.
-func set(settings []setting) error {
+// forwarding is set last: nothing is forwarded before the rest holds.
+var forwarding = [...]setting{{"ipv4/ip_forward", "1", false}}
+
+// set gives kernel parameters of the namespace that the calling thread is in their values, and says which had others.
+func set(settings []setting) ([]string, error) {
+	var changed []string
 	for _, s := range settings {
-		err := os.WriteFile(filepath.Join("/proc/sys/net", s.name), []byte(s.value), 0)
+		path := filepath.Join("/proc/sys/net", s.name)
+		old, err := os.ReadFile(path)
 		if s.optional && errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
+		if was := strings.TrimSpace(string(old)); err == nil && was != s.value {
+			changed = append(changed, fmt.Sprintf("the kernel parameter net/%s was %.20s", s.name, was))
+			err = os.WriteFile(path, []byte(s.value), 0)
+		}
 		if err != nil {
-			return fmt.Errorf("kernel parameter net/%s: %w", s.name, err)
+			return changed, fmt.Errorf("kernel parameter net/%s: %w", s.name, err)
 		}
 	}
-	return nil
+	return changed, nil
 }

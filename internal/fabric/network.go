@@ -5,24 +5,38 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
-
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
+	"sync/atomic"
 
 	"bawn.dev/internal/netmodel"
 )
 
-// network is a VPC that this process has applied.
+// network is a VPC or a transit gateway that this process has applied.
 type network struct {
-	id   string
-	path string
-	gone chan struct{} // closed when the VPC is removed or the fabric closed
+	id, kind, path string
+	gone           chan struct{} // closed when it is removed or the fabric closed
 
-	mu     sync.Mutex // held while the machine is made to match
-	model  *netmodel.VPC
-	names  *nameServer
-	owners map[netip.Addr]string // address to interface, those of older models included
+	mu      sync.Mutex // held while the machine is made to match
+	space   *space     // nil before it exists
+	model   *netmodel.VPC
+	gateway *netmodel.TransitGateway
+	filter  filter
+	settled bool // the machine was made to match, to the end, since the last change
+	names   *nameServer
+	plugged map[string]joint      // links of interfaces, by device
+	owners  map[netip.Addr]string // address to interface, those of older models included
+
+	queries *feed[Query]
+	stirred atomic.Bool // the kernel told of a change
+	failing string      // the drift that could not be repaired and was told
+}
+
+// joint is what is known of an attached interface's link. After a restart nothing is known of one that the model has not.
+type joint struct {
+	id      string
+	address netip.Addr
+	mac     [6]byte
 }
 
 // home is the link that carries the VPC's own addresses. Nothing arrives or leaves through it: the packet filter drops
@@ -31,53 +45,60 @@ const home = "lo"
 
 // Apply makes the machine match v, creating or adopting its namespace. The rules change in one atomic step; then flows
 // that began under older rules and would be refused by the new ones are cut. It is idempotent. When it fails, what holds
-// is what held before or, from some point on, v; calling it again repairs.
+// is what held before or, from some point on, v; calling it again repairs. It keeps v, which must not change any more.
 func (f *Fabric) Apply(ctx context.Context, v *netmodel.VPC) error {
 	if err := f.ready(ctx); err != nil {
 		return err
 	}
-	v, err := snapshot(v)
-	if err != nil {
+	if err := v.Validate(); err != nil {
 		return err
 	}
-	n := f.lock(v.ID)
+	f.changing.Lock()
+	defer f.changing.Unlock()
+	f.patrol()
+	n := f.lock(kindVPC, v.ID)
 	defer n.mu.Unlock()
-	if err := n.exist(); err != nil {
+	before := f.peers(n)
+	if err := n.exist(f); err != nil {
 		return err
 	}
-	if err := f.load(ctx, n.path, netmodel.Compile(v)); err != nil {
+	if err := f.enforce(ctx, n, netmodel.Compile(v), func() { n.adopt(v) }); err != nil {
 		return err
 	}
-	n.adopt(v)
-	err = inside(n.path, func() error {
-		if err := syncAddresses(v); err != nil {
-			return err
-		}
-		return revoke(v)
-	})
-	if err != nil {
-		return err
-	}
-	return n.serveNames(v, f.log)
+	return errors.Join(n.serveNames(v, f.log), f.settlePeers(append(before, f.peers(n)...)))
 }
 
-// snapshot copies a VPC, so that its owner may change it, and validates the copy.
-func snapshot(v *netmodel.VPC) (*netmodel.VPC, error) {
-	b, err := v.Encode()
+// enforce makes the machine match what adopt makes the network's model. The caller holds f.changing and n.mu.
+func (f *Fabric) enforce(ctx context.Context, n *network, rules netmodel.Ruleset, adopt func()) error {
+	settled := n.settled
+	n.settled = false
+	changed, err := n.load(ctx, f.nft, rules)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return netmodel.Parse(b)
+	adopt()
+	found, err := f.settle(n)
+	if err != nil {
+		return err
+	}
+	if n.kind == kindVPC && (changed || !settled || len(found) > 0) {
+		if err := n.space.do(func() error { return revoke(n.model) }); err != nil {
+			return err
+		}
+	}
+	n.settled = true
+	return nil
 }
 
 // lock returns the locked network of this id, new if there is none.
-func (f *Fabric) lock(id string) *network {
+func (f *Fabric) lock(kind, id string) *network {
 	for {
 		f.mu.Lock()
-		n := f.networks[id]
+		n := f.networks[kind+"."+id]
 		if n == nil {
-			n = &network{id: id, path: f.path(kindVPC, id), gone: make(chan struct{}), owners: map[netip.Addr]string{}}
-			f.networks[id] = n
+			n = &network{id: id, kind: kind, path: f.path(kind, id), gone: make(chan struct{}), plugged: map[string]joint{},
+				owners: map[netip.Addr]string{}, queries: newFeed[Query](queryBuffer, false)}
+			f.networks[kind+"."+id] = n
 		}
 		f.mu.Unlock()
 		n.mu.Lock()
@@ -91,8 +112,8 @@ func (f *Fabric) lock(id string) *network {
 func (f *Fabric) forget(n *network) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.networks[n.id] == n {
-		delete(f.networks, n.id)
+	if key := n.kind + "." + n.id; f.networks[key] == n {
+		delete(f.networks, key)
 	}
 }
 
@@ -105,12 +126,16 @@ func (n *network) stopped() bool {
 	}
 }
 
+// known returns a network that this process has made, or nil.
+func (f *Fabric) known(kind, id string) *network {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.networks[kind+"."+id]
+}
+
 // applied returns a VPC's network and its model, or ErrNotFound if this process has not applied it.
 func (f *Fabric) applied(id string) (*network, *netmodel.VPC, error) {
-	f.mu.Lock()
-	n := f.networks[id]
-	f.mu.Unlock()
-	if n != nil {
+	if n := f.known(kindVPC, id); n != nil {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		if n.model != nil {
@@ -121,76 +146,74 @@ func (f *Fabric) applied(id string) (*network, *netmodel.VPC, error) {
 }
 
 // exist makes the namespace, or takes over one that an earlier process made.
-func (n *network) exist() error {
+func (n *network) exist(f *Fabric) error {
+	if n.space != nil {
+		return nil
+	}
 	if !isNamespace(n.path) {
 		if err := dropNamespace(n.path); err != nil {
 			return err
 		}
-		return makeNamespace(n.path, prepareRouter)
-	}
-	return inside(n.path, prepareRouter)
-}
-
-// prepareRouter sets up the namespace that the calling thread is in; the order is such that nothing passes before the
-// rules are there, as it has no link yet.
-func prepareRouter() error {
-	if err := set(noIPv6[:]); err != nil {
+		if err := makeNamespace(n.path, func() error { return n.prepare() }); err != nil {
+			return err
+		}
+	} else if err := inside(n.path, n.prepare); err != nil {
 		return err
 	}
-	if err := set(routing[:]); err != nil {
+	if err := n.recall(f); err != nil {
+		return err
+	}
+	s, err := openSpace(n.path)
+	if err != nil {
+		return err
+	}
+	n.space = s
+	go n.listen(s)
+	return nil
+}
+
+// prepare sets up the namespace that the calling thread is in; the order is such that nothing passes before the rules are
+// there, as it has no link yet.
+func (n *network) prepare() error {
+	if _, err := set(n.settings()); err != nil {
 		return err
 	}
 	return up(home)
 }
 
-func (n *network) adopt(v *netmodel.VPC) {
-	n.model = v
-	for _, i := range v.Interfaces {
-		n.owners[i.Address] = i.ID
+func (n *network) settings() []setting {
+	if n.kind == kindTransit {
+		return slices.Concat(noIPv6[:], routing[:], forwarding[:])
 	}
+	return slices.Concat(noIPv6[:], routing[:], tracking[:], forwarding[:])
 }
 
-// syncAddresses gives the namespace of the calling thread the addresses of the model's services and endpoints, and no
-// others.
-func syncAddresses(v *netmodel.VPC) error {
-	link, err := netlink.LinkByName(home)
+// recall finds the interfaces that an earlier process attached.
+func (n *network) recall(f *Fabric) error {
+	if n.kind != kindVPC {
+		return nil
+	}
+	all, err := f.places()
 	if err != nil {
 		return err
 	}
-	have, err := netlink.AddrList(link, netlink.FAMILY_V4)
-	if err != nil {
-		return err
-	}
-	want := ownAddresses(v)
-	for i := range have {
-		a, ok := netip.AddrFromSlice(have[i].IP.To4())
-		if ok && a.IsLoopback() {
-			continue
-		}
-		if ok && want[a] {
-			delete(want, a)
-			continue
-		}
-		if err := netlink.AddrDel(link, &have[i]); err != nil {
-			return fmt.Errorf("removing %s: %w", have[i].IPNet, err)
-		}
-	}
-	for a := range want {
-		if err := netlink.AddrAdd(link, &netlink.Addr{IPNet: single(a)}); err != nil {
-			return fmt.Errorf("adding %s: %w", a, err)
+	for _, p := range all {
+		if p.kind == kindAttached && p.vpc == n.id && isNamespace(p.path) {
+			n.plugged[netmodel.Device(p.id)] = joint{id: p.id}
 		}
 	}
 	return nil
 }
 
-func ownAddresses(v *netmodel.VPC) map[netip.Addr]bool {
-	out := map[netip.Addr]bool{netmodel.Resolver: true, v.ResolverAddress(): true, netmodel.Metadata: true, netmodel.Credentials: true}
-	for _, e := range v.Endpoints {
-		for _, a := range e.Addresses {
-			out[a.Address] = true
+func (n *network) adopt(v *netmodel.VPC) {
+	n.model = v
+	for i := range v.Interfaces {
+		ifc := &v.Interfaces[i]
+		n.owners[ifc.Address] = ifc.ID
+		if d := netmodel.Device(ifc.ID); n.plugged[d].id != "" && !n.plugged[d].address.IsValid() {
+			n.plugged[d] = jointOf(ifc)
 		}
 	}
-	return out
 }
 
 // stop ends what this process runs for the network. The caller holds n.mu.
@@ -198,12 +221,16 @@ func (n *network) stop() error {
 	if !n.stopped() {
 		close(n.gone)
 	}
-	n.model = nil
-	if n.names == nil {
-		return nil
+	n.model, n.gateway = nil, nil
+	var err error
+	if n.names != nil {
+		err = n.names.stop()
+		n.names = nil
 	}
-	err := n.names.stop()
-	n.names = nil
+	if n.space != nil {
+		n.space.close()
+		n.space = nil
+	}
 	return err
 }
 
@@ -211,14 +238,21 @@ func (n *network) stop() error {
 // An unknown id is not an error. Workloads that were attached keep their own namespaces, with nothing in them, until they
 // are detached.
 func (f *Fabric) Remove(ctx context.Context, vpcID string) error {
+	return f.remove(ctx, kindVPC, vpcID)
+}
+
+func (f *Fabric) remove(ctx context.Context, kind, id string) error {
 	if err := f.ready(ctx); err != nil {
 		return err
 	}
-	if !netmodel.ValidID(vpcID) {
-		return fmt.Errorf("%w: invalid id %.80q", ErrRefused, vpcID)
+	if !netmodel.ValidID(id) {
+		return fmt.Errorf("%w: invalid id %.80q", ErrRefused, id)
 	}
-	n := f.lock(vpcID)
+	f.changing.Lock()
+	defer f.changing.Unlock()
+	n := f.lock(kind, id)
 	defer n.mu.Unlock()
+	peers := f.peers(n)
 	stopped := n.stop()
 	f.forget(n)
 	if stopped != nil {
@@ -229,33 +263,15 @@ func (f *Fabric) Remove(ctx context.Context, vpcID string) error {
 			return err
 		}
 	}
-	return dropNamespace(n.path)
+	return errors.Join(dropNamespace(n.path), f.settlePeers(peers))
 }
 
-// dropLinks deletes every link of the calling thread's namespace but loopback. A listening socket can keep a namespace
-// alive; without links it is out of reach.
-func dropLinks() error {
-	links, err := netlink.LinkList()
-	if err != nil {
-		return err
-	}
-	for _, l := range links {
-		if l.Attrs().Name == home {
-			continue
-		}
-		if err := netlink.LinkDel(l); err != nil && !errors.Is(err, unix.ENODEV) {
-			return fmt.Errorf("deleting %s: %w", l.Attrs().Name, err)
-		}
-	}
-	return nil
-}
-
-// Keep says what [Fabric.Sweep] leaves alone: ids of VPCs, and ids of interfaces and of isolated workloads.
+// Keep says what [Fabric.Sweep] leaves alone: ids of VPCs, of transit gateways, and of interfaces and isolated workloads.
 type Keep struct {
-	VPCs, Attachments map[string]bool
+	VPCs, Transits, Attachments map[string]bool
 }
 
-// Sweep removes every VPC and attachment under the state directory and prefix that keep does not name.
+// Sweep removes every VPC, transit gateway and attachment under the state directory and prefix that keep does not name.
 func (f *Fabric) Sweep(ctx context.Context, keep Keep) error {
 	if err := f.ready(ctx); err != nil {
 		return err
@@ -266,9 +282,9 @@ func (f *Fabric) Sweep(ctx context.Context, keep Keep) error {
 	}
 	for _, p := range all {
 		switch {
-		case p.kind == kindVPC && !keep.VPCs[p.id]:
-			err = errors.Join(err, f.Remove(ctx, p.id))
-		case p.kind != kindVPC && !keep.Attachments[p.id]:
+		case p.kind == kindVPC && !keep.VPCs[p.id] || p.kind == kindTransit && !keep.Transits[p.id]:
+			err = errors.Join(err, f.remove(ctx, p.kind, p.id))
+		case p.workload() && !keep.Attachments[p.id]:
 			err = errors.Join(err, f.Detach(ctx, p.id))
 		}
 	}

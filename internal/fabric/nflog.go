@@ -19,9 +19,11 @@ const (
 	logConfig        = logMessages | 1
 	logConfigCommand = 1
 	logConfigMode    = 2
+	logConfigTimeout = 4
 	logConfigThresh  = 5
 	logBind          = 1
 	logCopyPacket    = 2
+	logDeviceIn      = 4
 	logPayload       = 9
 	logPrefix        = 10
 	logCopyBytes     = 64
@@ -36,7 +38,8 @@ func bindLog(s *nl.NetlinkSocket) error {
 	for _, a := range []*nl.RtAttr{
 		nl.NewRtAttr(logConfigCommand, []byte{logBind}),
 		nl.NewRtAttr(logConfigMode, mode),
-		nl.NewRtAttr(logConfigThresh, []byte{0, 0, 0, 1}), // at once: a refusal is news
+		nl.NewRtAttr(logConfigThresh, []byte{0, 0, 0, 64}),
+		nl.NewRtAttr(logConfigTimeout, []byte{0, 0, 0, 5}), // in hundredths of a second
 	} {
 		request := nl.NewNetlinkRequest(logConfig, unix.NLM_F_ACK)
 		request.AddData(&nl.Nfgenmsg{NfgenFamily: unix.AF_INET, ResId: nl.Swap16(netmodel.LogGroup)})
@@ -76,9 +79,10 @@ func acknowledged(s *nl.NetlinkSocket, seq uint32) error {
 // refusal is one refused packet.
 type refusal struct {
 	tuple
-	size  uint64
-	gate  netmodel.Gate
-	owner string // the interface or endpoint whose gate it was, or ""
+	size   uint64
+	gate   netmodel.Gate
+	owner  string // the interface or endpoint whose gate it was, or ""
+	device int    // the index of the link that it came by, or 0
 }
 
 // parseRefusal reads the body of a packet log message.
@@ -92,6 +96,10 @@ func parseRefusal(b []byte) (refusal, error) {
 		case logPrefix:
 			gate, owner, _ := strings.Cut(strings.TrimRight(string(value), "\x00"), " ")
 			r.gate, r.owner = netmodel.Gate(gate), owner
+		case logDeviceIn:
+			if len(value) == 4 {
+				r.device = int(binary.BigEndian.Uint32(value))
+			}
 		case logPayload:
 			var err error
 			r.tuple, r.size, err = parseHead(value)

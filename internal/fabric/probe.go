@@ -40,10 +40,10 @@ func (f *Fabric) probe() {
 }
 
 func (f *Fabric) probeHere() {
-	if err := set(noIPv6[:]); err != nil {
+	if _, err := set(noIPv6[:]); err != nil {
 		f.lack("IPv6 cannot be turned off in a namespace: /proc/sys must be writable.", err)
 	}
-	if err := prepareRouter(); err != nil {
+	if err := (&network{kind: kindVPC}).prepare(); err != nil {
 		f.lack("A namespace cannot be made to route: /proc/sys must be writable, and the kernel needs CONFIG_NF_CONNTRACK (module nf_conntrack) with events and timestamps.", err)
 	}
 	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "probe0"}, PeerName: "probe1"}
