@@ -89,6 +89,6 @@ func (p *Proxy) relay(client net.Conn, name string, port uint16) {
 	if err != nil {
 		return
 	}
-	f.pipe(client)
-	f.finish(nil)
+	f.pipe(client, nil)
+	f.finish()
 }

@@ -16,13 +16,12 @@ func (p *Proxy) connect(w http.ResponseWriter, r *http.Request, client net.Conn)
 		answer(w, p.refuse(client, Explicit, name, port, err), name, port)
 		return
 	}
-	f, err := p.open(r.Context(), Explicit, client, false, name, port)
+	f, err := p.open(p.ctx, Explicit, client, false, name, port)
 	if err != nil {
 		answer(w, err, name, port)
 		return
 	}
-	var why error
-	defer func() { f.finish(why) }()
+	defer f.finish()
 	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return
@@ -31,21 +30,21 @@ func (p *Proxy) connect(w http.ResponseWriter, r *http.Request, client net.Conn)
 	if _, err := io.WriteString(conn, "HTTP/1.1 200 Connection established\r\n\r\n"); err != nil {
 		return
 	}
-	if port == netmodel.NATPortTLS {
-		inside, hello, err := p.readHello(conn, buffered)
-		if err == nil && inside != name {
-			err = ErrFronting
-		}
-		if err != nil {
-			why = err
-			answerTLS(conn, alertName)
-			return
-		}
-		if _, err := f.outside().Write(hello); err != nil {
-			return
-		}
+	if port != netmodel.NATPortTLS {
+		f.pipe(buffered.Reader, nil)
+		return
 	}
-	f.pipe(buffered.Reader)
+	inside, hello, err := p.readHello(conn, buffered)
+	switch {
+	case err != nil:
+		answerTLS(conn, alertName)
+		f.cut(err)
+	case inside != name:
+		answerTLS(conn, alertName)
+		f.cut(ErrFronting)
+	default:
+		f.secure(buffered.Reader, name, hello)
+	}
 }
 
 // tunnelled is what a CONNECT request is for.

@@ -64,12 +64,11 @@ var Connections = netlimit.Limits{PerSource: 128, Total: 1024}
 
 // Times that a peer has.
 const (
-	helloTime  = 5 * time.Second   // to send a whole TLS greeting
-	headerTime = 5 * time.Second   // to send a request's header
-	dialTime   = 10 * time.Second  // to connect outside, and to record that
-	restTime   = 60 * time.Second  // between requests
-	idleTime   = 350 * time.Second // without a byte either way, as at Amazon's NAT gateway
-	lastTime   = 5 * time.Second   // to take an answer from a connection that was cut
+	helloTime = 5 * time.Second   // to send a whole TLS greeting, or a request's header
+	dialTime  = 10 * time.Second  // to connect outside, and to record that
+	restTime  = 60 * time.Second  // between requests
+	idleTime  = 350 * time.Second // without a byte either way, as at Amazon's NAT gateway
+	lastTime  = 5 * time.Second   // to take an answer from a connection that was cut
 )
 
 // Config is what a Proxy works with. All fields are required. The functions are called at the same time by many connections.
@@ -107,8 +106,8 @@ type Connection struct {
 	Opened  time.Time
 	// Sent went out and Received came back; both count what the far end's connection carried.
 	Sent, Received int64
-	// Why is the reason if a connection was cut: [ErrRevoked], [ErrBudget], [ErrIdle], [ErrFronting] or [ErrClosed]. It is
-	// nil when one of the two ends ended it.
+	// Why is the reason if a connection was cut: [ErrRevoked], [ErrBudget], [ErrIdle], [ErrFronting], [ErrForm] or [ErrClosed].
+	// It is nil when one of the two ends ended it.
 	Why error
 	// Unrecorded is, in a refusal for [ErrTooFast], how many others of this source there were since the last such one.
 	Unrecorded int

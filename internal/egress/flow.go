@@ -56,10 +56,10 @@ func (f *flow) admit() error {
 		rules := p.rules
 		p.mu.Unlock()
 		grant, err := p.config.Allow(f.ctx, f.asked.Source.Addr(), f.asked.Name, f.asked.Port)
+		f.asked.Cookie = grant.Cookie
 		if err != nil {
 			return err
 		}
-		f.asked.Cookie = grant.Cookie
 		if grant.Budget.spent() {
 			return ErrBudget
 		}
@@ -140,11 +140,11 @@ func abort(c net.Conn) {
 	c.Close()
 }
 
-// finish closes what is outside and records the end. Why is nil if an end of the connection ended it.
-func (f *flow) finish(why error) {
+// finish closes what is outside and records the end.
+func (f *flow) finish() {
 	f.discard()
 	c := f.asked
-	c.Sent, c.Received, c.Why = f.sent.Load(), f.received.Load(), why
+	c.Sent, c.Received = f.sent.Load(), f.received.Load()
 	if cause := context.Cause(f.ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		c.Why = cause
 	}

@@ -37,7 +37,7 @@ func (p *Proxy) serveHTTP(l net.Listener, kind Kind) error {
 	srv := &http.Server{
 		Handler:           p.requests(kind, forwarder(p.upstream, quiet)),
 		Protocols:         protocols,
-		ReadHeaderTimeout: headerTime,
+		ReadHeaderTimeout: p.hello,
 		IdleTimeout:       restTime,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          quiet,
@@ -98,7 +98,7 @@ func (p *Proxy) requests(kind Kind, forward *httputil.ReverseProxy) http.Handler
 		defer func() {
 			// The last of the answer is sent after this; a client that does not take it holds nothing for ever.
 			client.SetWriteDeadline(time.Now().Add(restTime))
-			f.finish(nil)
+			f.finish()
 		}()
 		forward.ServeHTTP(w, r.WithContext(context.WithValue(f.ctx, flowKey{}, f)))
 	})

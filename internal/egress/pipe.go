@@ -10,16 +10,27 @@ import (
 var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
 // pipe moves bytes both ways until both ends are done, or one fails. An end that is done sending may still receive.
-// The reader is the client's side, with what of it was read before.
-func (f *flow) pipe(client io.Reader) {
+// The reader is the client's side, with what of it was read before; the guard is nil for what is not TLS.
+func (f *flow) pipe(client io.Reader, g *guard) {
 	far := f.outside()
 	var up sync.WaitGroup
 	up.Go(func() {
-		if move(far, client) != nil || closeWrite(f.out) != nil {
+		var err error
+		if g != nil {
+			err = g.asks(far, client)
+		}
+		if errors.Is(err, ErrFronting) {
+			f.cut(err)
+		}
+		if err != nil || move(far, client) != nil || closeWrite(f.out) != nil {
 			f.end()
 		}
 	})
-	if move(f.client, far) != nil || closeWrite(f.client) != nil {
+	var err error
+	if g != nil {
+		err = g.answered(f.client, far)
+	}
+	if err != nil || move(f.client, far) != nil || closeWrite(f.client) != nil {
 		f.end()
 	}
 	up.Wait()

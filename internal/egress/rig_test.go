@@ -54,6 +54,8 @@ type refusal struct {
 	why error
 }
 
+var discard = slog.New(slog.DiscardHandler)
+
 func newRig(t testing.TB) *rig {
 	t.Helper()
 	ignore := goleak.IgnoreCurrent()
@@ -62,7 +64,7 @@ func newRig(t testing.TB) *rig {
 		closed: make(chan egress.Connection, 10_000), refused: make(chan refusal, 10_000),
 	}
 	p, err := egress.New(egress.Config{
-		Allow: r.allow, Dial: r.dial, Opened: r.open, Log: slog.New(slog.DiscardHandler),
+		Allow: r.allow, Dial: r.dial, Opened: r.open, Log: discard,
 		Closed:  func(c egress.Connection) { r.closed <- c },
 		Refused: func(c egress.Connection, why error) { r.refused <- refusal{c, why} },
 	})
@@ -287,12 +289,19 @@ func (r *rig) connectTo(kind egress.Kind) *net.TCPConn {
 	return c.(*net.TCPConn)
 }
 
+// lastly is a request that ends a connection: a client of HTTP that closes its half has gone away.
+const lastly = "GET / HTTP/1.1\r\nHost: last\r\n\r\n"
+
 // say sends bytes to a socket and returns all that comes back until it hangs up.
 func (r *rig) say(kind egress.Kind, text string) string {
 	r.t.Helper()
 	c := r.connectTo(kind)
 	defer c.Close()
 	go func() {
+		if kind == egress.HTTP || kind == egress.Explicit {
+			io.WriteString(c, text+lastly)
+			return
+		}
 		io.WriteString(c, text)
 		c.CloseWrite()
 	}()

@@ -31,9 +31,14 @@ func (p *Proxy) greeted(client net.Conn) {
 		answerTLS(client, alertDenied)
 		return
 	}
-	defer f.finish(nil)
+	f.secure(client, name, hello)
+	f.finish()
+}
+
+// secure moves the bytes of a TLS client whose greeting was read.
+func (f *flow) secure(client io.Reader, name string, hello []byte) {
 	if _, err := f.outside().Write(hello); err == nil {
-		f.pipe(client)
+		f.pipe(client, &guard{name: name})
 	}
 }
 
