@@ -2,12 +2,12 @@ package ec2
 
 import "sync"
 
-// applied is what the machine is known to obey.
+// applied is what the machine is known to obey, of one kind of network.
 type applied struct {
 	mu      sync.Mutex
-	vpcs    map[string]standing
-	down    error         // why the machine does not answer
-	changed chan struct{} // closed, and made anew, at each change
+	of      map[string]standing // by id
+	down    error               // why the machine does not answer
+	changed chan struct{}       // closed, and made anew, at each change
 }
 
 // A standing is the last version that was applied, and why no later one was.
@@ -17,23 +17,23 @@ type standing struct {
 }
 
 func newApplied() *applied {
-	return &applied{vpcs: map[string]standing{}, changed: make(chan struct{})}
+	return &applied{of: map[string]standing{}, changed: make(chan struct{})}
 }
 
 func (a *applied) version(id string) int64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.vpcs[id].version
+	return a.of[id].version
 }
 
 func (a *applied) set(id string, version int64, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	now := a.vpcs[id]
+	now := a.of[id]
 	if now.err = err; err == nil {
 		now.version = version
 	}
-	a.vpcs[id] = now
+	a.of[id] = now
 	a.announce()
 }
 
@@ -46,9 +46,9 @@ func (a *applied) keep(there []string) {
 	for _, id := range there {
 		has[id] = true
 	}
-	for id, now := range a.vpcs {
+	for id, now := range a.of {
 		if !has[id] {
-			a.vpcs[id] = standing{err: now.err}
+			a.of[id] = standing{err: now.err}
 		}
 	}
 }
@@ -56,14 +56,14 @@ func (a *applied) keep(there []string) {
 func (a *applied) forget(id string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	delete(a.vpcs, id)
+	delete(a.of, id)
 }
 
 // again takes it that the machine obeys no version.
 func (a *applied) again(id string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.vpcs[id] = standing{}
+	a.of[id] = standing{}
 }
 
 func (a *applied) unreachable(err error) {
@@ -75,7 +75,7 @@ func (a *applied) unreachable(err error) {
 func (a *applied) ready(id string, version int64) (done bool, changed <-chan struct{}, why error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	now := a.vpcs[id]
+	now := a.of[id]
 	why = now.err
 	if a.down != nil {
 		why = a.down

@@ -16,6 +16,10 @@ type Machines interface {
 	ApplyVPC(ctx context.Context, v *netmodel.VPC) error
 	RemoveVPC(ctx context.Context, id string) error
 	VPCs(ctx context.Context) ([]string, error)
+
+	ApplyTransit(ctx context.Context, g *netmodel.TransitGateway) error
+	RemoveTransit(ctx context.Context, id string) error
+	Transits(ctx context.Context) ([]string, error)
 }
 
 // How Run waits: for changes of another copy of the server and for machines that
@@ -67,69 +71,114 @@ func (s *Service) Run(ctx context.Context, st *store.Store, m Machines, problem 
 	}
 }
 
-// reconcile makes the machine's networks those of the store. That one VPC fails
-// keeps none of the others waiting.
+// reconcile makes the machine's networks those of the store: a transit gateway comes
+// after the VPCs that it joins, and goes before them. That one network fails keeps
+// none of the others waiting.
 func (s *Service) reconcile(ctx context.Context, st *store.Store, m Machines) error {
-	there, err := m.VPCs(ctx)
+	vpcs, err := m.VPCs(ctx)
+	var transits []string
+	if err == nil {
+		transits, err = m.Transits(ctx)
+	}
 	if err != nil {
 		s.applied.unreachable(err)
 		return fmt.Errorf("ec2: the machine does not answer: %w", err)
 	}
-	s.applied.keep(there)
-	wanted, models, err := s.behind(ctx, st)
+	s.applied.keep(vpcs)
+	s.transits.keep(transits)
+	w, err := s.behind(ctx, st)
 	if err != nil {
 		return err
 	}
-	known := map[string]bool{}
-	for _, v := range wanted {
-		known[v.ID] = true
-	}
 	var failures []error
-	for _, id := range there {
-		if known[id] {
-			continue
-		}
-		if err := m.RemoveVPC(ctx, id); err != nil {
-			failures = append(failures, fmt.Errorf("ec2: %s: %w", id, err))
-			continue
-		}
-		s.applied.forget(id)
-	}
-	for _, v := range wanted {
-		if models[v.ID] == nil {
-			continue
-		}
-		err := m.ApplyVPC(ctx, models[v.ID])
-		s.applied.set(v.ID, v.Version, err)
+	failed := func(id string, err error) bool {
 		if err != nil {
-			failures = append(failures, fmt.Errorf("ec2: %s: %w", v.ID, err))
+			failures = append(failures, fmt.Errorf("ec2: %s: %w", id, err))
 		}
+		return err != nil
+	}
+	for _, id := range transits {
+		if !w.wants(id) && !failed(id, m.RemoveTransit(ctx, id)) {
+			s.transits.forget(id)
+		}
+	}
+	for _, id := range vpcs {
+		if !w.wants(id) && !failed(id, m.RemoveVPC(ctx, id)) {
+			s.applied.forget(id)
+		}
+	}
+	for _, v := range w.vpcs {
+		err := m.ApplyVPC(ctx, v)
+		s.applied.set(v.ID, w.versions[v.ID], err)
+		failed(v.ID, err)
+	}
+	for _, g := range w.transits {
+		err := m.ApplyTransit(ctx, g)
+		s.transits.set(g.ID, w.versions[g.ID], err)
+		failed(g.ID, err)
 	}
 	return errors.Join(failures...)
 }
 
-// behind lists all VPCs, and describes those that the machine does not obey as they
-// are now. The snapshot is given back before anything slow begins.
-func (s *Service) behind(ctx context.Context, st *store.Store) ([]VPC, map[string]*netmodel.VPC, error) {
+// A wish is what the store has, and of that what the machine does not obey as it is
+// now.
+type wish struct {
+	versions map[string]int64 // of all VPCs and transit gateways, by id
+	vpcs     []*netmodel.VPC
+	transits []*netmodel.TransitGateway
+}
+
+func (w *wish) wants(id string) bool {
+	_, ok := w.versions[id]
+	return ok
+}
+
+// behind lists all networks, and describes those that the machine does not obey. The
+// snapshot is given back before anything slow begins.
+func (s *Service) behind(ctx context.Context, st *store.Store) (*wish, error) {
 	sn, err := st.Snapshot(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer sn.Close()
-	all, err := s.VPCs(sn)
+	vpcs, err := s.VPCs(sn)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	models := map[string]*netmodel.VPC{}
-	for _, v := range all {
-		if s.applied.version(v.ID) == v.Version {
+	transits, err := s.Transits(sn)
+	if err != nil {
+		return nil, err
+	}
+	w := &wish{versions: map[string]int64{}}
+	again := map[string]bool{}
+	for _, v := range vpcs {
+		w.versions[v.ID] = v.Version
+		before := s.applied.version(v.ID)
+		if before == v.Version {
 			continue
 		}
-		if models[v.ID], err = s.Model(sn, v.ID); err != nil {
-			return nil, nil, err
+		m, err := s.Model(sn, v.ID)
+		if err != nil {
+			return nil, err
+		}
+		w.vpcs = append(w.vpcs, m)
+		// What joined a VPC that the machine lost to its gateways was lost too.
+		for _, a := range m.Attachments {
+			again[a.Gateway] = again[a.Gateway] || before == 0
 		}
 	}
-	return all, models, nil
+	for _, g := range transits {
+		w.versions[g.ID] = g.Version
+		if s.transits.version(g.ID) == g.Version && !again[g.ID] {
+			continue
+		}
+		m, err := s.TransitModel(sn, g.ID)
+		if err != nil {
+			return nil, err
+		}
+		w.transits = append(w.transits, m)
+	}
+	return w, nil
 }
 
 // Version is the version of a VPC with everything in it: what Ready waits for. 0

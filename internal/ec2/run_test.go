@@ -3,6 +3,7 @@ package ec2
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -20,8 +21,10 @@ import (
 type machine struct {
 	mu      sync.Mutex
 	vpcs    map[string]*netmodel.VPC
+	transit map[string]*netmodel.TransitGateway
+	told    []string // what was applied and removed, by id, in order
 	down    bool
-	refuses string // id of a VPC that it cannot have
+	refuses string // id of a network that it cannot have
 	asked   int
 }
 
@@ -52,6 +55,7 @@ func (m *machine) ApplyVPC(_ context.Context, v *netmodel.VPC) error {
 	}
 	told := *v
 	m.vpcs[v.ID] = &told
+	m.told = append(m.told, v.ID)
 	return v.Validate()
 }
 
@@ -62,6 +66,41 @@ func (m *machine) RemoveVPC(_ context.Context, id string) error {
 		return errDown
 	}
 	delete(m.vpcs, id)
+	m.told = append(m.told, "-"+id)
+	return nil
+}
+
+func (m *machine) Transits(context.Context) ([]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.down {
+		return nil, errDown
+	}
+	return slices.Sorted(maps.Keys(m.transit)), nil
+}
+
+func (m *machine) ApplyTransit(_ context.Context, g *netmodel.TransitGateway) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.down || g.ID == m.refuses {
+		return errDown
+	}
+	if m.transit == nil {
+		m.transit = map[string]*netmodel.TransitGateway{}
+	}
+	m.transit[g.ID] = g
+	m.told = append(m.told, g.ID)
+	return g.Validate()
+}
+
+func (m *machine) RemoveTransit(_ context.Context, id string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.down {
+		return errDown
+	}
+	delete(m.transit, id)
+	m.told = append(m.told, "-"+id)
 	return nil
 }
 

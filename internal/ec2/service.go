@@ -54,7 +54,8 @@ type Service struct {
 	networks *cache.Cache[string, *network]        // by VPC id
 	policies *cache.Cache[string, []policy.Doc]    // by endpoint id
 	judges   *cache.Cache[string, *netmodel.Judge] // by VPC id
-	applied  *applied
+	applied  *applied                              // of VPCs
+	transits *applied
 	wake     chan struct{}
 
 	mu     sync.Mutex
@@ -81,6 +82,7 @@ func New(cfg Config) (*Service, error) {
 		policies: cache.New[string, []policy.Doc](cachedPolicies, nil),
 		judges:   cache.New[string, *netmodel.Judge](cachedNetworks, nil),
 		applied:  newApplied(),
+		transits: newApplied(),
 		wake:     make(chan struct{}, 1),
 		failed:   map[string]string{},
 	}, nil

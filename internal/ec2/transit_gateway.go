@@ -12,11 +12,13 @@ import (
 
 // Limits of AWS on transit gateways.
 const (
-	maxTransits      = 5     // of an account
-	maxTransitTables = 20    // of a gateway
-	maxAttachments   = 5000  // of a gateway
-	maxTransitsOfVPC = 5     // that a VPC is attached to
-	maxTransitRoutes = 10000 // of all tables of a gateway, static ones
+	maxTransits      = 5  // of an account
+	maxTransitTables = 20 // of a gateway
+	maxTransitsOfVPC = 5  // that a VPC is attached to
+	// A tenth of AWS's: all are on one machine.
+	maxAttachments = 500 // of a gateway
+	// With what these can propagate, AWS's 10,000 of a gateway.
+	maxTransitRoutes = 10000 - maxAttachments*maxCIDRs // static ones, of a gateway
 )
 
 // The private numbers that a gateway's side of a BGP session can have. Nobody here

@@ -41,7 +41,9 @@ func (l *leading) route(cidr string, blackhole *bool) (transitRoute, error) {
 		r.Attachment = l.to.it.ID
 	}
 	var err error
-	r.CIDR, err = parseCIDR(cidr, "destinationCidrBlock")
+	if r.CIDR, err = parseCIDR(cidr, "destinationCidrBlock"); err == nil && !routable(r.CIDR) {
+		err = invalidValue(cidr, "destinationCidrBlock", "No network has addresses there.")
+	}
 	return r, err
 }
 

@@ -217,7 +217,7 @@ assert search() == want, search()
 refused(new, "RouteAlreadyExists", TransitGatewayRouteTableId=rtb, DestinationCidrBlock="192.0.2.0/24", Blackhole=True)
 refused(new, "InvalidParameterCombination", TransitGatewayRouteTableId=rtb, DestinationCidrBlock="192.0.2.0/25", Blackhole=True, TransitGatewayAttachmentId=one)
 refused(new, "MissingParameter", TransitGatewayRouteTableId=rtb, DestinationCidrBlock="192.0.2.0/25", Blackhole=False)
-for cidr in ("fd00::/64", "10.0.0.0", "ten", "10.0.0.0/33"):
+for cidr in ("fd00::/64", "10.0.0.0", "ten", "10.0.0.0/33", "127.0.0.0/8", "169.254.169.254/32", "224.0.0.0/4", "0.1.0.0/16"):
     refused(new, "InvalidParameterValue", TransitGatewayRouteTableId=rtb, DestinationCidrBlock=cidr, Blackhole=True)
 refused(new, "InvalidRouteTableID.NotFound", TransitGatewayRouteTableId="tgw-rtb-" + none, DestinationCidrBlock="10.0.0.0/8", Blackhole=True)
 refused(new, "InvalidTransitGatewayAttachmentID.NotFound", TransitGatewayRouteTableId=rtb, DestinationCidrBlock="10.0.0.0/8", TransitGatewayAttachmentId="tgw-attach-" + none)

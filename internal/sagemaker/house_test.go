@@ -346,6 +346,10 @@ func (obeys) ApplyVPC(context.Context, *netmodel.VPC) error { return nil }
 func (obeys) RemoveVPC(context.Context, string) error       { return nil }
 func (obeys) VPCs(context.Context) ([]string, error)        { return nil, nil }
 
+func (obeys) ApplyTransit(context.Context, *netmodel.TransitGateway) error { return nil }
+func (obeys) RemoveTransit(context.Context, string) error                  { return nil }
+func (obeys) Transits(context.Context) ([]string, error)                   { return nil, nil }
+
 // s3Endpoint is how a server connects the two services.
 func (h *house) s3Endpoint(ctx context.Context, vpc, _, networkInterface string) (*api.Origin, error) {
 	sn, err := h.Store.Snapshot(ctx)
