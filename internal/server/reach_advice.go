@@ -145,8 +145,8 @@ func (r *reach) adviseEntry() {
 		words[0], way, number, f.Protocol, ports, peer)
 }
 
-// freeNumber is the greatest free number below a limit, by tens if there is one; 0 if
-// none is left.
+// freeNumber is a number between the limit and the entries before it, by tens if that
+// fits; 0 if none is left.
 func freeNumber(entries []netmodel.ACLEntry, limit int) int {
 	taken := map[int]bool{}
 	last := 0 // before the limit
