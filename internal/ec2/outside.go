@@ -153,15 +153,20 @@ func opened(q store.Querier, vpcID string) (map[string][]netmodel.OutsideRule, e
 }
 
 // outsideName admits a lower-case name of at least two labels, with "*." before it or
-// not. The last one begins with no digit: then it is no address in any writing of one.
+// not.
 func outsideName(name string) bool {
 	name = strings.TrimPrefix(name, "*.")
-	dot := strings.LastIndexByte(name, '.')
-	return len(name) <= maxDNSName-len("*.") && dot > 0 && dnsLabels(name) && name[dot+1] > '9'
+	return len(name) <= maxDNSName-len("*.") && strings.Contains(name, ".") && hostName(name)
 }
 
-// dnsLabels says whether a lower-case name is of labels as host names have them.
-func dnsLabels(name string) bool {
+// hostName says whether a lower-case name is of labels as host names have them, and
+// the last one begins with a letter: what begins with a digit may be an address in
+// one of the writings that there are ("127.1", "0x7f000001").
+func hostName(name string) bool {
+	last := name[strings.LastIndexByte(name, '.')+1:]
+	if last == "" || last[0] <= '9' {
+		return false
+	}
 	for label := range strings.SplitSeq(name, ".") {
 		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' ||
 			strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {

@@ -73,7 +73,7 @@ func checkSiteHost(host string) error {
 		}
 		return nil
 	}
-	if len(host) > maxDNSName || host == "localhost" || strings.HasSuffix(host, ".localhost") || !dnsLabels(host) {
+	if len(host) > maxDNSName || host == "localhost" || strings.HasSuffix(host, ".localhost") || !hostName(host) {
 		return fmt.Errorf("%.300q is neither an IPv4 address nor a DNS name of another machine", host)
 	}
 	return nil
