@@ -2,11 +2,14 @@ package ec2
 
 import (
 	"net/netip"
+	"strings"
+	"sync"
 	"testing"
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/api/apitest"
 	"bawn.dev/internal/netmodel"
+	"bawn.dev/internal/shape/ec2"
 	"bawn.dev/internal/store"
 )
 
@@ -228,4 +231,69 @@ e = client("ec2")
 for i in ("`+id["assoc"]+`", "aclassoc-" + "0" * 17, "x"):
     refused(e.replace_network_acl_association, "UnauthorizedOperation", AssociationId=i, NetworkAclId="`+id["default"]+`")
 `)
+}
+
+// Whatever an entry of a request says, what is stored of it the machine can obey,
+// and is shown as it was put.
+func FuzzEntry(f *testing.F) {
+	f.Add(int32(100), "6", int32(443), int32(443), "10.0.0.0/8")
+	f.Add(int32(1), "-1", int32(0), int32(0), "0.0.0.0/0")
+	f.Add(int32(32766), "icmp", int32(8), int32(-1), "10.0.0.1/32")
+	f.Add(int32(7), "47", int32(9), int32(-9), "255.255.255.255/1")
+	f.Fuzz(func(t *testing.T, number int32, protocol string, from, to int32, cidr string) {
+		e, err := parseEntry(&ec2.CreateNetworkAclEntryInput{
+			RuleNumber: number, Protocol: protocol, CidrBlock: cidr, RuleAction: ec2.RuleActionAllow,
+			PortRange: &ec2.PortRange{From: &from, To: &to}, IcmpTypeCode: &ec2.IcmpTypeCode{Type: &from, Code: &to},
+		})
+		if err != nil {
+			return
+		}
+		m := (&acl{meta: meta{ID: "acl-1"}, Entries: []aclEntry{e}}).model()
+		v := &netmodel.VPC{ID: "vpc-1", Account: "123456789012", CIDRs: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16")}, NetworkACLs: []netmodel.NetworkACL{m}}
+		if err := v.Validate(); err != nil {
+			t.Errorf("%+v: %v", e, err)
+		}
+		shown := e.show()
+		again, err := parseEntry(&ec2.CreateNetworkAclEntryInput{
+			RuleNumber: *shown.RuleNumber, Egress: *shown.Egress, Protocol: shown.Protocol, CidrBlock: shown.CidrBlock, RuleAction: shown.RuleAction,
+			PortRange: shown.PortRange, IcmpTypeCode: shown.IcmpTypeCode,
+		})
+		if err != nil || again != e {
+			t.Errorf("%+v is shown as %+v, which is %+v, %v", e, shown, again, err)
+		}
+	})
+}
+
+// Two at once with one number: one of them has it.
+func TestEntriesAtOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bench) {
+		made := apitest.Must[ec2.CreateVpcOutput](t, b.admin, "ec2:CreateVpc", &ec2.CreateVpcInput{CidrBlock: "10.0.0.0/16"})
+		id := kindACL.prefix + strings.TrimPrefix(made.Vpc.VpcId, kindVPC.prefix)
+		var all sync.WaitGroup
+		var mu sync.Mutex
+		codes := map[string]int{}
+		for i := range 8 {
+			all.Go(func() {
+				_, err := apitest.Call[ec2.CreateNetworkAclEntryOutput](t, b.admin, "ec2:CreateNetworkAclEntry", &ec2.CreateNetworkAclEntryInput{
+					NetworkAclId: id, RuleNumber: int32(1 + i%4), Protocol: "-1", CidrBlock: "10.0.0.0/8", RuleAction: ec2.RuleActionDeny,
+				})
+				code := ""
+				if err != nil {
+					code = err.Code
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				codes[code]++
+			})
+		}
+		all.Wait()
+		// PostgreSQL may refuse to decide between many.
+		if done := codes[""]; done == 0 || done > 4 || done+codes["NetworkAclEntryAlreadyExists"]+codes["ServiceUnavailable"] != 8 {
+			t.Errorf("answers %v", codes)
+		}
+		out := apitest.Must[ec2.DescribeNetworkAclsOutput](t, b.admin, "ec2:DescribeNetworkAcls", &ec2.DescribeNetworkAclsInput{NetworkAclIds: []string{id}})
+		if got := len(out.NetworkAcls[0].Entries); got != codes[""]+4 { // two that the default ACL has, and the last two
+			t.Errorf("%d entries after %v", got, codes)
+		}
+	})
 }

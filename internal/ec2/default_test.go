@@ -5,10 +5,13 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/api/apitest"
+	"bawn.dev/internal/netmodel"
+	"bawn.dev/internal/shape/ec2"
 	"bawn.dev/internal/store"
 )
 
@@ -95,7 +98,7 @@ func TestAccountsBeginWithDefaultVPC(t *testing.T) {
 			return id
 		}
 		var copies sync.WaitGroup
-		for range 3 {
+		for range 2 {
 			copies.Go(func() { give(map[string]bool{}) })
 		}
 		copies.Wait()
@@ -146,5 +149,67 @@ func TestNoDefaultVPCWithoutRecord(t *testing.T) {
 	})
 	if err := b.service.giveDefaults(t.Context(), b.Store, done); err != nil || !done[apitest.Account] {
 		t.Errorf("the next time: %v", err)
+	}
+}
+
+// Many at once make one.
+func TestDefaultVPCsAtOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bench) {
+		var all sync.WaitGroup
+		var made atomic.Int32
+		for range 6 {
+			all.Go(func() {
+				_, err := apitest.Call[ec2.CreateDefaultVpcOutput](t, b.admin, "ec2:CreateDefaultVpc", &ec2.CreateDefaultVpcInput{})
+				switch {
+				case err == nil:
+					made.Add(1)
+				case err.Code != "DefaultVpcAlreadyExists" && err.Code != "ServiceUnavailable": // as PostgreSQL cannot decide between many
+					t.Errorf("answers %v", err)
+				}
+			})
+		}
+		all.Wait()
+		out := apitest.Must[ec2.DescribeVpcsOutput](t, b.admin, "ec2:DescribeVpcs", &ec2.DescribeVpcsInput{})
+		if made.Load() != 1 || len(out.Vpcs) != 1 {
+			t.Errorf("%d were made, %d are there", made.Load(), len(out.Vpcs))
+		}
+	})
+}
+
+// A teller is a machine that says which VPCs it was told of.
+type teller struct {
+	*machine
+	told chan *netmodel.VPC
+}
+
+func (m teller) ApplyVPC(ctx context.Context, v *netmodel.VPC) error {
+	err := m.machine.ApplyVPC(ctx, v)
+	m.told <- v
+	return err
+}
+
+// Run makes them, and the machine obeys them.
+func TestRunGivesDefaultVPCs(t *testing.T) {
+	b := newBench(t)
+	b.service.Accounts = func(context.Context, store.Querier) ([]string, error) {
+		return []string{apitest.Account, apitest.Other}, nil
+	}
+	b.service.Happened = b.Door.Happened
+	m := teller{&machine{}, make(chan *netmodel.VPC, 8)}
+	b.running(t, m)
+	got := map[string]bool{}
+	for range 2 {
+		select {
+		case <-t.Context().Done():
+			t.Fatal("no default VPC")
+		case v := <-m.told:
+			got[v.Account] = true
+			if len(v.Subnets) != 1 || len(v.Endpoints)+len(v.Attachments) != 0 || v.CIDRs[0] != defaultRange {
+				t.Errorf("the machine is told of %+v", v)
+			}
+		}
+	}
+	if len(got) != 2 {
+		t.Errorf("default VPCs of %v", got)
 	}
 }

@@ -172,7 +172,7 @@ refused(e.delete_vpc, "DependencyViolation", VpcId=vpc)
 assert shown(rtb)["10.9.0.0/16"] == (tgw, "blackhole") and shown(rtb)["0.0.0.0/0"] == (nat, "blackhole") and shown(public)["0.0.0.0/0"] == (igw, "blackhole")
 refused(e.create_route, "InvalidGatewayID.NotFound", RouteTableId=rtb, DestinationCidrBlock="1.0.0.0/8", GatewayId=igw)
 `)
-	b.write(t, nil, []object{g.address})
+	b.write(t, nil, []object{g.address, g.nat})
 	b.Python(t, b.admin, script+`
 refused(e.replace_route, "InvalidNatGatewayID.NotFound", RouteTableId=rtb, DestinationCidrBlock="0.0.0.0/0", NatGatewayId=nat)
 e.delete_route(RouteTableId=rtb, DestinationCidrBlock="0.0.0.0/0")

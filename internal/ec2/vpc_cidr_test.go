@@ -94,3 +94,18 @@ for i in ("`+id["more"]+`", "vpc-cidr-assoc-" + "0" * 17):
     refused(e.disassociate_vpc_cidr_block, "UnauthorizedOperation", AssociationId=i)
 `)
 }
+
+// A transit gateway learns of a VPC's ranges as they come and go.
+func TestRangesPropagate(t *testing.T) {
+	b := newBench(t)
+	b.Python(t, b.admin, crossroads+`
+attach(0)
+learned = lambda: {r[0] for r in search("type", "propagated")}
+assert learned() == {"10.0.0.0/16"}
+more = e.associate_vpc_cidr_block(VpcId=vpcs[0], CidrBlock="100.64.0.0/24")["CidrBlockAssociation"]["AssociationId"]
+assert learned() == {"10.0.0.0/16", "100.64.0.0/24"}
+e.disassociate_vpc_cidr_block(AssociationId=more)
+assert learned() == {"10.0.0.0/16"}
+refused(e.delete_subnet, "DependencyViolation", SubnetId=subs[0])
+`)
+}
