@@ -153,11 +153,3 @@ func TestNoFlowLogMeansNoCopies(t *testing.T) {
 		t.Error("packets are copied although nobody asked for flow logs")
 	}
 }
-
-func BenchmarkCompile(b *testing.B) {
-	v := hospital()
-	b.ReportAllocs()
-	for b.Loop() {
-		_ = Compile(v).Script()
-	}
-}
