@@ -96,7 +96,9 @@ func (f *flow) connect() error {
 	if err := f.p.config.Opened(ctx, f.asked); err != nil {
 		return fmt.Errorf("%w: %w", ErrRecord, err)
 	}
+	f.mu.Lock()
 	f.quiet = time.AfterFunc(f.p.idle, f.watch(0))
+	f.mu.Unlock()
 	return nil
 }
 
