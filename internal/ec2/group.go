@@ -88,9 +88,7 @@ func egressAll(g *group) *rule {
 	}
 }
 
-func (n *network) rulesOf(groupID string) []*rule {
-	return where(n.rules, func(r *rule) bool { return r.Group == groupID })
-}
+func (n *network) rulesOf(groupID string) []*rule { return slices.Clip(n.ruled[groupID]) }
 
 func (s *Service) showGroup(n *network, g *group) ec2.SecurityGroup {
 	rules := n.rulesOf(g.ID)

@@ -119,9 +119,8 @@ func (s *Service) model(n *network) *netmodel.VPC {
 
 // listsOfRules are the customer's lists that a rule of the VPC names.
 func (n *network) listsOfRules() []*prefixList {
-	return where(n.lists, func(l *prefixList) bool {
-		return slices.ContainsFunc(n.rules, func(r *rule) bool { return r.Spec.PrefixList == l.ID })
-	})
+	named := n.named()
+	return where(n.lists, func(l *prefixList) bool { return named[l.ID] })
 }
 
 // open says whether an ACL lets everything pass, so that nothing has to ask it.

@@ -31,6 +31,8 @@ type network struct {
 	ports       map[string][]uint16         // by service: those that lead somewhere now
 
 	outside map[string][]netmodel.OutsideRule // by group: what the operator opened
+
+	ruled map[string][]*rule // by group
 }
 
 // networkKey is the version key of a VPC with everything in it.
@@ -42,7 +44,7 @@ func load(q store.Querier, vpcID string) (*network, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &network{}
+	n := &network{ruled: map[string][]*rule{}}
 	for _, o := range all {
 		switch o := o.(type) {
 		case *vpc:
@@ -57,6 +59,7 @@ func load(q store.Querier, vpcID string) (*network, error) {
 			n.groups = append(n.groups, o)
 		case *rule:
 			n.rules = append(n.rules, o)
+			n.ruled[o.Group] = append(n.ruled[o.Group], o)
 		case *endpoint:
 			n.endpoints = append(n.endpoints, o)
 		case *networkInterface:
@@ -82,6 +85,12 @@ func (n *network) surroundings(q store.Querier) error {
 	if err != nil {
 		return err
 	}
+	lists := n.named()
+	for _, t := range n.tables {
+		for _, r := range t.Routes {
+			lists[r.List] = true
+		}
+	}
 	for _, o := range all {
 		switch o := o.(type) {
 		case *internetGateway:
@@ -90,7 +99,7 @@ func (n *network) surroundings(q store.Querier) error {
 			}
 		case *prefixList:
 			n.lists = append(n.lists, o)
-			if n.names(o) {
+			if lists[o.ID] {
 				if err := o.fill(q); err != nil {
 					return err
 				}
@@ -132,10 +141,13 @@ func (n *network) surroundings(q store.Querier) error {
 	return nil
 }
 
-// names says whether a rule or a route names a list.
-func (n *network) names(l *prefixList) bool {
-	return slices.ContainsFunc(n.rules, func(r *rule) bool { return r.Spec.PrefixList == l.ID }) ||
-		slices.ContainsFunc(n.tables, func(t *table) bool { return slices.ContainsFunc(t.Routes, func(r route) bool { return r.List == l.ID }) })
+// named are the ids of the lists that rules name.
+func (n *network) named() map[string]bool {
+	lists := map[string]bool{}
+	for _, r := range n.rules {
+		lists[r.Spec.PrefixList] = true
+	}
+	return lists
 }
 
 // objects reads the resources for which a condition holds, by id.

@@ -15,7 +15,7 @@ const (
 	maxGroups       = 500
 	maxRules        = 200
 	maxGroupsOfOne  = 16
-	maxPrefixLists  = 100
+	maxPrefixLists  = 128
 	maxPrefixes     = 1000
 	maxEndpoints    = 100
 	maxRoutes       = 1000
