@@ -91,6 +91,11 @@ func removeAll(ctx context.Context, machine host.Machine) error {
 	for _, id := range vpcs {
 		errs = append(errs, machine.RemoveVPC(ctx, id))
 	}
+	transits, err := machine.Transits()
+	errs = append(errs, err)
+	for _, id := range transits {
+		errs = append(errs, machine.RemoveTransit(ctx, id))
+	}
 	return errors.Join(errs...)
 }
 

@@ -76,23 +76,63 @@ func (c *Client) VPCs(ctx context.Context) ([]string, error) {
 	return get[[]string](ctx, c, "/vpcs", nil)
 }
 
+// ApplyTransit makes the machine match g, as ApplyVPC does for a VPC. Its links come
+// when their VPCs have been applied too, in any order.
+func (c *Client) ApplyTransit(ctx context.Context, g *netmodel.TransitGateway) error {
+	body, err := g.Encode()
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	return c.tell(ctx, http.MethodPut, "/transits/"+url.PathEscape(g.ID), nil, bytes.NewReader(body))
+}
+
+// RemoveTransit takes a transit gateway away. One that does not exist is no error.
+func (c *Client) RemoveTransit(ctx context.Context, id string) error {
+	return c.tell(ctx, http.MethodDelete, "/transits/"+url.PathEscape(id), nil, nil)
+}
+
+// Transits returns the ids of all transit gateways that were applied and not
+// removed, sorted.
+func (c *Client) Transits(ctx context.Context) ([]string, error) {
+	return get[[]string](ctx, c, "/transits", nil)
+}
+
 // Flows calls emit with what flows in a VPC until ctx ends, emit fails or the VPC
 // is removed (nil in the last case). One reader at a time.
 func (c *Client) Flows(ctx context.Context, vpcID string, emit func(fabric.FlowRecord) error) error {
-	resp, err := c.do(ctx, http.MethodGet, "/vpcs/"+url.PathEscape(vpcID)+"/flows", nil, nil)
+	return follow(ctx, c, "/vpcs/"+url.PathEscape(vpcID)+"/flows", emit)
+}
+
+// Queries calls emit with what the VPC's name server is asked until ctx ends, emit
+// fails or the VPC is removed (nil in the last case). One reader at a time; names
+// are what workloads chose.
+func (c *Client) Queries(ctx context.Context, vpcID string, emit func(fabric.Query) error) error {
+	return follow(ctx, c, "/vpcs/"+url.PathEscape(vpcID)+"/queries", emit)
+}
+
+// Events calls emit with what was found to be changed by others on the machine's
+// networks, and was repaired or was not, until ctx ends or emit fails. What was found
+// while nobody listened is told first. One reader at a time.
+func (c *Client) Events(ctx context.Context, emit func(fabric.Event) error) error {
+	return follow(ctx, c, "/events", emit)
+}
+
+// follow reads a stream of values.
+func follow[T any](ctx context.Context, c *Client, path string, emit func(T) error) error {
+	resp, err := c.do(ctx, http.MethodGet, path, nil, nil)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
 	lines := jsontext.NewDecoder(body(ctx, resp))
 	for {
-		var r fabric.FlowRecord
-		if err := json.UnmarshalDecode(lines, &r, json.RejectUnknownMembers(true)); errors.Is(err, io.EOF) {
+		var v T
+		if err := json.UnmarshalDecode(lines, &v, json.RejectUnknownMembers(true)); errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
-			return errors.Join(ctx.Err(), fmt.Errorf("host: flow records: %w", err))
+			return errors.Join(ctx.Err(), fmt.Errorf("host: a stream: %w", err))
 		}
-		if err := emit(r); err != nil {
+		if err := emit(v); err != nil {
 			return err
 		}
 	}
@@ -254,14 +294,14 @@ func get[T any](ctx context.Context, c *Client, path string, query url.Values) (
 
 // body reads an answer's body to its end, and turns an end that the host's trailer
 // calls a failure into one.
-func body(ctx context.Context, resp *http.Response) io.Reader { return &stream{ctx, resp} }
+func body(ctx context.Context, resp *http.Response) io.Reader { return &ending{ctx, resp} }
 
-type stream struct {
+type ending struct {
 	ctx  context.Context
 	resp *http.Response
 }
 
-func (s *stream) Read(p []byte) (int, error) {
+func (s *ending) Read(p []byte) (int, error) {
 	n, err := s.resp.Body.Read(p)
 	if !errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return n, err
@@ -283,4 +323,16 @@ func (c *Client) Listen(ctx context.Context, vpcID string, addr netip.AddrPort) 
 	}
 	defer file.Close()
 	return net.FileListener(file)
+}
+
+// Dial connects by TCP, inside a VPC, from the address of one of its dialers to one
+// of its interfaces, whose groups decide whether it hears of it. The connection is
+// the caller's, and outlives the host.
+func (c *Client) Dial(ctx context.Context, vpcID string, from netip.Addr, to netip.AddrPort) (net.Conn, error) {
+	file, err := c.receive(ctx, ask{VPC: vpcID, Address: to, From: from})
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return net.FileConn(file)
 }

@@ -45,7 +45,18 @@ func handler(m Machine) http.Handler {
 	answer("GET /vpcs", func(*http.Request) (any, error) { return m.VPCs() })
 	answer("PUT /vpcs/{id}", func(r *http.Request) (any, error) { return done, applyVPC(m, r) })
 	answer("DELETE /vpcs/{id}", func(r *http.Request) (any, error) { return done, m.RemoveVPC(r.Context(), r.PathValue("id")) })
-	mux.HandleFunc("GET /vpcs/{id}/flows", func(w http.ResponseWriter, r *http.Request) { flows(m, w, r) })
+	answer("GET /transits", func(*http.Request) (any, error) { return m.Transits() })
+	answer("PUT /transits/{id}", func(r *http.Request) (any, error) { return done, applyTransit(m, r) })
+	answer("DELETE /transits/{id}", func(r *http.Request) (any, error) { return done, m.RemoveTransit(r.Context(), r.PathValue("id")) })
+	mux.HandleFunc("GET /vpcs/{id}/flows", func(w http.ResponseWriter, r *http.Request) {
+		stream(w, func(emit func(fabric.FlowRecord) error) error { return m.Flows(r.Context(), r.PathValue("id"), emit) })
+	})
+	mux.HandleFunc("GET /vpcs/{id}/queries", func(w http.ResponseWriter, r *http.Request) {
+		stream(w, func(emit func(fabric.Query) error) error { return m.Queries(r.Context(), r.PathValue("id"), emit) })
+	})
+	mux.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) {
+		stream(w, func(emit func(fabric.Event) error) error { return m.Events(r.Context(), emit) })
+	})
 	answer("GET /image", func(r *http.Request) (any, error) { return m.Image(r.URL.Query().Get("ref")) })
 
 	answer("GET /workloads", func(*http.Request) (any, error) { return m.States() })
@@ -103,6 +114,21 @@ func applyVPC(m Machine, r *http.Request) error {
 		return fmt.Errorf("%w: the path names another VPC", ErrInvalid)
 	}
 	return m.ApplyVPC(r.Context(), v)
+}
+
+func applyTransit(m Machine, r *http.Request) error {
+	body, err := take(r, netmodel.MaxSize)
+	if err != nil {
+		return err
+	}
+	g, err := netmodel.ParseTransit(body)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if g.ID != r.PathValue("id") {
+		return fmt.Errorf("%w: the path names another transit gateway", ErrInvalid)
+	}
+	return m.ApplyTransit(r.Context(), g)
 }
 
 func prepare(m Machine, r *http.Request, id string) error {
@@ -196,10 +222,11 @@ func archive(m Machine, w http.ResponseWriter, r *http.Request) {
 	out.end(err)
 }
 
-func flows(m Machine, w http.ResponseWriter, r *http.Request) {
+// stream answers with what read emits, a line each, as it comes.
+func stream[T any](w http.ResponseWriter, read func(emit func(T) error) error) {
 	out := &late{w: w}
-	err := m.Flows(r.Context(), r.PathValue("id"), func(f fabric.FlowRecord) error {
-		line, err := json.Marshal(f)
+	err := read(func(v T) error {
+		line, err := json.Marshal(v)
 		if err != nil {
 			return err
 		}

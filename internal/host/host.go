@@ -3,9 +3,10 @@
 // but this.
 //
 // Through it go descriptions of networks and workloads, keys of volumes, the
-// files of a workload's volume, and back come states, log lines and listening
-// sockets. The protocol is HTTP over a UNIX socket that only the server's user
-// may open, with the sockets passed as descriptors on a second one.
+// files of a workload's volume, and back come states, log lines, what was found on
+// networks, and sockets that listen or are connected in a VPC. The protocol is HTTP
+// over a UNIX socket that only the server's user may open, with those sockets passed
+// as descriptors on a second one.
 //
 // The host side trusts the server to say what should run; it validates every
 // description again, confines every path to the workload's volume, and gives

@@ -4,14 +4,15 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"golang.org/x/sys/unix"
 )
 
-// passDescriptors answers requests for listeners, one per connection, until the
-// socket is closed.
+// passDescriptors answers requests for listeners and connections, one each, until
+// the socket is closed.
 func (s *Server) passDescriptors(ctx context.Context) {
 	door := &guarded{s.descriptors, s.config.User, s.config.Log}
 	for {
@@ -31,13 +32,17 @@ func (s *Server) passDescriptors(ctx context.Context) {
 		go func() {
 			defer c.Close()
 			if err := s.pass(ctx, c); err != nil {
-				s.config.Log.Warn("passing a listener", "error", err)
+				s.config.Log.Warn("passing a descriptor", "error", err)
 			}
 		}()
 	}
 }
 
-// pass opens one listener and sends it. Our copy is closed in any case.
+// dialTime bounds how long a connection is tried.
+const dialTime = 8 * time.Second
+
+// pass opens one listener, or connection, and sends it. Our copy is closed in any
+// case.
 func (s *Server) pass(ctx context.Context, c *net.UnixConn) error {
 	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
 		return err
@@ -51,7 +56,7 @@ func (s *Server) pass(ctx context.Context, c *net.UnixConn) error {
 	if err := json.Unmarshal(text[:n], &a, json.RejectUnknownMembers(true)); err != nil {
 		return refuse(c, errors.Join(ErrInvalid, err))
 	}
-	file, err := s.config.Machine.Listen(ctx, a.VPC, a.Address)
+	file, err := s.open(ctx, a)
 	if err != nil {
 		return refuse(c, err)
 	}
@@ -62,6 +67,15 @@ func (s *Server) pass(ctx context.Context, c *net.UnixConn) error {
 	}
 	_, _, err = c.WriteMsgUnix(answer, unix.UnixRights(int(file.Fd())), nil)
 	return err
+}
+
+func (s *Server) open(ctx context.Context, a ask) (*os.File, error) {
+	if !a.From.IsValid() {
+		return s.config.Machine.Listen(ctx, a.VPC, a.Address)
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTime)
+	defer cancel()
+	return s.config.Machine.Dial(ctx, a.VPC, a.From, a.Address)
 }
 
 func refuse(c *net.UnixConn, err error) error {

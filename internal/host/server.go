@@ -22,14 +22,21 @@ import (
 // package worker does it. An error that wraps one of this package's keeps its
 // identity across the socket.
 type (
-	// Networks are the VPCs of a host.
+	// Networks are the VPCs and transit gateways of a host. What is applied belongs to
+	// the host and does not change any more.
 	Networks interface {
 		Capabilities() Capabilities
 		ApplyVPC(context.Context, *netmodel.VPC) error
 		RemoveVPC(context.Context, string) error
 		VPCs() ([]string, error)
+		ApplyTransit(context.Context, *netmodel.TransitGateway) error
+		RemoveTransit(context.Context, string) error
+		Transits() ([]string, error)
 		Listen(context.Context, string, netip.AddrPort) (*os.File, error)
+		Dial(ctx context.Context, vpcID string, from netip.Addr, to netip.AddrPort) (*os.File, error)
 		Flows(context.Context, string, func(fabric.FlowRecord) error) error
+		Queries(context.Context, string, func(fabric.Query) error) error
+		Events(context.Context, func(fabric.Event) error) error
 	}
 	// Workloads are those of a host.
 	Workloads interface {

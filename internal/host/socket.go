@@ -70,7 +70,7 @@ func peerOf(c syscall.Conn) (uid int, err error) {
 	return int(ucred.Uid), nil
 }
 
-// receive asks for a listener and takes its descriptor.
+// receive asks for a listener or a connection and takes its descriptor.
 func (c *Client) receive(ctx context.Context, a ask) (*os.File, error) {
 	question, err := json.Marshal(a)
 	if err != nil {
@@ -96,11 +96,11 @@ func (c *Client) receive(ctx context.Context, a ask) (*os.File, error) {
 	}
 	var f failure
 	if n == 0 || flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0 {
-		err = errors.New("host: it hung up instead of passing a listener")
+		err = errors.New("host: it hung up instead of passing a descriptor")
 	} else if err = json.Unmarshal(text[:n], &f, json.RejectUnknownMembers(true)); err == nil && f.Code != "" {
 		err = f.err()
 	} else if err == nil && file == nil {
-		err = errors.New("host: it passed no listener")
+		err = errors.New("host: it passed no descriptor")
 	}
 	if err != nil && file != nil {
 		file.Close()
@@ -127,5 +127,5 @@ func descriptor(rights []byte) (*os.File, error) {
 		}
 		return nil, errors.New("host: it passed more than one descriptor")
 	}
-	return os.NewFile(uintptr(fds[0]), "listener"), nil
+	return os.NewFile(uintptr(fds[0]), "socket"), nil
 }

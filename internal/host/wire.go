@@ -11,7 +11,7 @@ import (
 const (
 	maxOrder  = 10 << 20 // a workload in its widest JSON escapes, and a key
 	maxAnswer = 64 << 20 // anything but a stream
-	maxAsk    = 4 << 10  // a request for a listener, and its answer
+	maxAsk    = 4 << 10  // a request for a descriptor, and its answer
 	// MaxFile bounds ReadFile.
 	MaxFile = 1 << 20
 	// MaxLines bounds the lines of one answer of Logs.
@@ -76,8 +76,10 @@ func (f failure) err() error {
 	return fmt.Errorf("host: %s", f.Message)
 }
 
-// ask is a request for a listener.
+// ask is a request for a listener at an address, or with From for a connection from
+// there to it.
 type ask struct {
 	VPC     string         `json:"vpc"`
 	Address netip.AddrPort `json:"address"`
+	From    netip.Addr     `json:"from,omitzero"`
 }

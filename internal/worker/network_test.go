@@ -172,11 +172,20 @@ func TestNetworksAcrossARestart(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for _, id := range []string{"tgw-kept", "tgw-lost"} {
+		if err := r.ApplyTransit(t.Context(), &netmodel.TransitGateway{ID: id, Account: "123456789012"}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
 	r.forget("vpcs/vpc-lost.json")
+	r.forget("transits/tgw-lost.json")
 	r.open()
+	if ids, err := r.Transits(); err != nil || !slices.Equal(ids, []string{"tgw-kept"}) {
+		t.Errorf("got %q, %v", ids, err)
+	}
 	if ids, err := r.VPCs(); err != nil || !slices.Equal(ids, []string{"vpc-kept"}) {
 		t.Errorf("got %q, %v", ids, err)
 	}

@@ -51,9 +51,12 @@ func (w *Worker) sweep(ctx context.Context) error {
 		}
 	}
 	if len(w.config.Fabric.Missing()) == 0 {
-		keep := fabric.Keep{VPCs: map[string]bool{}, Attachments: map[string]bool{}}
+		keep := fabric.Keep{VPCs: map[string]bool{}, Transits: map[string]bool{}, Attachments: map[string]bool{}}
 		for id := range w.models {
 			keep.VPCs[id] = true
+		}
+		for id := range w.transits {
+			keep.Transits[id] = true
 		}
 		for _, x := range w.workloads {
 			keep.Attachments[x.Interface] = true

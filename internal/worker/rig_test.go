@@ -110,6 +110,15 @@ func (r *rig) leaveNothing() {
 			r.t.Error(err)
 		}
 	}
+	transits, err := r.Transits()
+	if err != nil {
+		r.t.Error(err)
+	}
+	for _, id := range transits {
+		if err := r.RemoveTransit(context.Background(), id); err != nil {
+			r.t.Error(err)
+		}
+	}
 	if err := r.Close(); err != nil {
 		r.t.Error(err)
 	}

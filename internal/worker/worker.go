@@ -71,13 +71,15 @@ type Worker struct {
 	workloads map[string]*workload
 	networks  sync.Mutex // held while one is changed
 	models    map[string]*netmodel.VPC
+	transits  map[string]*netmodel.TransitGateway
 }
 
 // Names in Config.Dir.
 const (
-	volumesName = "volumes"
-	recordsName = "workloads"
-	modelsName  = "vpcs"
+	volumesName  = "volumes"
+	recordsName  = "workloads"
+	modelsName   = "vpcs"
+	transitsName = "transits"
 )
 
 // Open takes over what an earlier worker on the same directory left: networks are
@@ -88,7 +90,7 @@ func Open(ctx context.Context, c Config) (*Worker, error) {
 	if c.Log == nil || c.Fabric == nil || c.Dir == "" || c.Images == "" {
 		return nil, errors.New("worker: want a directory, images, a fabric and a log")
 	}
-	for _, dir := range []string{c.Dir, filepath.Join(c.Dir, volumesName), filepath.Join(c.Dir, recordsName), filepath.Join(c.Dir, modelsName), c.Images} {
+	for _, dir := range []string{c.Dir, filepath.Join(c.Dir, volumesName), filepath.Join(c.Dir, recordsName), filepath.Join(c.Dir, modelsName), filepath.Join(c.Dir, transitsName), c.Images} {
 		if err := own(dir); err != nil {
 			return nil, err
 		}
@@ -101,7 +103,7 @@ func Open(ctx context.Context, c Config) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Worker{config: c, images: images, held: lock, workloads: map[string]*workload{}, models: map[string]*netmodel.VPC{}}
+	w := &Worker{config: c, images: images, held: lock, workloads: map[string]*workload{}, models: map[string]*netmodel.VPC{}, transits: map[string]*netmodel.TransitGateway{}}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	if err := w.recover(ctx); err != nil {
 		return nil, errors.Join(err, w.Close())
