@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -60,7 +61,7 @@ const (
 //
 // Interfaces are elements of sets and maps only: one that comes or goes changes no chain.
 func Compile(v *VPC) Ruleset {
-	c := compiler{vpc: v, sets: map[string]*Set{}, chained: map[string]bool{}}
+	c := compiler{vpc: v, sets: map[string]*Set{}, chained: map[string]bool{}, hashes: map[string]string{}}
 	c.refusals()
 	c.before()
 	c.border()
@@ -71,9 +72,7 @@ func Compile(v *VPC) Ruleset {
 	for i := range v.Endpoints {
 		c.endpoint(&v.Endpoints[i])
 	}
-	for i := range v.Interfaces {
-		c.networkInterface(&v.Interfaces[i])
-	}
+	c.networkInterfaces()
 	c.gates()
 	return c.ruleset()
 }
@@ -82,7 +81,8 @@ type compiler struct {
 	vpc     *VPC
 	chains  []Chain
 	sets    map[string]*Set
-	chained map[string]bool // "from" and "to" chains that are there
+	chained map[string]bool   // "from" and "to" chains that are there
+	hashes  map[string]string // see hash
 }
 
 func (c *compiler) chain(name string, steps ...Step) {
@@ -118,10 +118,21 @@ func (c *compiler) ranges(name string, list []netip.Prefix) string {
 	for i, p := range list {
 		ways[i] = way{p, name}
 	}
-	for _, x := range flatten(ways) {
-		s.put(Element{Range: Range{toAddr(x.from), toAddr(x.to)}})
-	}
+	s.putSpans(flatten(ways), func(string) uint32 { return 0 })
 	return name
+}
+
+// putSpans adds runs of addresses with the marks of their targets. What would be everything is two halves: an interval has
+// an end.
+func (s *Set) putSpans(spans []span, mark func(string) uint32) {
+	for _, x := range spans {
+		m := mark(x.target)
+		if x.from == 0 && x.to == math.MaxUint32 {
+			s.put(Element{Range: Range{toAddr(0), toAddr(math.MaxInt32)}, Mark: m})
+			x.from = math.MaxInt32 + 1
+		}
+		s.put(Element{Range: Range{toAddr(x.from), toAddr(x.to)}, Mark: m})
+	}
 }
 
 func (c *compiler) ruleset() Ruleset {

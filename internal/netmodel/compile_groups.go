@@ -102,28 +102,46 @@ func (s *Step) peer(c *compiler, r *Rule, f Field) {
 	}
 }
 
-// networkInterface makes no chain of the interface's own.
-func (c *compiler) networkInterface(i *Interface) {
-	device, at := Device(i.ID), one(i.Address)
-	c.set(setPorts, KeyDeviceAddress, NoValue, false).put(Element{Device: device, Range: at})
-	c.reached(i.Address, i.Groups)
-	all := hash(i.Groups)
-	from, to := "from_"+all, "to_"+all
-	c.set(mapSenders, KeyDevice, ToChain, false).put(Element{Device: device, Do: Goto, To: from})
-	c.set(mapReceivers, KeyAddressDevice, ToChain, false).put(Element{Range: at, Device: device, Do: Goto, To: to})
+// networkInterfaces makes no chain of an interface's own.
+func (c *compiler) networkInterfaces() {
+	ports := c.set(setPorts, KeyDeviceAddress, NoValue, false)
+	senders, receivers := c.set(mapSenders, KeyDevice, ToChain, false), c.set(mapReceivers, KeyAddressDevice, ToChain, false)
+	for _, s := range []*Set{ports, senders, receivers, c.addresses(setPlaces)} {
+		s.Elements = slices.Grow(s.Elements, len(c.vpc.Interfaces))
+	}
+	for i := range c.vpc.Interfaces {
+		n := &c.vpc.Interfaces[i]
+		device, at := Device(n.ID), one(n.Address)
+		from, to := c.shared(n.Groups)
+		ports.put(Element{Device: device, Range: at})
+		senders.put(Element{Device: device, Do: Goto, To: from})
+		receivers.put(Element{Range: at, Device: device, Do: Goto, To: to})
+		c.reached(n.Address, n.Groups)
+	}
+}
+
+// shared makes the chains of interfaces that are in these groups, once, and returns their names.
+func (c *compiler) shared(groups []string) (from, to string) {
+	all := c.hash(groups)
+	from, to = "from_"+all, "to_"+all
 	if c.chained[all] {
-		return
+		return from, to
 	}
 	c.chained[all] = true
-	steps := append([]Step{{Crowd: true, Do: Drop}, {Do: Jump, To: chainServices}}, jumps("out", i.Groups, Ports{})...)
+	steps := append([]Step{{Crowd: true, Do: Drop}, {Do: Jump, To: chainServices}}, jumps("out", groups, Ports{})...)
 	c.chain(from, append(steps, refuseAt(GateEgress))...)
-	c.chain(to, append(jumps("in", i.Groups, Ports{}), refuseAt(GateIngress))...)
+	c.chain(to, append(jumps("in", groups, Ports{}), refuseAt(GateIngress))...)
+	return from, to
 }
 
 // hash names a set of groups.
-func hash(groups []string) string {
-	sum := sha256.Sum256([]byte(strings.Join(slices.Sorted(slices.Values(groups)), " ")))
-	return hex.EncodeToString(sum[:16])
+func (c *compiler) hash(groups []string) string {
+	key := strings.Join(groups, " ")
+	if c.hashes[key] == "" {
+		sum := sha256.Sum256([]byte(strings.Join(slices.Sorted(slices.Values(groups)), " ")))
+		c.hashes[key] = hex.EncodeToString(sum[:16])
+	}
+	return c.hashes[key]
 }
 
 func (c *compiler) endpoint(e *Endpoint) {

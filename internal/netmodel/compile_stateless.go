@@ -99,10 +99,7 @@ func (c *compiler) routeTables() {
 			continue
 		}
 		name := ident("routes", t.ID)
-		m := c.set(name, KeyAddress, MarkValue, true)
-		for _, s := range spans {
-			m.put(Element{Range: Range{toAddr(s.from), toAddr(s.to)}, Mark: c.mark(s.target)})
-		}
+		c.set(name, KeyAddress, MarkValue, true).putSpans(spans, c.mark)
 		c.chain(name, Step{Mark: name, Do: Goto, To: chainCrossing}, refuseAt(GateRoute))
 		for _, s := range c.vpc.Subnets {
 			if s.RouteTable == t.ID {

@@ -23,10 +23,7 @@ func CompileTransit(g *TransitGateway) Ruleset {
 	for i := range g.RouteTables {
 		t := &g.RouteTables[i]
 		name := ident("routes", t.ID)
-		m := c.set(name, KeyAddress, MarkValue, true)
-		for _, s := range flatten(t.ways()) {
-			m.put(Element{Range: Range{toAddr(s.from), toAddr(s.to)}, Mark: marks[s.target]})
-		}
+		c.set(name, KeyAddress, MarkValue, true).putSpans(flatten(t.ways()), func(id string) uint32 { return marks[id] })
 		c.chain(name, Step{Mark: name, Do: AcceptIt}, Step{Do: Drop})
 	}
 	c.base("before", Prerouting, Step{OtherFamily: true, Do: Drop}, Step{Dispatch: ByDevice, Map: mapWires})
