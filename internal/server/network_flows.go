@@ -221,29 +221,34 @@ func (f *flows) pair(from, to *end) {
 	case to.endpoint == nil:
 		targets = targets[:1]
 	}
-	var ports portSet
+	var ports, refused portSet
 	for _, target := range targets {
-		f.reached(from, to, target, &ports, &flow)
+		f.reached(from, to, target, &ports, &refused, &flow)
 	}
-	if flow.Ports = ports.texts(); len(flow.Ports) > 0 {
-		f.found = append(f.found, flow)
+	switch flow.Ports = ports.texts(refused); {
+	case len(flow.Ports) == 0:
+		return
+	case len(refused) == 0 && slices.ContainsFunc(ports, func(s stretch) bool { return s.protocol == experiment }):
+		flow.Ports = []string{"all"}
 	}
+	f.found = append(f.found, flow)
 }
 
-// reached collects at which ports one address reaches another.
-func (f *flows) reached(from, to *end, target netip.Addr, ports *portSet, flow *NetworkFlow) {
+// reached collects at which ports one address reaches another, and at which not.
+func (f *flows) reached(from, to *end, target netip.Addr, ports, refused *portSet, flow *NetworkFlow) {
 	for _, s := range stretches(from, to) {
 		ask := netmodel.Flow{From: from.addresses[0], To: target, Protocol: s.protocol, Port: s.begin}
-		from1, from2 := ephemeral[0], ephemeral[1]
-		low, via := f.passes(from, to, ask, from1)
+		low, via := f.passes(from, to, ask, ephemeral[0])
 		high, other := low, via
 		if s.protocol == netmodel.TCP || s.protocol == netmodel.UDP {
-			high, other = f.passes(from, to, ask, from2)
+			high, other = f.passes(from, to, ask, ephemeral[1])
 		}
 		if low || high {
 			ports.add(s)
 			flow.Some = flow.Some || low != high
 			flow.Via = cmp.Or(flow.Via, via, other)
+		} else {
+			refused.add(s)
 		}
 	}
 }

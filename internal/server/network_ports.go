@@ -46,6 +46,9 @@ func stretches(from, to *end) []stretch {
 		for _, r := range rulesOf(to.vpc.Model, to.groups, false) {
 			begins[r.Protocol] = nil
 		}
+		for _, e := range entriesOf(from, to) {
+			begins[e.Protocol] = nil
+		}
 	}
 	delete(begins, netmodel.AllProtocols)
 	divide := func(p netmodel.Protocol, from, to int) {
@@ -65,12 +68,11 @@ func stretches(from, to *end) []stretch {
 	for _, r := range slices.Concat(rulesOf(from.vpc.Model, from.groups, true), rulesOf(to.vpc.Model, to.groups, false)) {
 		divide(r.Protocol, r.FromPort, r.ToPort)
 	}
-	for _, v := range []*netmodel.VPC{from.vpc.Model, to.vpc.Model} {
-		for _, a := range v.NetworkACLs {
-			for _, e := range slices.Concat(a.Egress, a.Ingress) {
-				divide(e.Protocol, e.FromPort, e.ToPort)
-			}
-		}
+	for _, e := range entriesOf(from, to) {
+		divide(e.Protocol, e.FromPort, e.ToPort)
+	}
+	for _, question := range []int{8, 13, 15, 17} { // only these are answered, and network ACLs see the answers
+		divide(netmodel.ICMP, question, -1)
 	}
 	for p, list := range begins {
 		list = append(list, 0)
@@ -88,6 +90,17 @@ func stretches(from, to *end) []stretch {
 		}
 	}
 	slices.SortFunc(out, func(a, b stretch) int { return (int(a.protocol)-int(b.protocol))<<16 + int(a.begin) - int(b.begin) })
+	return out
+}
+
+// entriesOf are those of the network ACLs of both VPCs.
+func entriesOf(from, to *end) []netmodel.ACLEntry {
+	var out []netmodel.ACLEntry
+	for _, v := range []*netmodel.VPC{from.vpc.Model, to.vpc.Model} {
+		for _, a := range v.NetworkACLs {
+			out = slices.Concat(out, a.Egress, a.Ingress)
+		}
+	}
 	return out
 }
 
@@ -118,23 +131,28 @@ func (s *portSet) add(x stretch) {
 	*s = append(*s, x)
 }
 
-// texts are "tcp 443", "udp 53", "tcp 7000-7010", "icmp", "icmp 8/0", "protocol 47";
-// "all" stands for everything.
-func (s portSet) texts() []string {
-	whole := 0
-	for _, x := range s {
-		if x.protocol == experiment || x.begin == 0 && x.end == 65535 {
-			whole++
+// texts are "tcp 443", "udp 53", "tcp 7000-7010", "icmp", "icmp 8/0", "protocol 47".
+// The protocols that no rule names are "other protocols", but for what was refused.
+func (s portSet) texts(refused portSet) []string {
+	var out, but []string
+	for _, x := range refused {
+		if !slices.ContainsFunc(s, func(o stretch) bool { return o.protocol == x.protocol }) && x.named() {
+			but = append(but, x.protocol.String())
 		}
 	}
-	if whole == len(s) && slices.ContainsFunc(s, func(x stretch) bool { return x.protocol == experiment }) {
-		return []string{"all"}
-	}
-	var out []string
 	for _, x := range s {
-		out = append(out, x.String())
+		text := x.String()
+		if x.protocol == experiment && len(but) > 0 {
+			text += " but " + strings.Join(but, ", ")
+		}
+		out = append(out, text)
 	}
 	return out
+}
+
+// named says whether the protocol is known by its number only.
+func (x stretch) named() bool {
+	return x.protocol != netmodel.TCP && x.protocol != netmodel.UDP && x.protocol != netmodel.ICMP
 }
 
 func (x stretch) String() string {
@@ -142,7 +160,7 @@ func (x stretch) String() string {
 	switch {
 	case p == experiment:
 		return "other protocols"
-	case p != netmodel.TCP && p != netmodel.UDP && p != netmodel.ICMP:
+	case x.named():
 		return "protocol " + p.String()
 	case x.begin == 0 && x.end == 65535:
 		return p.String()

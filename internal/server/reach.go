@@ -182,7 +182,7 @@ func (r *reach) trace(vpcID string, f netmodel.Flow) bool {
 	}
 	r.steps(at, shown)
 	if len(good) > 0 && bad > 0 {
-		r.note("Only connections from these source ports pass: %s. Linux connects from %d to %d.", strings.Join(good.texts(), ", "), ephemeral[0], ephemeral[1])
+		r.note("Only connections from these source ports pass: %s. Linux connects from %d to %d.", strings.Join(good.texts(nil), ", "), ephemeral[0], ephemeral[1])
 	}
 	return shown.Allowed
 }
