@@ -69,7 +69,7 @@ func (j *Judge) admits(i *Interface, name string, fits func(*OutsideRule) bool) 
 // matchesName reports whether the rule is about a name; "*." stands for one label or more.
 func (r *OutsideRule) matchesName(name string) bool {
 	if suffix, ok := strings.CutPrefix(r.Name, "*"); ok {
-		return len(name) > len(suffix) && strings.HasSuffix(name, suffix) && validName(name)
+		return len(name) > len(suffix) && strings.HasSuffix(name, suffix) && name[0] != '*' && validName(name)
 	}
 	return r.Name == name
 }
