@@ -100,6 +100,14 @@ func (s *Service) showGroup(n *network, g *group) ec2.SecurityGroup {
 	}
 }
 
+// peerAccount is the account of the group that a rule names.
+func (r *rule) peerAccount() string {
+	if r.Spec.Peer == "" {
+		return ""
+	}
+	return r.Account
+}
+
 func (s *Service) describeSecurityGroups(_ context.Context, c *api.Call, in *ec2.DescribeSecurityGroupsInput, _ struct{}) (*ec2.DescribeSecurityGroupsOutput, error) {
 	filters := filters[*group]{
 		"description": func(_ *network, g *group) []string { return []string{g.Description} },
@@ -123,8 +131,17 @@ func (s *Service) describeSecurityGroups(_ context.Context, c *api.Call, in *ec2
 		filters[prefix+"from-port"] = of(func(r *rule) string { return decimal(r.Spec.From) })
 		filters[prefix+"to-port"] = of(func(r *rule) string { return decimal(r.Spec.To) })
 		filters[prefix+"group-id"] = of(func(r *rule) string { return r.Spec.Peer })
+		filters[prefix+"group-name"] = func(n *network, g *group) (out []string) {
+			for _, r := range n.rulesOf(g.ID) {
+				if r.Egress == egress && r.Spec.Peer != "" {
+					out = append(out, byID(n.groups, r.Spec.Peer).Name)
+				}
+			}
+			return out
+		}
 		filters[prefix+"prefix-list-id"] = of(func(r *rule) string { return r.Spec.PrefixList })
 		filters[prefix+"protocol"] = of(func(r *rule) string { return r.Spec.Protocol })
+		filters[prefix+"user-id"] = of((*rule).peerAccount)
 	}
 	named, err := s.namedGroups(c, in.GroupNames)
 	if err != nil {

@@ -26,6 +26,9 @@ assert not e.describe_security_group_rules(Filters=[{"Name": "tag-key", "Values"
 refused(e.describe_security_group_rules, "InvalidParameterValue", MaxResults=1001)
 pages = list(e.get_paginator("describe_security_group_rules").paginate(PaginationConfig={"PageSize": 5}))
 assert [len(p["SecurityGroupRules"]) for p in pages] == [5, 3], "four, and what is born with three groups"
+named = lambda name, value: [g["GroupId"] for g in e.describe_security_groups(Filters=[{"Name": name, "Values": [value]}])["SecurityGroups"]]
+assert named("ip-permission.group-name", "peer") == [sg] == named("ip-permission.prefix-list-id", pl) and sg in named("ip-permission.user-id", "123456789012")
+assert not named("egress.ip-permission.group-name", "peer") and not named("egress.ip-permission.user-id", "?*")
 get = lambda i: e.describe_security_group_rules(SecurityGroupRuleIds=[i])["SecurityGroupRules"][0]
 change = lambda g=sg, **kw: e.modify_security_group_rules(GroupId=g, SecurityGroupRules=[{"SecurityGroupRuleId": i, "SecurityGroupRule": r} for i, r in kw["to"].items()])["Return"]
 no = lambda code, to, g=sg: refused(e.modify_security_group_rules, code, GroupId=g, SecurityGroupRules=[{"SecurityGroupRuleId": i, "SecurityGroupRule": r} for i, r in to.items()])
