@@ -137,10 +137,12 @@ func (c *checker) gatewayEndpoint(e *Endpoint) error {
 	return c.referAll(kindRouteTable, e.RouteTables, maxRouteTables)
 }
 
-// validName admits a lower-case DNS name of at least two labels, the first of which may be "*".
+// validName admits a lower-case DNS name of at least two labels, the first of which may be "*". It is no address: the last
+// begins with a letter.
 func validName(n string) bool {
 	n = strings.TrimPrefix(n, "*.")
-	if len(n) > 251 || !strings.Contains(n, ".") {
+	last := strings.LastIndexByte(n, '.') + 1
+	if len(n) > 251 || last == 0 || last == len(n) || n[last] < 'a' || n[last] > 'z' {
 		return false
 	}
 	for label := range strings.SplitSeq(n, ".") {
