@@ -110,13 +110,20 @@ func TestGreetingInPieces(t *testing.T) {
 // Who says nothing, or a little, is not waited for.
 func TestSlowPeers(t *testing.T) {
 	r := newRig(t)
-	r.Patience(10*time.Millisecond, time.Hour)
+	r.Patience(200*time.Millisecond, 200*time.Millisecond)
 	r.listener("ok.example.org:443")
+	r.listener("ok.example.org:80")
 	r.permit("ok.example.org:443", nil)
+	r.permit("ok.example.org:80", nil)
 	r.serve()
 	for _, c := range []net.Conn{r.connectTo(egress.TLS), r.connectTo(egress.HTTP), r.connectTo(egress.Explicit), r.tunnel("ok.example.org:443")} {
 		c.Write([]byte{22})
 		io.Copy(io.Discard, c) // ends because the gateway hangs up
+	}
+	for _, name := range []string{"ok", "evil"} {
+		c := r.connectTo(egress.HTTP)
+		io.WriteString(c, "POST / HTTP/1.1\r\nHost: "+name+".example.org\r\nContent-Length: 9\r\n\r\nhalf")
+		io.Copy(io.Discard, c)
 	}
 }
 

@@ -13,12 +13,12 @@ import (
 func (p *Proxy) connect(w http.ResponseWriter, r *http.Request, client net.Conn) {
 	name, port, err := tunnelled(r)
 	if err != nil {
-		answer(w, p.refuse(client, Explicit, name, port, err), name, port)
+		p.answer(w, p.refuse(client, Explicit, name, port, err), name, port)
 		return
 	}
 	f, err := p.open(p.ctx, Explicit, client, false, name, port)
 	if err != nil {
-		answer(w, err, name, port)
+		p.answer(w, err, name, port)
 		return
 	}
 	defer f.finish()
@@ -37,10 +37,10 @@ func (p *Proxy) connect(w http.ResponseWriter, r *http.Request, client net.Conn)
 	inside, hello, err := p.readHello(conn, buffered)
 	switch {
 	case err != nil:
-		answerTLS(conn, alertName)
+		p.answerTLS(conn, alertName)
 		f.cut(err)
 	case inside != name:
-		answerTLS(conn, alertName)
+		p.answerTLS(conn, alertName)
 		f.cut(ErrFronting)
 	default:
 		f.secure(buffered.Reader, name, hello)

@@ -282,6 +282,7 @@ func TestRevokedWhileOpening(t *testing.T) {
 					t.Errorf("%q went out", got)
 				}
 			}
+			r.Close()
 			if opened, _ := r.count(); opened != len(r.closed) {
 				t.Errorf("%d were opened, %d closed", opened, len(r.closed))
 			}
@@ -292,7 +293,7 @@ func TestRevokedWhileOpening(t *testing.T) {
 // What moves nothing is let go, and what moves is not.
 func TestIdle(t *testing.T) {
 	r := newRig(t)
-	r.Patience(time.Hour, 10*time.Millisecond)
+	r.Patience(time.Hour, 200*time.Millisecond)
 	r.raw("ok.example.org:22", func(c net.Conn) { io.Copy(c, c) })
 	r.raw("ok.example.org:80", func(c net.Conn) { io.Copy(io.Discard, c) })
 	r.permit("ok.example.org:22", nil)

@@ -64,11 +64,10 @@ var Connections = netlimit.Limits{PerSource: 128, Total: 1024}
 
 // Times that a peer has.
 const (
-	helloTime = 5 * time.Second   // to send a whole TLS greeting, or a request's header
-	dialTime  = 10 * time.Second  // to connect outside, and to record that
-	restTime  = 60 * time.Second  // between requests
-	idleTime  = 350 * time.Second // without a byte either way, as at Amazon's NAT gateway
-	lastTime  = 5 * time.Second   // to take an answer from a connection that was cut
+	peerTime = 5 * time.Second   // to send a whole TLS greeting or a request's header, or to take the last of an answer
+	dialTime = 10 * time.Second  // to connect outside, and to record that
+	restTime = 60 * time.Second  // between requests
+	idleTime = 350 * time.Second // without a byte either way, as at Amazon's NAT gateway
 )
 
 // Config is what a Proxy works with. All fields are required. The functions are called at the same time by many connections.
@@ -106,8 +105,8 @@ type Connection struct {
 	Opened  time.Time
 	// Sent went out and Received came back; both count what the far end's connection carried.
 	Sent, Received int64
-	// Why is the reason if a connection was cut: [ErrRevoked], [ErrBudget], [ErrIdle], [ErrFronting], [ErrForm] or [ErrClosed].
-	// It is nil when one of the two ends ended it.
+	// Why is the reason if a connection was cut: [ErrRevoked], [ErrBudget], [ErrIdle], [ErrFronting], [ErrForm] or
+	// [ErrClosed], or [ErrDial] when a request was not answered. It is nil when one of the two ends ended it.
 	Why error
 	// Unrecorded is, in a refusal for [ErrTooFast], how many others of this source there were since the last such one.
 	Unrecorded int
@@ -119,7 +118,7 @@ type Proxy struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	pace   pace
-	hello  time.Duration
+	peer   time.Duration
 	idle   time.Duration
 
 	rechecking sync.Mutex // so that no older answer replaces a newer one
@@ -140,7 +139,7 @@ func New(c Config) (*Proxy, error) {
 	if c.Allow == nil || c.Dial == nil || c.Opened == nil || c.Closed == nil || c.Refused == nil || c.Log == nil {
 		return nil, errors.New("egress: the configuration is not whole")
 	}
-	p := &Proxy{config: c, hello: helloTime, idle: idleTime, flows: map[*flow]struct{}{}, closers: map[closer]struct{}{}}
+	p := &Proxy{config: c, peer: peerTime, idle: idleTime, flows: map[*flow]struct{}{}, closers: map[closer]struct{}{}}
 	p.ctx, p.cancel = context.WithCancelCause(context.Background())
 	p.upstream = upstream()
 	return p, nil
@@ -165,8 +164,8 @@ func (p *Proxy) Relay(l net.Listener, name string, port uint16) error {
 	return p.accept(l, func(client net.Conn) { p.relay(client, name, port) })
 }
 
-// Recheck asks again about every connection and cuts those that are refused now. When it returns, none of them moves
-// another byte, and none is opened on an answer from before.
+// Recheck asks again about every connection and cuts those that are refused now. When it returns, nothing more
+// passes between them and their far ends, and none is opened on an answer from before.
 func (p *Proxy) Recheck() {
 	p.rechecking.Lock()
 	defer p.rechecking.Unlock()

@@ -9,4 +9,4 @@ var (
 )
 
 // Patience changes the times that a peer has, before anything is served.
-func (p *Proxy) Patience(hello, idle time.Duration) { p.hello, p.idle = hello, idle }
+func (p *Proxy) Patience(peer, idle time.Duration) { p.peer, p.idle = peer, idle }

@@ -128,7 +128,7 @@ func (f *flow) cut(why error) {
 		abort(out)
 	}
 	if f.shared {
-		f.client.SetWriteDeadline(time.Now().Add(lastTime))
+		f.client.SetDeadline(time.Now().Add(f.p.peer))
 	} else {
 		f.client.Close()
 	}

@@ -37,13 +37,15 @@ func (p *Proxy) serveHTTP(l net.Listener, kind Kind) error {
 	srv := &http.Server{
 		Handler:           p.requests(kind, forwarder(p.upstream, quiet)),
 		Protocols:         protocols,
-		ReadHeaderTimeout: p.hello,
+		ReadHeaderTimeout: p.peer,
 		IdleTimeout:       restTime,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          quiet,
-		BaseContext:       func(net.Listener) context.Context { return p.ctx },
-		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, clientKey{}, c) },
-		ConnState:         p.follow,
+
+		DisableGeneralOptionsHandler: true, // all requests go through one door
+		BaseContext:                  func(net.Listener) context.Context { return p.ctx },
+		ConnContext:                  func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, clientKey{}, c) },
+		ConnState:                    p.follow,
 	}
 	if !p.hold(srv) {
 		return ErrClosed
@@ -78,7 +80,7 @@ func (p *Proxy) requests(kind Kind, forward *httputil.ReverseProxy) http.Handler
 		}
 		defer p.leave()
 		if err := p.mayTry(client, kind); err != nil {
-			answer(w, err, "", 0)
+			p.answer(w, err, "", 0)
 			return
 		}
 		if kind == Explicit && r.Method == http.MethodConnect {
@@ -87,17 +89,21 @@ func (p *Proxy) requests(kind Kind, forward *httputil.ReverseProxy) http.Handler
 		}
 		name, port, err := target(r, kind)
 		if err != nil {
-			answer(w, p.refuse(client, kind, name, port, err), name, port)
+			p.answer(w, p.refuse(client, kind, name, port, err), name, port)
 			return
 		}
 		f, err := p.open(r.Context(), kind, client, true, name, port)
 		if err != nil {
-			answer(w, err, name, port)
+			p.answer(w, err, name, port)
 			return
 		}
 		defer func() {
-			// The last of the answer is sent after this; a client that does not take it holds nothing for ever.
-			client.SetWriteDeadline(time.Now().Add(restTime))
+			// The last of either side's bodies may still be on its way; who does not send or take it holds nothing for ever.
+			last := restTime
+			if f.ctx.Err() != nil {
+				last = p.peer
+			}
+			client.SetDeadline(time.Now().Add(last))
 			f.finish()
 		}()
 		forward.ServeHTTP(w, r.WithContext(context.WithValue(f.ctx, flowKey{}, f)))
@@ -137,14 +143,10 @@ func forwarder(upstream http.RoundTripper, log *log.Logger) *httputil.ReversePro
 		FlushInterval:  -1,
 		ErrorLog:       log,
 		ModifyResponse: keepProtocol,
-		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, _ error) {
 			f := flowOf(r.Context())
-			if cause := context.Cause(f.ctx); cause != nil {
-				err = cause
-			} else {
-				err = ErrDial
-			}
-			answer(w, err, f.asked.Name, f.asked.Port)
+			f.cut(ErrDial) // unless it was cut before
+			f.p.answer(w, context.Cause(f.ctx), f.asked.Name, f.asked.Port)
 		},
 	}
 }
@@ -187,8 +189,11 @@ func flowOf(ctx context.Context) *flow {
 }
 
 // answer refuses a request in words, and the client's connection with it.
-func answer(w http.ResponseWriter, err error, name string, port uint16) {
+func (p *Proxy) answer(w http.ResponseWriter, err error, name string, port uint16) {
 	status, words := told(err, name, port)
+	rc, soon := http.NewResponseController(w), time.Now().Add(p.peer)
+	rc.SetReadDeadline(soon)
+	rc.SetWriteDeadline(soon)
 	h := w.Header()
 	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("Cache-Control", "no-store")

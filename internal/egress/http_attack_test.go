@@ -73,6 +73,7 @@ func TestRequestsOfAttackers(t *testing.T) {
 		{"a whole URL", egress.HTTP, "GET http://ok.example.org/ HTTP/1.1\r\n" + host + "\r\n", " 400 ", nil},
 		{"a whole URL of another", egress.HTTP, "GET http://evil.example.org/ HTTP/1.1\r\n" + host + "\r\n", " 400 ", nil},
 		{"CONNECT to the wrong socket", egress.HTTP, "CONNECT ok.example.org:80 HTTP/1.1\r\n" + host + "\r\n", " 400 ", nil},
+		{"no path at all", egress.HTTP, "OPTIONS * HTTP/1.1\r\n" + host + "\r\n", " 400 ", nil},
 		{"HTTP/2", egress.HTTP, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "", nil},
 		{"h2c", egress.HTTP, "GET / HTTP/1.1\r\n" + host + "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ\r\n\r\n", " 400 ", nil},
 		{"a WebSocket", egress.HTTP, "GET / HTTP/1.1\r\n" + host + "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n", " 400 ", nil},

@@ -23,12 +23,12 @@ func (p *Proxy) greeted(client net.Conn) {
 	name, hello, err := p.readHello(client, client)
 	if err != nil {
 		p.refuse(client, TLS, "", netmodel.NATPortTLS, err)
-		answerTLS(client, alertName)
+		p.answerTLS(client, alertName)
 		return
 	}
 	f, err := p.open(p.ctx, TLS, client, false, name, netmodel.NATPortTLS)
 	if err != nil {
-		answerTLS(client, alertDenied)
+		p.answerTLS(client, alertDenied)
 		return
 	}
 	f.secure(client, name, hello)
@@ -44,7 +44,7 @@ func (f *flow) secure(client io.Reader, name string, hello []byte) {
 
 // readHello reads a greeting within the time for one.
 func (p *Proxy) readHello(client net.Conn, r io.Reader) (string, []byte, error) {
-	client.SetReadDeadline(time.Now().Add(p.hello))
+	client.SetReadDeadline(time.Now().Add(p.peer))
 	name, raw, err := readHello(r)
 	client.SetReadDeadline(time.Time{})
 	if err != nil && !errors.Is(err, ErrForm) {
@@ -54,8 +54,8 @@ func (p *Proxy) readHello(client net.Conn, r io.Reader) (string, []byte, error) 
 }
 
 // answerTLS sends an alert to a client that is then closed. It waits for nobody.
-func answerTLS(client net.Conn, alert string) {
-	client.SetWriteDeadline(time.Now().Add(lastTime))
+func (p *Proxy) answerTLS(client net.Conn, alert string) {
+	client.SetWriteDeadline(time.Now().Add(p.peer))
 	io.WriteString(client, alert)
 	closeWrite(client)
 }

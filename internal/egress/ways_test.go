@@ -108,7 +108,12 @@ func TestBodiesPass(t *testing.T) {
 	r.serve()
 	for _, c := range []*http.Client{r.direct(), r.proxied()} {
 		for _, url := range []string{"https://up.example.org/a%2Fb?x=1;y=2&&%zz", "http://up.example.org/a%2Fb?x=1;y=2&&%zz"} {
-			resp, err := c.Post(url, "application/octet-stream", struct{ io.Reader }{bytes.NewReader(big)})
+			q, err := http.NewRequest(http.MethodPost, url, struct{ io.Reader }{bytes.NewReader(big)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			q.Header.Set("Expect", "100-continue")
+			resp, err := c.Do(q)
 			if err != nil {
 				t.Fatal(url, err)
 			}
