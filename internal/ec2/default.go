@@ -78,9 +78,8 @@ func (s *Service) namedGroups(c *api.Call, names []string) ([]string, error) {
 	return ids, nil
 }
 
-// makeDefault writes an account's default VPC and its subnet.
-func (s *Service) makeDefault(tx *store.Tx, account string, now time.Time) (*vpc, *subnet, error) {
-	id := kindVPC.newID()
+// makeDefault writes an account's default VPC, with that id, and its subnet.
+func (s *Service) makeDefault(tx *store.Tx, account, id string, now time.Time) (*vpc, error) {
 	v := &vpc{
 		meta: meta{ID: id, Account: account, VPC: id, Created: now},
 		CIDR: defaultRange, DNSSupport: true, DNSHostnames: true, Default: true,
@@ -90,12 +89,13 @@ func (s *Service) makeDefault(tx *store.Tx, account string, now time.Time) (*vpc
 		CIDR: netip.PrefixFrom(defaultRange.Addr(), defaultSubnetBits), Default: true,
 	}
 	if err := tx.Touch(defaultKey(account)); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return v, sub, s.put(tx, append(furnished(v), sub)...)
+	return v, s.put(tx, append(furnished(v), sub)...)
 }
 
 func (s *Service) createDefaultVPC(_ context.Context, c *api.Call, _ *ec2.CreateDefaultVpcInput, _ struct{}) (api.Commit[ec2.CreateDefaultVpcOutput], error) {
+	id := kindVPC.newID()
 	return func(tx *store.Tx) (*ec2.CreateDefaultVpcOutput, error) {
 		if is, err := defaultVPC(tx, c.Account); err != nil {
 			return nil, err
@@ -105,7 +105,7 @@ func (s *Service) createDefaultVPC(_ context.Context, c *api.Call, _ *ec2.Create
 		if err := roomForVPC(tx, c.Account); err != nil {
 			return nil, err
 		}
-		v, _, err := s.makeDefault(tx, c.Account, c.Now)
+		v, err := s.makeDefault(tx, c.Account, id, c.Now)
 		if err != nil {
 			return nil, err
 		}

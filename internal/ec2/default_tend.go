@@ -40,20 +40,18 @@ func (s *Service) giveDefaults(ctx context.Context, st *store.Store, done map[st
 	}
 	var failures []error
 	for _, account := range lacking {
+		id := kindVPC.newID()
 		event := api.Event{
-			Service: "ec2", Name: "CreateDefaultVpc", Details: map[string]any{},
-			Claim: api.Claim{Kind: api.KindService, Account: account, ID: "ec2.amazonaws.com"},
+			Service: "ec2", Name: "CreateDefaultVpc", Details: map[string]any{"vpcId": id, "cidrBlock": defaultRange.String()},
+			Claim:     api.Claim{Kind: api.KindService, Account: account, ID: "ec2.amazonaws.com"},
+			Resources: []api.Resource{{ARN: s.arn(account, kindVPC, id), Account: account, Type: kindVPC.record}},
 		}
 		err := s.Happened(ctx, event, func(tx *store.Tx) error {
 			if had, err := tx.Version(defaultKey(account)); err != nil || had != 0 {
 				return errors.Join(err, errHad)
 			}
-			v, sub, err := s.makeDefault(tx, account, s.Now())
-			if err != nil {
-				return err
-			}
-			event.Details["vpcId"], event.Details["subnetId"] = v.ID, sub.ID
-			return nil
+			_, err := s.makeDefault(tx, account, id, s.Now())
+			return err
 		})
 		if err != nil && !errors.Is(err, errHad) {
 			failures = append(failures, err)

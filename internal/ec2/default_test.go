@@ -107,7 +107,7 @@ func TestAccountsBeginWithDefaultVPC(t *testing.T) {
 			t.Fatal("there is no default VPC")
 		}
 		records := b.Records(t, apitest.Account, "CreateDefaultVpc")
-		if len(records) != 1 || records[0].EventType != "AwsServiceEvent" || !strings.Contains(string(records[0].AdditionalEventData), first) {
+		if len(records) != 1 || records[0].EventType != "AwsServiceEvent" || len(records[0].Resources) != 1 || !strings.HasSuffix(records[0].Resources[0].ARN, ":vpc/"+first) {
 			t.Errorf("recorded as %+v", records)
 		}
 		b.Python(t, b.admin, `

@@ -1,6 +1,10 @@
 package ec2
 
-import "testing"
+import (
+	"testing"
+
+	"bawn.dev/internal/api/apitest"
+)
 
 // What nobody made is there, and nothing more.
 func TestRegion(t *testing.T) {
@@ -33,5 +37,30 @@ assert [v["VpcId"] for v in e.describe_vpcs(Filters=f("dhcp-options-id", vpc["Dh
 refused(e.describe_dhcp_options, "InvalidDhcpOptionID.NotFound", DhcpOptionsIds=["dopt-" + "0" * 17])
 refused(e.describe_dhcp_options, "InvalidDhcpOptionsId.Malformed", DhcpOptionsIds=["default"])
 refused(e.describe_dhcp_options, "InvalidNextToken", NextToken="x")
+`)
+}
+
+// Policies may decide by the zone of a subnet and the tenancy of a VPC.
+func TestKeysOfPlaces(t *testing.T) {
+	b := newBench(t)
+	id := fields(b.Python(t, b.admin, `
+e = client("ec2")
+vpc = e.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+print("vpc=" + vpc, "sub=" + e.create_subnet(VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"])`))
+	guest := func(name, zone, script string) {
+		t.Helper()
+		u := b.User(t, apitest.Account, name, `{"Version":"2012-10-17","Statement":[
+			{"Effect":"Allow","Action":"ec2:*Subnet","Resource":"arn:aws:ec2:*:*:subnet/*","Condition":{"StringEquals":{"ec2:AvailabilityZoneId":"`+zone+`"}}},
+			{"Effect":"Allow","Action":"ec2:*","Resource":"arn:aws:ec2:*:*:vpc/*","Condition":{"StringEquals":{"ec2:Tenancy":"default"}}}]}`)
+		b.Python(t, u, "e, vpc, sub = client('ec2'), '"+id["vpc"]+"', '"+id["sub"]+"'\n"+script)
+	}
+	guest("far", "use1-az2", `
+e.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
+refused(e.create_subnet, "UnauthorizedOperation", VpcId=vpc, CidrBlock="10.0.2.0/24")
+refused(e.delete_subnet, "UnauthorizedOperation", SubnetId=sub)
+`)
+	guest("near", "use1-az1", `
+e.create_subnet(VpcId=vpc, CidrBlock="10.0.2.0/24")
+e.delete_subnet(SubnetId=sub)
 `)
 }

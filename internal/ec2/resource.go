@@ -104,6 +104,13 @@ func (s *Service) keys(account string, k *kind, id, vpcID string, tags map[strin
 	if k.idKey != "" {
 		keys.Set(k.idKey, id)
 	}
+	switch k {
+	case kindVPC:
+		keys.Set("ec2:Tenancy", "default")
+	case kindSubnet:
+		keys.Set("ec2:AvailabilityZone", s.zone())
+		keys.Set("ec2:AvailabilityZoneId", s.zoneID())
+	}
 	if k != kindVPC && kindVPC.names(vpcID) { // parts of a transit gateway have its id there
 		keys.Set("ec2:Vpc", s.arn(account, kindVPC, vpcID))
 	}

@@ -69,11 +69,7 @@ func (s *Service) within(c *api.Call, action string, k *kind, vpcID string, spec
 }
 
 func (s *Service) newSubnet(_ context.Context, c *api.Call, in *ec2.CreateSubnetInput) (*birth, []api.Demand, error) {
-	b, demands, err := s.within(c, "CreateSubnet", kindSubnet, in.VpcId, in.TagSpecifications)
-	if err == nil {
-		demands[0].Keys.Set("ec2:AvailabilityZone", s.zone())
-	}
-	return b, demands, err
+	return s.within(c, "CreateSubnet", kindSubnet, in.VpcId, in.TagSpecifications)
 }
 
 func (s *Service) createSubnet(_ context.Context, _ *api.Call, in *ec2.CreateSubnetInput, b *birth) (api.Commit[ec2.CreateSubnetOutput], error) {
