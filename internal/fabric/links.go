@@ -2,6 +2,7 @@ package fabric
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -134,7 +135,9 @@ func (s *space) settleLinks(want map[string]wanted) (found []string, there map[s
 			}
 		case !ok || l.kind != "veth":
 			found = append(found, fmt.Sprintf("a link %q, which is nobody's, was there", name))
-			err = s.LinkDel(l.handle())
+			if err = s.LinkDel(l.handle()); errors.Is(err, unix.ENODEV) { // it went with its other end
+				err = nil
+			}
 			delete(there, name)
 		default:
 			var wrong []string

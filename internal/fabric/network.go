@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -68,20 +69,31 @@ func (f *Fabric) Apply(ctx context.Context, v *netmodel.VPC) error {
 	return errors.Join(n.serveNames(v, f.log), f.settlePeers(append(before, f.peers(n)...)))
 }
 
+// layout is what a namespace looks like besides its packet filter and the interfaces that are attached.
+type layout struct {
+	own       map[netip.Addr]bool
+	junctions []junction
+	routing   netmodel.Routing
+}
+
+func (n *network) layout() layout { return layout{n.ownAddresses(), n.attachments(), n.routing()} }
+
 // enforce makes the machine match what adopt makes the network's model. The caller holds f.changing and n.mu.
 func (f *Fabric) enforce(ctx context.Context, n *network, rules netmodel.Ruleset, adopt func()) error {
-	settled := n.settled
+	settled, before := n.settled, n.layout()
 	n.settled = false
 	changed, err := n.load(ctx, f.nft, rules)
 	if err != nil {
 		return err
 	}
 	adopt()
-	found, err := f.settle(n)
-	if err != nil {
-		return err
+	moved := !settled || !reflect.DeepEqual(before, n.layout())
+	if moved {
+		if _, err := f.settle(n); err != nil {
+			return err
+		}
 	}
-	if n.kind == kindVPC && (changed || !settled || len(found) > 0) {
+	if n.kind == kindVPC && (changed || moved) {
 		if err := n.space.do(func() error { return revoke(n.model) }); err != nil {
 			return err
 		}
