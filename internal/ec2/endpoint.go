@@ -213,11 +213,12 @@ func (s *Service) lead(tx *store.Tx, e *endpoint) error {
 	if !ok {
 		return noService(s.serviceName(e.Service))
 	}
-	led, err := connections(tx, v.ID)
-	if err != nil {
+	var all, own int
+	if err := tx.QueryRow("SELECT count(*), count(CASE WHEN account = ? THEN 1 END) FROM ec2_connections WHERE service = ?", e.Account, v.ID).
+		Scan(&all, &own); err != nil {
 		return err
 	}
-	if len(led) >= maxConnections {
+	if all >= maxConnections || own >= maxOfAccount {
 		return fail("VpcEndpointLimitExceeded", "The maximum number of endpoints of %s has been reached.", s.serviceName(v.ID))
 	}
 	if e.State = endpointAvailable; v.Acceptance {

@@ -65,6 +65,7 @@ func (s *Service) describeVPCEndpoints(_ context.Context, c *api.Call, in *ec2.D
 		items: func(n *network) []*endpoint { return n.endpoints },
 		filters: filters[*endpoint]{
 			"ip-address-type":    func(*network, *endpoint) []string { return []string{"ipv4"} },
+			"service-region":     func(*network, *endpoint) []string { return []string{s.Region} },
 			"service-name":       func(_ *network, e *endpoint) []string { return []string{s.serviceName(e.Service)} },
 			"vpc-endpoint-id":    func(_ *network, e *endpoint) []string { return []string{e.ID} },
 			"vpc-endpoint-state": func(_ *network, e *endpoint) []string { return []string{e.state()} },

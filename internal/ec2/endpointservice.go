@@ -48,6 +48,7 @@ const (
 	maxServices    = 20 // of an account
 	maxTargets     = 16
 	maxConnections = 1000
+	maxOfAccount   = 50 // connections: one consumer leaves room for others
 	maxPermissions = 200
 )
 

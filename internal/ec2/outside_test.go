@@ -63,16 +63,17 @@ func (w *way) update(t testing.TB, f func(*store.Tx) error) {
 // routes has a table lead everywhere by a gateway; by none if it is empty.
 func (w *way) routes(t testing.TB, tableName, gateway string) {
 	t.Helper()
-	w.update(t, func(tx *store.Tx) error {
-		tab, err := owned[*table](tx, apitest.Account, w.id[tableName])
-		if err != nil {
-			return err
-		}
-		if tab.Routes = nil; gateway != "" {
-			tab.Routes = []route{{CIDR: everywhere, Target: w.id[gateway]}}
-		}
-		return w.service.put(tx, tab)
-	})
+	apitest.Call[ec2.DeleteRouteOutput](t, w.admin, "ec2:DeleteRoute", &ec2.DeleteRouteInput{RouteTableId: w.id[tableName], DestinationCidrBlock: "0.0.0.0/0"})
+	in := &ec2.CreateRouteInput{RouteTableId: w.id[tableName], DestinationCidrBlock: "0.0.0.0/0"}
+	switch gateway {
+	case "":
+		return
+	case "igw":
+		in.GatewayId = w.id[gateway]
+	default:
+		in.NatGatewayId = w.id[gateway]
+	}
+	apitest.Must[ec2.CreateRouteOutput](t, w.admin, "ec2:CreateRoute", in)
 }
 
 func (w *way) allow(t testing.TB, r OutsideRule) *OutsideRule {

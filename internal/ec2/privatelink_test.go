@@ -357,6 +357,80 @@ func TestPrivateEndpointServesNoAPI(t *testing.T) {
 	b.through(t, map[string]string{"vpc": l.theirs["vpc"], "link": vpce}, "link")(`refused(e.describe_vpcs)`)
 }
 
+// One consumer cannot take all places of a service, and endpoints that were rejected
+// do not keep its owner from deleting it.
+func TestPrivateLinkIsShared(t *testing.T) {
+	l := newLink(t, newBench(t))
+	l.allow(t, "*")
+	token := l.request()
+	token.ClientToken = "once"
+	first := apitest.Must[ec2.CreateVpcEndpointOutput](t, l.consumer, "ec2:CreateVpcEndpoint", token).VpcEndpoint.VpcEndpointId
+	if again := apitest.Must[ec2.CreateVpcEndpointOutput](t, l.consumer, "ec2:CreateVpcEndpoint", token).VpcEndpoint.VpcEndpointId; again != first {
+		t.Errorf("%s, then %s", first, again)
+	}
+	second := apitest.Must[ec2.CreateVpcOutput](t, l.consumer, "ec2:CreateVpc", &ec2.CreateVpcInput{CidrBlock: "10.1.0.0/16"}).Vpc.VpcId
+	sub := apitest.Must[ec2.CreateSubnetOutput](t, l.consumer, "ec2:CreateSubnet", &ec2.CreateSubnetInput{VpcId: second, CidrBlock: "10.1.0.0/24"}).Subnet.SubnetId
+	endpoints := []string{first}
+	for len(endpoints) < maxOfAccount {
+		in := l.request()
+		if len(endpoints)%2 == 0 {
+			in.VpcId, in.SubnetIds, in.SecurityGroupIds = second, []string{sub}, nil
+		}
+		endpoints = append(endpoints, apitest.Must[ec2.CreateVpcEndpointOutput](t, l.consumer, "ec2:CreateVpcEndpoint", in).VpcEndpoint.VpcEndpointId)
+	}
+	if _, err := apitest.Call[ec2.CreateVpcEndpointOutput](t, l.consumer, "ec2:CreateVpcEndpoint", l.request()); err == nil || err.Code != "VpcEndpointLimitExceeded" {
+		t.Errorf("one more: %v", err)
+	}
+	own := l.request() // the owner needs no permission
+	own.VpcId, own.SubnetIds, own.SecurityGroupIds = l.ours["vpc"], []string{l.ours["a"]}, []string{l.ours["door"]}
+	owned := apitest.Must[ec2.CreateVpcEndpointOutput](t, l.admin, "ec2:CreateVpcEndpoint", own).VpcEndpoint.VpcEndpointId
+	reject := func(ids ...string) []ec2.UnsuccessfulItem {
+		return apitest.Must[ec2.RejectVpcEndpointConnectionsOutput](t, l.admin, "ec2:RejectVpcEndpointConnections",
+			&ec2.RejectVpcEndpointConnectionsInput{ServiceId: l.service, VpcEndpointIds: ids}).Unsuccessful
+	}
+	if bad := reject(append(endpoints, owned)...); len(bad) > 0 {
+		t.Errorf("%+v", bad)
+	}
+	if bad := reject(first); len(bad) != 1 || bad[0].Error.Code != "InvalidState" {
+		t.Errorf("rejected twice: %+v", bad)
+	}
+	if out := apitest.Must[ec2.DeleteVpcEndpointServiceConfigurationsOutput](t, l.admin, "ec2:DeleteVpcEndpointServiceConfigurations",
+		&ec2.DeleteVpcEndpointServiceConfigurationsInput{ServiceIds: []string{l.service}}); len(out.Unsuccessful) > 0 {
+		t.Errorf("%+v", out.Unsuccessful)
+	}
+	if _, listening, err := l.relay(t, first, 5432); err == nil || listening != nil {
+		t.Error("an endpoint of a deleted service leads somewhere")
+	}
+	apitest.Must[ec2.DeleteVpcEndpointsOutput](t, l.consumer, "ec2:DeleteVpcEndpoints", &ec2.DeleteVpcEndpointsInput{VpcEndpointIds: endpoints})
+}
+
+// A service is deleted while somebody connects to it: one of them is refused.
+func TestConnectAndDelete(t *testing.T) { onBoth(t, connectAndDelete) }
+
+func connectAndDelete(t *testing.T, b *bench) {
+	l := newLink(t, b)
+	for range 4 {
+		l.allow(t, "*")
+		connected := make(chan *ec2.CreateVpcEndpointOutput)
+		go func() {
+			out, _ := apitest.Call[ec2.CreateVpcEndpointOutput](t, l.consumer, "ec2:CreateVpcEndpoint", l.request())
+			connected <- out
+		}()
+		out := apitest.Must[ec2.DeleteVpcEndpointServiceConfigurationsOutput](t, l.admin, "ec2:DeleteVpcEndpointServiceConfigurations",
+			&ec2.DeleteVpcEndpointServiceConfigurationsInput{ServiceIds: []string{l.service}})
+		made := <-connected
+		if (made == nil) == (len(out.Unsuccessful) > 0) {
+			t.Fatalf("connected: %v; not deleted: %+v", made != nil, out.Unsuccessful)
+		}
+		if made != nil {
+			apitest.Must[ec2.DeleteVpcEndpointsOutput](t, l.consumer, "ec2:DeleteVpcEndpoints", &ec2.DeleteVpcEndpointsInput{VpcEndpointIds: []string{made.VpcEndpoint.VpcEndpointId}})
+			continue
+		}
+		l.service = apitest.Must[ec2.CreateVpcEndpointServiceConfigurationOutput](t, b.admin, "ec2:CreateVpcEndpointServiceConfiguration",
+			&ec2.CreateVpcEndpointServiceConfigurationInput{NetworkLoadBalancerArns: []string{l.target("db", "5432")}}).ServiceConfiguration.ServiceId
+	}
+}
+
 // Many attach a gateway each to one VPC, at once.
 func TestGatewaysAtOnce(t *testing.T) { onBoth(t, gatewaysAtOnce) }
 

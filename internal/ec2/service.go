@@ -1,6 +1,6 @@
 // Package ec2 is the part of the EC2 API that makes private networks: VPCs,
-// subnets, route tables, security groups, VPC endpoints, network interfaces and
-// flow logs.
+// subnets, route tables, network ACLs, security groups, prefix lists, VPC endpoints
+// and services for them, gateways, network interfaces and flow logs.
 //
 // What people create here is rows; Model turns a VPC's rows into a netmodel, Run
 // has the host obey it, and authz asks EndpointPolicy what a call that came through
@@ -10,8 +10,9 @@
 // It trusts package api to have decided every demand that a resolver states, and
 // the store. Whoever controls requests changes the networks that his policies let
 // him, and of his own account only: another account's id looks the same as one that
-// does not exist. He cannot name a host address, a link to another network, or a
-// way out, since none of these can be written down.
+// does not exist, unless its owner shares what it names. He cannot name a host
+// address. A link to another account's network takes both owners; a way out, and a
+// site outside of all networks, is opened by the operator and by no call.
 package ec2
 
 import (
