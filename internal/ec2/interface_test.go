@@ -133,7 +133,8 @@ func TestManagedInterfaces(t *testing.T) {
 		}
 		return i.ID
 	}
-	nat := of("10.0.1.200", func(i *networkInterface) { i.NAT = kindNAT.newID() })
+	gateway := kindNAT.newID()
+	nat := of("10.0.1.200", func(i *networkInterface) { i.NAT = gateway })
 	dialer := of("10.0.1.201", func(i *networkInterface) { i.Dialer = kindService.newID() })
 	b.Python(t, b.admin, `
 e = client("ec2")
@@ -144,4 +145,23 @@ for i in ("`+nat+`", "`+dialer+`"):
     for kw in (dict(Groups=["`+id["work"]+`"]), dict(Description={"Value": "x"})):
         refused(e.modify_network_interface_attribute, "OperationNotPermitted", NetworkInterfaceId=i, **kw)
 `)
+
+	// What a gateway refused, or took, is in the flow log of its interface.
+	b.Python(t, b.admin, `client("ec2").create_flow_logs(ResourceIds=["`+nat+`"], ResourceType="NetworkInterface", TrafficType="ALL", LogGroupName="g", LogFormat="${interface-id} ${dstport} ${flow-direction}", DeliverLogsPermissionArn="arn:aws:iam::123456789012:role/flow")`)
+	flow := func(name, dst string) Flow {
+		return Flow{Interface: name, Src: netip.MustParseAddrPort("10.0.2.9:1"), Dst: netip.MustParseAddrPort(dst), Protocol: netmodel.TCP, Action: "REJECT"}
+	}
+	if err := b.service.Deliver(t.Context(), b.Store, id["vpc"], []Flow{
+		flow(gateway, "10.0.1.200:443"), flow(nat, "10.0.1.200:80"), flow(gateway, "10.0.1.9:22"), flow(dialer, "10.0.1.201:1"),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for to, text := range b.logs.text() {
+		if to.Stream != nat+"-all" || text != nat+" 443 ingress|"+nat+" 80 ingress" {
+			t.Errorf("%s: %s", to.Stream, text)
+		}
+	}
+	if len(b.logs.got) != 1 {
+		t.Errorf("%d streams", len(b.logs.got))
+	}
 }
