@@ -78,7 +78,8 @@ type Config struct {
 	// Dial connects to a name outside and says which address was behind it. It resolves once and refuses what is private,
 	// as [Through] does.
 	Dial func(ctx context.Context, name string, port uint16) (net.Conn, netip.Addr, error)
-	// Opened records a connection, durably, before the first byte passes. An error ends the connection.
+	// Opened records a connection, durably, before the first byte passes. An error says that it is not recorded, and ends
+	// the connection.
 	Opened func(ctx context.Context, c Connection) error
 	// Closed records the end of a connection that was opened, with its bytes. It is called once for each.
 	Closed func(c Connection)

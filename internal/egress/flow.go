@@ -25,8 +25,9 @@ type flow struct {
 
 	sent, received atomic.Int64
 
-	mu  sync.Mutex
-	out net.Conn
+	mu   sync.Mutex
+	out  net.Conn
+	done bool // the client's connection may be another flow's by now
 }
 
 // open asks, connects and records, in this order. What it refuses is recorded as refused.
@@ -51,6 +52,9 @@ func (p *Proxy) open(ctx context.Context, kind Kind, client net.Conn, shared boo
 // admit asks until no recheck came between the question and the flow's entry in the list that rechecks go through.
 func (f *flow) admit() error {
 	p := f.p
+	if !f.asked.Source.IsValid() {
+		return form("nobody knows where this comes from")
+	}
 	for {
 		p.mu.Lock()
 		rules := p.rules
@@ -93,7 +97,10 @@ func (f *flow) connect() error {
 		return context.Cause(f.ctx)
 	}
 	f.asked.Address, f.asked.Opened = netip.AddrPortFrom(address, f.asked.Port), time.Now()
-	if err := f.p.config.Opened(ctx, f.asked); err != nil {
+	// Who goes away meanwhile does not leave it unknown whether this was recorded.
+	recording, stop := context.WithTimeout(context.WithoutCancel(f.ctx), dialTime)
+	defer stop()
+	if err := f.p.config.Opened(recording, f.asked); err != nil {
 		return fmt.Errorf("%w: %w", ErrRecord, err)
 	}
 	f.mu.Lock()
@@ -112,7 +119,7 @@ func (f *flow) watch(then int64) func() {
 		}
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		if f.ctx.Err() == nil {
+		if !f.done {
 			f.quiet = time.AfterFunc(f.p.idle, f.watch(now))
 		}
 	}
@@ -122,10 +129,12 @@ func (f *flow) watch(then int64) func() {
 func (f *flow) cut(why error) {
 	f.cancel(why)
 	f.mu.Lock()
-	out := f.out
-	f.mu.Unlock()
-	if out != nil {
-		abort(out)
+	defer f.mu.Unlock()
+	if f.done {
+		return
+	}
+	if f.out != nil {
+		abort(f.out)
 	}
 	if f.shared {
 		f.client.SetDeadline(time.Now().Add(f.p.peer))
@@ -160,6 +169,7 @@ func (f *flow) discard() {
 	f.p.mu.Unlock()
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.done = true
 	if f.out != nil {
 		f.out.Close()
 	}
@@ -188,13 +198,14 @@ func (o outside) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Write implements [net.Conn].
+// Write implements [net.Conn]. It counts first: an answer, and with it the end, may come before Write returns.
 func (o outside) Write(b []byte) (int, error) {
 	if !o.f.take(len(b)) {
 		return 0, ErrBudget
 	}
+	o.f.sent.Add(int64(len(b)))
 	n, err := o.Conn.Write(b)
-	o.f.sent.Add(int64(n))
+	o.f.sent.Add(int64(n - len(b)))
 	return n, err
 }
 
