@@ -91,7 +91,7 @@ func (n *network) settlePaths(want map[string]wanted, there map[string]link) ([]
 				routes[hop{table: unix.RT_TABLE_LOCAL, kind: unix.RTN_LOCAL, index: l.index, dst: host(a)}] = true
 			}
 		case want[name].transit:
-			neighbours[neighbour{l.index, netmodel.Gateway}] = routerMAC
+			neighbours[neighbour{l.index, across}] = routerMAC
 		default:
 			addresses[address{l.index, host(netmodel.Gateway)}] = true
 			if unknown[l.index] = !p.address.IsValid(); !unknown[l.index] {
@@ -105,7 +105,7 @@ func (n *network) settlePaths(want map[string]wanted, there map[string]link) ([]
 		for _, r := range t.Routes {
 			h := hop{table: t.Number, kind: unix.RTN_BLACKHOLE, dst: r.CIDR}
 			if l, ok := there[r.Device]; ok {
-				h.kind, h.index, h.via = unix.RTN_UNICAST, l.index, netmodel.Gateway
+				h.kind, h.index, h.via = unix.RTN_UNICAST, l.index, across
 			}
 			routes[h] = true
 		}

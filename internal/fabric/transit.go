@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +17,10 @@ import (
 
 // junction is an attachment of a VPC to a transit gateway, as either of them names it.
 type junction struct{ id, vpc, gateway string }
+
+// across is the next hop of every route over a junction's link, known to be at the other end for good. Nobody has the
+// address: the links are unnumbered, and nothing asks on them where an address is.
+var across = netip.AddrFrom4([4]byte{169, 254, 1, 2})
 
 // attachments are the junctions of a network's model.
 func (n *network) attachments() []junction {
