@@ -26,8 +26,18 @@ func (j *tie) ruled(c *api.Call) error {
 	return nil
 }
 
-func (s *Service) acceptedAttachment(_ context.Context, c *api.Call, in *ec2.AcceptTransitGatewayVpcAttachmentInput) (*tie, []api.Demand, error) {
-	return s.tied(c, "AcceptTransitGatewayVpcAttachment", in.TransitGatewayAttachmentId)
+// acceptedAttachment refuses a VPC whose owner has left the organization since she
+// asked.
+func (s *Service) acceptedAttachment(ctx context.Context, c *api.Call, in *ec2.AcceptTransitGatewayVpcAttachmentInput) (*tie, []api.Demand, error) {
+	j, demands, err := s.tied(c, "AcceptTransitGatewayVpcAttachment", in.TransitGatewayAttachmentId)
+	if err != nil || j.missing() {
+		return j, demands, err
+	}
+	near, err := s.together(ctx, c.Snapshot, j.gateway.Account, j.it.Account)
+	if !near {
+		demands[0].Resource.Missing = fail("OperationNotPermitted", "The owner of %s is of another organization.", j.it.Network)
+	}
+	return j, demands, err
 }
 
 func (s *Service) acceptAttachment(_ context.Context, c *api.Call, _ *ec2.AcceptTransitGatewayVpcAttachmentInput, j *tie) (api.Commit[ec2.AcceptTransitGatewayVpcAttachmentOutput], error) {

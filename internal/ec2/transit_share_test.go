@@ -167,6 +167,31 @@ o.delete_transit_gateway(TransitGatewayId=own["TransitGatewayId"])
 	b.Python(t, b.admin, script)
 }
 
+// Who left the organization after she asked is not let in; what was let in before
+// goes on until one side ends it.
+func TestTransitAfterLeaving(t *testing.T) {
+	b := newBench(t)
+	b.organized(true)
+	other := b.User(t, apitest.Other, "guest", apitest.Admin)
+	b.Python(t, b.admin, crossroads+as("o", other)+guest+`
+first = join()["TransitGatewayAttachmentId"]
+e.accept_transit_gateway_vpc_attachment(TransitGatewayAttachmentId=first)
+theirs = o.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+theirsub = o.create_subnet(VpcId=theirs, CidrBlock="10.9.1.0/24")["Subnet"]["SubnetId"]
+join()
+`)
+	b.organized(false)
+	b.Python(t, b.admin, as("e", b.admin)+as("o", other)+`
+for c in (e, o):
+    assert sorted(a["State"] for a in c.describe_transit_gateway_attachments()["TransitGatewayAttachments"]) == ["available", "pendingAcceptance"]
+a = {a["State"]: a["TransitGatewayAttachmentId"] for a in e.describe_transit_gateway_attachments()["TransitGatewayAttachments"]}
+refused(e.accept_transit_gateway_vpc_attachment, "OperationNotPermitted", TransitGatewayAttachmentId=a["pendingAcceptance"])
+e.reject_transit_gateway_vpc_attachment(TransitGatewayAttachmentId=a["pendingAcceptance"])
+o.delete_transit_gateway_vpc_attachment(TransitGatewayAttachmentId=a["available"])
+assert not o.describe_transit_gateways()["TransitGateways"]
+`)
+}
+
 // Each side's own policies decide which of its people act, on each resource that is
 // named.
 func TestTransitPolicies(t *testing.T) {

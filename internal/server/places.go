@@ -42,6 +42,9 @@ type networkHost interface {
 	ApplyVPC(ctx context.Context, v *netmodel.VPC) error
 	RemoveVPC(ctx context.Context, id string) error
 	VPCs(ctx context.Context) ([]string, error)
+	ApplyTransit(ctx context.Context, g *netmodel.TransitGateway) error
+	RemoveTransit(ctx context.Context, id string) error
+	Transits(ctx context.Context) ([]string, error)
 	Listen(ctx context.Context, vpcID string, addr netip.AddrPort) (net.Listener, error)
 	Flows(ctx context.Context, vpcID string, emit func(fabric.FlowRecord) error) error
 }
@@ -221,39 +224,18 @@ func (p *places) RemoveVPC(ctx context.Context, id string) error {
 // VPCs implements ec2.Machines.
 func (p *places) VPCs(ctx context.Context) ([]string, error) { return p.host.VPCs(ctx) }
 
-// transitHost is the host's part in transit gateways. It is to become part of
-// networkHost as soon as the host's client has it.
-type transitHost interface {
-	ApplyTransit(ctx context.Context, g *netmodel.TransitGateway) error
-	RemoveTransit(ctx context.Context, id string) error
-	Transits(ctx context.Context) ([]string, error)
-}
-
-var errNoTransits = errors.New("the host knows no transit gateways")
-
 // ApplyTransit implements ec2.Machines: nothing of the server's is in a gateway.
 func (p *places) ApplyTransit(ctx context.Context, g *netmodel.TransitGateway) error {
-	if h, ok := p.host.(transitHost); ok {
-		return h.ApplyTransit(ctx, g)
-	}
-	return errNoTransits
+	return p.host.ApplyTransit(ctx, g)
 }
 
 // RemoveTransit implements ec2.Machines.
 func (p *places) RemoveTransit(ctx context.Context, id string) error {
-	if h, ok := p.host.(transitHost); ok {
-		return h.RemoveTransit(ctx, id)
-	}
-	return errNoTransits
+	return p.host.RemoveTransit(ctx, id)
 }
 
 // Transits implements ec2.Machines.
-func (p *places) Transits(ctx context.Context) ([]string, error) {
-	if h, ok := p.host.(transitHost); ok {
-		return h.Transits(ctx)
-	}
-	return nil, nil
-}
+func (p *places) Transits(ctx context.Context) ([]string, error) { return p.host.Transits(ctx) }
 
 // leave closes what is open in a VPC.
 func (p *places) leave(id string) {
