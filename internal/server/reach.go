@@ -106,8 +106,9 @@ func whatText(f netmodel.Flow) string {
 	return "protocol " + f.Protocol.String()
 }
 
-// follow traces the flow to an address and through what the server does there.
-func (r *reach) follow(to netip.Addr) bool {
+// follow traces the flow to an address, which is to be in a VPC if one is named, and
+// through what the server does there.
+func (r *reach) follow(vpcID string, to netip.Addr) bool {
 	r.flow.To = to
 	if !r.trace(r.from.Model.ID, r.flow) {
 		return false
@@ -115,6 +116,9 @@ func (r *reach) follow(to netip.Addr) bool {
 	arrived := r.arrived()
 	if arrived == nil {
 		return true
+	}
+	if at := arrived.Model.ID; vpcID != "" && at != vpcID {
+		return r.step(at, string(netmodel.GateRoute), false, "%s has %s too, and that is where the packet ends", at, to)
 	}
 	e := arrived.Model.EndpointAt(to)
 	if e == nil {

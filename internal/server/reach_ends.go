@@ -247,7 +247,7 @@ func (r *reach) end(to string) error {
 			return doubt("networks here are IPv4: %s is not", to)
 		}
 		r.out.To = r.describe(a)
-		r.follow(a)
+		r.follow("", a)
 		return nil
 	}
 	switch {
@@ -277,11 +277,7 @@ func (r *reach) end(to string) error {
 // toOther follows the way to an address of a VPC, which must be where it ends.
 func (r *reach) toOther(vpcID string, a netip.Addr) error {
 	r.out.To = r.describeIn(r.vpcs[vpcID], a)
-	if r.follow(a); r.failure.Why == "" {
-		if at := r.arrived(); at != nil && at.Model.ID != vpcID {
-			r.step(at.Model.ID, string(netmodel.GateRoute), false, "%s has %s too, and that is where the packet ends", at.Model.ID, a)
-		}
-	}
+	r.follow(vpcID, a)
 	return nil
 }
 
@@ -343,7 +339,7 @@ func (r *reach) found(name string, a netip.Addr) {
 	r.step(r.from.Model.ID, gateName, true, "the name server answers %s for %s", a, name)
 	r.out.To = r.describeIn(r.from, a)
 	r.out.To.Name = name
-	r.follow(a)
+	r.follow(r.from.Model.ID, a)
 }
 
 // toName asks for a name: an endpoint's, or one in the internet.
