@@ -50,13 +50,13 @@ func (s *Service) Outside(q store.Querier, vpcID string, source netip.Addr, name
 		return none, fmt.Errorf("ec2: the model of %s has an interface at %s that is none", vpcID, source)
 	}
 	i := n.interfaces[at]
-	rules, err := outsideRules(q, "vpc = ?", vpcID)
+	rules, err := rulesAbout(q, vpcID, name)
 	if err != nil {
 		return none, err
 	}
 	best, spent := none, ""
 	for _, r := range rules {
-		if !slices.Contains(i.Groups, r.Group) || !slices.Contains(r.Ports, port) || !r.covers(name) {
+		if !slices.Contains(i.Groups, r.Group) || !slices.Contains(r.Ports, port) {
 			continue
 		}
 		if r.Budget > 0 && r.Used >= r.Budget {
@@ -84,12 +84,14 @@ func (r *OutsideRule) left() int64 {
 	return max(0, r.Budget-r.Used)
 }
 
-// covers says whether a rule is about a name: its own, or one below it.
-func (r *OutsideRule) covers(name string) bool {
-	if below, ok := strings.CutPrefix(r.Name, "*"); ok {
-		return strings.HasSuffix(name, below) && len(name) > len(below)
+// rulesAbout are a VPC's rules for a name: its own, and those for all names below one
+// that it is below.
+func rulesAbout(q store.Querier, vpcID, name string) ([]OutsideRule, error) {
+	args := []any{vpcID, name}
+	for _, above, ok := strings.Cut(name, "."); ok; _, above, ok = strings.Cut(above, ".") {
+		args = append(args, "*."+above)
 	}
-	return r.Name == name
+	return outsideRules(q, "vpc = ? AND name IN (?"+strings.Repeat(", ?", len(args)-2)+")", args...)
 }
 
 // Spend counts bytes that went by a rule. A rule that is gone has no budget.
