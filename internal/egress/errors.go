@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 )
 
 // Why a connection was cut or refused.
@@ -20,7 +19,8 @@ var (
 	ErrForm     = errors.New("this is not a request that the gateway takes")
 )
 
-// Denied is Allow's answer when no rule admits a connection. Groups are the security groups that one could be made for.
+// Denied is Allow's answer when no rule admits a connection. Groups are the security
+// groups that one could be made for; the first is named in the answer.
 type Denied struct{ Groups []string }
 
 // Error implements error.
@@ -30,7 +30,7 @@ func (d *Denied) Error() string { return "no rule of its security groups admits 
 func (d *Denied) advice(name string, port uint16) string {
 	group := "GROUP"
 	if len(d.Groups) > 0 {
-		group = strings.Join(d.Groups, "|")
+		group = d.Groups[0]
 	}
 	return fmt.Sprintf("%s:%d is not open to this workload: ask the operator for \"bawn egress allow --group %s %s:%d\"", name, port, group, name, port)
 }
