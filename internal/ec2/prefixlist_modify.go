@@ -182,7 +182,8 @@ func (s *Service) resize(tx *store.Tx, l *prefixList, entries int) error {
 			return err
 		}
 		for _, g := range n.groups {
-			if err := n.fits(n.rulesOf(g.ID)); err != nil {
+			book := &rulebook{g, n.rulesOf(g.ID), n.lists}
+			if err := book.fits(); err != nil {
 				return err
 			}
 		}

@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"bawn.dev/internal/api"
@@ -58,11 +59,11 @@ func (s *Service) revoke(g *group, egress bool, list []ec2.IpPermission, ids []s
 		}
 	}
 	return func(tx *store.Tx) ([]ec2.RevokedSecurityGroupRule, error) {
-		n, err := change(tx, g.VPC)
+		book, err := readRulebook(tx, g)
 		if err != nil {
 			return nil, err
 		}
-		there := where(n.rulesOf(g.ID), func(r *rule) bool { return r.Egress == egress })
+		there := book.facing(egress)
 		var gone []*rule
 		for _, id := range ids {
 			r := byID(there, id)
@@ -80,17 +81,16 @@ func (s *Service) revoke(g *group, egress bool, list []ec2.IpPermission, ids []s
 			}
 			gone = append(gone, there[i])
 		}
+		var dropped []object
 		var out []ec2.RevokedSecurityGroupRule
 		for _, r := range gone {
-			if err := s.drop(tx, r); err != nil {
-				return nil, err
-			}
+			dropped = append(dropped, r)
 			out = append(out, ec2.RevokedSecurityGroupRule{
 				SecurityGroupRuleId: r.ID, GroupId: r.Group, IsEgress: &r.Egress, IpProtocol: r.Spec.Protocol,
 				FromPort: &r.Spec.From, ToPort: &r.Spec.To, CidrIpv4: r.Spec.cidr(), PrefixListId: r.Spec.PrefixList,
 				ReferencedGroupId: r.Spec.Peer, Description: r.Description,
 			})
 		}
-		return out, tx.Touch(kindGroup.key(g.ID))
+		return out, errors.Join(s.drop(tx, dropped...), tx.Touch(kindGroup.key(g.ID)))
 	}, nil
 }

@@ -3,7 +3,6 @@ package ec2
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"bawn.dev/internal/api"
@@ -136,65 +135,32 @@ func (s *Service) authorize(c *api.Call, a *authorization, egress bool, list []e
 		return nil, err
 	}
 	return func(tx *store.Tx) ([]ec2.SecurityGroupRule, error) {
-		n, err := change(tx, g.VPC)
+		book, err := readRulebook(tx, g)
 		if err != nil {
 			return nil, err
 		}
-		rules := n.rulesOf(g.ID)
-		there := where(rules, func(r *rule) bool { return r.Egress == egress })
+		there := book.facing(egress)
 		var added []object
 		var out []ec2.SecurityGroupRule
 		for _, d := range all {
 			if slices.ContainsFunc(there, func(r *rule) bool { return r.Spec == d.spec }) {
 				return nil, fail("InvalidPermission.Duplicate", "the specified rule \"%s\" already exists", d.spec)
 			}
-			if err := s.peered(n, d.spec); err != nil {
+			if err := s.peered(tx, book, d.spec); err != nil {
 				return nil, err
 			}
 			r := &rule{
 				meta:  meta{ID: kindRule.newID(), Account: g.Account, VPC: g.VPC, Created: c.Now, Tags: a.tags},
 				Group: g.ID, Egress: egress, Spec: d.spec, Description: d.description,
 			}
-			added, rules, out = append(added, r), append(rules, r), append(out, s.showRule(n, r))
+			book.rules = append(book.rules, r)
+			added, out = append(added, r), append(out, s.showRule(nil, r))
 		}
-		if err := n.fits(rules); err != nil {
+		if err := book.fits(); err != nil {
 			return nil, err
 		}
 		return out, errors.Join(s.put(tx, added...), tx.Touch(kindGroup.key(g.ID)))
 	}, nil
-}
-
-// peered refuses a rule whose group or list is not there.
-func (s *Service) peered(n *network, p spec) error {
-	switch {
-	case p.Peer != "" && byID(n.groups, p.Peer) == nil:
-		return kindGroup.missing(p.Peer)
-	case p.PrefixList != "" && p.PrefixList != s.prefixList("s3") && n.prefixList(p.PrefixList) == nil:
-		return kindList.missing(p.PrefixList)
-	}
-	return nil
-}
-
-// fits refuses rules of a group, in both directions, that are more than it may have.
-// One that names a customer's list counts as many times as the list may have entries.
-func (n *network) fits(rules []*rule) error {
-	for _, egress := range []bool{false, true} {
-		count, lists := 0, ""
-		for _, r := range rules {
-			switch l := n.prefixList(r.Spec.PrefixList); {
-			case r.Egress != egress:
-			case l != nil:
-				count += int(l.Max)
-				lists += fmt.Sprintf(" %s counts as %d, the most entries that it may have.", l.ID, l.Max)
-			default:
-				count++
-			}
-		}
-		if count > maxRules {
-			return fail("RulesPerSecurityGroupLimitExceeded", "The maximum number of rules per security group has been reached: %d in one direction.%s", maxRules, lists)
-		}
-	}
-	return nil
 }
 
 func (s *Service) showRule(_ *network, r *rule) ec2.SecurityGroupRule {

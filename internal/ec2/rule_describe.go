@@ -59,11 +59,11 @@ func (s *Service) describe(g *group, egress bool, list []ec2.IpPermission, byRul
 		}
 	}
 	return func(tx *store.Tx) error {
-		n, err := change(tx, g.VPC)
+		book, err := readRulebook(tx, g)
 		if err != nil {
 			return err
 		}
-		there := where(n.rulesOf(g.ID), func(r *rule) bool { return r.Egress == egress })
+		there := book.facing(egress)
 		var changed []object
 		for _, d := range byRule {
 			r := byID(there, d.SecurityGroupRuleId)

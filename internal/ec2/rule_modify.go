@@ -62,13 +62,12 @@ func (s *Service) modifySecurityGroupRules(_ context.Context, _ *api.Call, in *e
 		return nil, missingParameter("securityGroupRules")
 	}
 	return func(tx *store.Tx) (*ec2.ModifySecurityGroupRulesOutput, error) {
-		n, err := change(tx, g.VPC)
+		book, err := readRulebook(tx, g)
 		if err != nil {
 			return nil, err
 		}
-		rules := n.rulesOf(g.ID)
 		for id := range wanted {
-			if byID(rules, id) == nil {
+			if byID(book.rules, id) == nil {
 				return nil, kindRule.missing(id)
 			}
 		}
@@ -78,12 +77,12 @@ func (s *Service) modifySecurityGroupRules(_ context.Context, _ *api.Call, in *e
 		}
 		var changed []object
 		seen := map[place]bool{}
-		for _, r := range rules {
+		for _, r := range book.rules {
 			if d, ok := wanted[r.ID]; ok {
 				if sortOf(r.Spec) != sortOf(d.spec) {
 					return nil, fail("InvalidParameterValue", "The rule %s names %s, and cannot be changed to name %s.", r.ID, sortOf(r.Spec), sortOf(d.spec))
 				}
-				if err := s.peered(n, d.spec); err != nil {
+				if err := s.peered(tx, book, d.spec); err != nil {
 					return nil, err
 				}
 				r.Spec, r.Description = d.spec, d.description
@@ -95,7 +94,7 @@ func (s *Service) modifySecurityGroupRules(_ context.Context, _ *api.Call, in *e
 			}
 			seen[at] = true
 		}
-		if err := n.fits(rules); err != nil {
+		if err := book.fits(); err != nil {
 			return nil, err
 		}
 		return &ec2.ModifySecurityGroupRulesOutput{Return: ptr(true)}, errors.Join(s.put(tx, changed...), tx.Touch(kindGroup.key(g.ID)))
