@@ -10,6 +10,7 @@ import (
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/api/apitest"
 	"bawn.dev/internal/netmodel"
+	"bawn.dev/internal/shape/ec2"
 	"bawn.dev/internal/store"
 )
 
@@ -299,4 +300,30 @@ for k, v, code in [("GatewayId", igw, "InvalidGatewayID"), ("GatewayId", loose, 
     no = lambda i: str(refused(e.create_route, code + ".NotFound", RouteTableId=rtb, DestinationCidrBlock="0.0.0.0/0", **{k: i})).replace(i, "")
     assert no(v) == no(v[:4] + "0" * 17)
 `)
+}
+
+// Wherever a request leads a route, the machine can obey it: what is routable here is
+// so there.
+func FuzzRoute(f *testing.F) {
+	for _, cidr := range []string{"0.0.0.0/0", "10.1.2.3/8", "127.0.0.1/32", "169.254.0.0/15", "169.254.171.0/24", "224.0.0.0/3", "240.0.0.0/4", "0.0.0.0/8", "1.0.0.0/7", "::/0"} {
+		f.Add(cidr)
+	}
+	target := kindTransit.newID()
+	f.Fuzz(func(t *testing.T, cidr string) {
+		r, err := parseRoute(&ec2.CreateRouteInput{DestinationCidrBlock: cidr, TransitGatewayId: target})
+		p, wrong := netip.ParsePrefix(cidr)
+		if wrong != nil || !p.Addr().Is4() {
+			if err == nil {
+				t.Errorf("%q is a route to %v", cidr, r)
+			}
+			return
+		}
+		v := &netmodel.VPC{
+			ID: "vpc-1", Account: "123456789012", CIDRs: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16")},
+			RouteTables: []netmodel.RouteTable{{ID: "rtb-1", Routes: []netmodel.Route{{CIDR: p.Masked(), Target: target}}}},
+		}
+		if obeyed := v.Validate(); (obeyed == nil) != (err == nil) {
+			t.Errorf("%s: a request hears %v, the machine %v", cidr, err, obeyed)
+		}
+	})
 }
