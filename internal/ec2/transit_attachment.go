@@ -118,7 +118,7 @@ func (t *transit) room(n *network) (rejected *attachment, err error) {
 			rejected = a
 		}
 	}
-	if elsewhere >= maxTransitsOfVPC || len(t.attachments) >= maxAttachments {
+	if elsewhere >= maxTransitsOfVPC || len(where(t.attachments, (*attachment).stands)) >= maxAttachments {
 		return nil, fail("TransitGatewayAttachmentLimitExceeded", "The maximum number of transit gateway attachments has been reached.")
 	}
 	return rejected, nil
