@@ -41,6 +41,8 @@ type cli struct {
 	People      peopleCmd      `cmd:"" help:"Manage how people sign in: passwords, second factors, sessions."`
 	Provider    providerCmd    `cmd:"" help:"Manage who else signs people in, and the applications that sign people in here."`
 	Directory   directoryCmd   `cmd:"" help:"Manage the LDAP directories that people and groups come from."`
+	Egress      egressCmd      `cmd:"" help:"Manage which names outside workloads may reach: none, unless allowed here."`
+	Site        siteCmd        `cmd:"" help:"Manage which addresses of your own network accounts may offer to VPCs."`
 	Unlock      unlockCmd      `cmd:"" name:"unlock-bucket" help:"Remove a bucket's policy that locks everyone out."`
 	Login       loginCmd       `cmd:"" help:"Sign in, and write a profile for AWS's tools."`
 	Credentials credentialsCmd `cmd:"" help:"Print a profile's credentials, as AWS's tools ask for them."`

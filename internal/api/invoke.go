@@ -150,6 +150,13 @@ type Event struct {
 	Claim     Claim  // in whose account, role and name
 	Resources []Resource
 	Details   map[string]any // the change may add to them
+	// Traffic says that it is about packets rather than about resources: a network
+	// activity event, which is none of management.
+	Traffic      bool
+	SourceIP     string // of a workload; empty for the service itself
+	ErrorCode    string // of what was refused
+	ErrorMessage string
+	EndpointID   string // of the VPC endpoint that it came through
 }
 
 // Happened commits a change and its record together, without a decision: what
@@ -170,6 +177,15 @@ func (d *Door) Happened(ctx context.Context, e Event, change func(*store.Tx) err
 		UserAgent:       e.Service + ".amazonaws.com",
 		UserIdentity:    serviceIdentity(e.Service+".amazonaws.com", e.Claim),
 		Resources:       recordResources(e.Resources, e.Claim.Account),
+		ErrorCode:       e.ErrorCode,
+		ErrorMessage:    e.ErrorMessage,
+		VpcEndpointID:   e.EndpointID,
+	}
+	if e.Traffic {
+		record.EventCategory, record.ManagementEvent = "NetworkActivity", false
+	}
+	if e.SourceIP != "" {
+		record.SourceIP = e.SourceIP
 	}
 	return d.Store.Update(ctx, func(tx *store.Tx) error {
 		if err := change(tx); err != nil {

@@ -47,6 +47,9 @@ type Config struct {
 	// Blobs is an s3:// URL of where sealed bytes are kept; empty means the data
 	// directory. Credentials come from the environment and files of whoever starts it.
 	Blobs string
+	// AllowEgress names "host:port" of what rules of `bawn egress` may open although
+	// its address is not one of the public internet: a mirror inside the house, say.
+	AllowEgress []string
 	// AllowFetch names "host:port" of identity providers that the server may ask
 	// though their addresses are not public.
 	AllowFetch []string

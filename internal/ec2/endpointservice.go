@@ -3,6 +3,7 @@ package ec2
 import (
 	"slices"
 
+	"bawn.dev/internal/netmodel"
 	"bawn.dev/internal/store"
 )
 
@@ -167,3 +168,7 @@ func (s *Service) touchTargets(tx *store.Tx, n *network, interfaceID string) err
 	}
 	return nil
 }
+
+// LeadsToService says whether an endpoint of a model is one of an endpoint service,
+// behind which the server relays.
+func LeadsToService(e *netmodel.Endpoint) bool { return kindService.names(e.Service) }

@@ -19,15 +19,26 @@ var (
 	ErrForm     = errors.New("this is not a request that the gateway takes")
 )
 
-// Denied is Allow's answer when no rule admits a connection. Groups are the security
-// groups that one could be made for; the first is named in the answer.
-type Denied struct{ Groups []string }
+// Denied is Allow's answer when a connection is not to be. Groups are the security groups that a rule could be made for; with
+// none it is something else that is in the way, and Why says it.
+type Denied struct {
+	Groups []string
+	Why    string
+}
 
 // Error implements error.
-func (d *Denied) Error() string { return "no rule of its security groups admits this" }
+func (d *Denied) Error() string {
+	if d.Why != "" {
+		return d.Why
+	}
+	return "no rule of its security groups admits this"
+}
 
 // advice is what a person needs who reads a refusal in a notebook.
 func (d *Denied) advice(name string, port uint16) string {
+	if len(d.Groups) == 0 && d.Why != "" {
+		return fmt.Sprintf("%s:%d is not open to this workload: %s", name, port, d.Why)
+	}
 	group := "GROUP"
 	if len(d.Groups) > 0 {
 		group = d.Groups[0]

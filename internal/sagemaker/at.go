@@ -35,3 +35,16 @@ func (s *Service) PersonOf(q store.Querier, workload string) (string, error) {
 	}
 	return j.person.UserID, nil
 }
+
+// Behind says as whom a workload with an id acts, and the ARN of what it is;
+// api.ErrGone if there is no such workload.
+func (s *Service) Behind(q store.Querier, workload string) (api.Claim, string, error) {
+	j, err := s.jobWhere(q, "id = ?", workload)
+	if err != nil {
+		return api.Claim{}, "", err
+	}
+	if j == nil {
+		return api.Claim{}, "", api.ErrGone
+	}
+	return j.claim(), j.arn, nil
+}

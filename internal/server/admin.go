@@ -75,6 +75,8 @@ func (s *Server) adminHandler() http.Handler {
 	mux.Handle("POST /unlock-bucket", command(s.UnlockBucket))
 	mux.Handle("POST /network", command(s.Network))
 	mux.Handle("POST /reach", command(s.Reach))
+	mux.Handle("POST /egress", command(s.Outside))
+	mux.Handle("POST /site", command(s.Sites))
 	return mux
 }
 

@@ -97,6 +97,8 @@ func (s *Server) background(ctx context.Context, group *errgroup.Group) {
 	})
 	told := &trouble{server: s}
 	group.Go(func() error { return s.ec2.Run(ctx, s.store, s.places, told.tell) })
+	group.Go(func() error { return s.places.ways.spending(ctx) })
+	group.Go(func() error { return s.drifting(ctx) })
 	group.Go(func() error { return s.sagemaker.Run(ctx) })
 	group.Go(func() error { return s.compacting(ctx) })
 }

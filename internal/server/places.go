@@ -5,13 +5,16 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
-	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
-	"time"
+	"sync/atomic"
 
 	"bawn.dev/internal/api"
+	"bawn.dev/internal/ec2"
+	"bawn.dev/internal/egress"
 	"bawn.dev/internal/fabric"
 	"bawn.dev/internal/metadata"
 	"bawn.dev/internal/netlimit"
@@ -28,10 +31,12 @@ type places struct {
 		metadata.Directory
 		metadata.Minter
 	}
-	tls   *tls.Config
-	again func(vpcID string) // has a VPC applied once more
-	flows func(ctx context.Context, vpcID string, flows []fabric.FlowRecord) error
-	log   *slog.Logger
+	tls     *tls.Config
+	again   func(vpcID string) // has a VPC applied once more
+	flows   func(ctx context.Context, vpcID string, flows []fabric.FlowRecord) error
+	queries func(ctx context.Context, vpcID string, queries []fabric.Query) error
+	ways    *ways
+	log     *slog.Logger
 
 	mu   sync.Mutex
 	vpcs map[string]*place
@@ -46,19 +51,24 @@ type networkHost interface {
 	RemoveTransit(ctx context.Context, id string) error
 	Transits(ctx context.Context) ([]string, error)
 	Listen(ctx context.Context, vpcID string, addr netip.AddrPort) (net.Listener, error)
+	Dial(ctx context.Context, vpcID string, from netip.Addr, to netip.AddrPort) (net.Conn, error)
 	Flows(ctx context.Context, vpcID string, emit func(fabric.FlowRecord) error) error
+	Queries(ctx context.Context, vpcID string, emit func(fabric.Query) error) error
+	Events(ctx context.Context, emit func(fabric.Event) error) error
 }
 
 // A place is what is open in one VPC.
 type place struct {
-	servers map[netip.AddrPort]*door
-	reading context.CancelFunc // of flow logs; nil when none are wanted
+	model   atomic.Pointer[netmodel.VPC] // as it was last applied
+	doors   map[netip.AddrPort]*door
+	proxies map[string]*egress.Proxy // by NAT gateway, and by endpoint that leads to an endpoint service
+	reading context.CancelFunc       // what flow logs tell; nil when none are wanted
 }
 
 // A door is a listener in a VPC and the endpoint that it belongs to.
 type door struct {
 	endpoint string
-	server   *http.Server
+	close    func() error
 }
 
 // ApplyVPC implements ec2.Machines: the network first, then what listens in it.
@@ -66,6 +76,17 @@ func (p *places) ApplyVPC(ctx context.Context, v *netmodel.VPC) error {
 	if err := p.host.ApplyVPC(ctx, v); err != nil {
 		return err
 	}
+	proxies, err := p.furnish(ctx, v)
+	// What was open under older rules is asked about again, once nothing is locked.
+	for _, proxy := range proxies {
+		proxy.Recheck()
+	}
+	return err
+}
+
+// furnish opens what is to be open in a VPC and closes all else. It answers the
+// proxies that there are.
+func (p *places) furnish(ctx context.Context, v *netmodel.VPC) ([]*egress.Proxy, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.vpcs == nil {
@@ -73,145 +94,110 @@ func (p *places) ApplyVPC(ctx context.Context, v *netmodel.VPC) error {
 	}
 	here := p.vpcs[v.ID]
 	if here == nil {
-		here = &place{servers: map[netip.AddrPort]*door{}}
+		here = &place{doors: map[netip.AddrPort]*door{}, proxies: map[string]*egress.Proxy{}}
 		p.vpcs[v.ID] = here
 	}
-	wanted := map[netip.AddrPort]string{netip.AddrPortFrom(netmodel.Credentials, netmodel.CredentialsPort): ""}
-	for _, e := range v.Endpoints {
+	here.model.Store(v)
+	wanted := map[netip.AddrPort]*netmodel.Endpoint{netip.AddrPortFrom(netmodel.Credentials, netmodel.CredentialsPort): {}}
+	leading := map[string]bool{}
+	for i := range v.Endpoints {
+		e := &v.Endpoints[i]
+		leading[e.ID] = true
 		for _, a := range e.Addresses {
 			for _, port := range e.Ports {
-				wanted[netip.AddrPortFrom(a.Address, port)] = e.ID
+				wanted[netip.AddrPortFrom(a.Address, port)] = e
 			}
 		}
 	}
-	for addr, d := range here.servers {
-		if endpoint, ok := wanted[addr]; !ok || endpoint != d.endpoint {
-			d.server.Close()
-			delete(here.servers, addr)
+	for addr, d := range here.doors {
+		if e := wanted[addr]; e == nil || e.ID != d.endpoint {
+			d.close()
+			delete(here.doors, addr)
+		}
+	}
+	for id, proxy := range here.proxies {
+		if !leading[id] {
+			go proxy.Close() // it waits for records, and its doors are shut
+			delete(here.proxies, id)
 		}
 	}
 	var errs []error
-	for addr, endpoint := range wanted {
-		if here.servers[addr] == nil {
-			errs = append(errs, p.open(ctx, v, here, addr, endpoint))
+	for addr, e := range wanted {
+		if here.doors[addr] == nil {
+			errs = append(errs, p.open(ctx, here, addr, e))
 		}
 	}
-	p.readFlows(v, here)
-	return errors.Join(errs...)
+	p.follow(v, here)
+	return slices.Collect(maps.Values(here.proxies)), errors.Join(errs...)
 }
 
-// open listens on one address in a VPC.
-func (p *places) open(ctx context.Context, v *netmodel.VPC, here *place, addr netip.AddrPort, endpoint string) error {
+// open listens on one address in a VPC: of an endpoint, or of the credentials.
+func (p *places) open(ctx context.Context, here *place, addr netip.AddrPort, e *netmodel.Endpoint) error {
+	v := here.model.Load()
 	l, err := p.host.Listen(ctx, v.ID, addr)
 	if err != nil {
 		return err
 	}
-	var srv *http.Server
-	if endpoint != "" {
-		// The kernel says which endpoint a call came through: it is this listener's.
-		srv = newHTTPServer(p.door.Handler(api.Origin{EndpointID: endpoint, VPC: v.ID, VPCAccount: v.Account}), p.log)
-		l = tls.NewListener(netlimit.Listen(l, endpointConnections), p.tls)
-	} else {
-		h, err := metadata.New(metadata.Config{VPC: v.ID, Directory: p.credentials, Minter: p.credentials, Log: p.log})
-		if err != nil {
-			return err
-		}
-		srv, l = metadata.Server(h), netlimit.Listen(l, metadata.Connections)
+	serve, stop, err := p.behind(here, l, addr.Port(), e)
+	if err != nil {
+		l.Close()
+		return err
 	}
-	here.servers[addr] = &door{endpoint, srv}
+	d := &door{e.ID, stop}
+	here.doors[addr] = d
 	go func() {
-		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		err := serve()
+		p.mu.Lock()
+		known := here.doors[addr] == d
+		if known {
+			delete(here.doors, addr)
+		}
+		p.mu.Unlock()
+		if known { // nobody closed it
 			p.log.Error("a listener in a VPC ended", "vpc", v.ID, "address", addr, "err", err)
-			p.mu.Lock()
-			delete(here.servers, addr)
-			p.mu.Unlock()
 			p.again(v.ID)
 		}
 	}()
 	return nil
 }
 
-// readFlows follows a VPC's flows while somebody wants them logged.
-func (p *places) readFlows(v *netmodel.VPC, here *place) {
-	if !v.FlowLogs {
-		if here.reading != nil {
-			here.reading()
-			here.reading = nil
+// behind is what serves a listener, and what ends it. The kernel says which endpoint a
+// call came through: it is this listener's.
+func (p *places) behind(here *place, l net.Listener, port uint16, e *netmodel.Endpoint) (serve, stop func() error, err error) {
+	v := here.model.Load()
+	switch {
+	case e.ID == "":
+		h, err := metadata.New(metadata.Config{VPC: v.ID, Directory: p.credentials, Minter: p.credentials, Log: p.log})
+		if err != nil {
+			return nil, nil, err
 		}
-		return
+		srv := metadata.Server(h)
+		return func() error { return srv.Serve(netlimit.Listen(l, metadata.Connections)) }, srv.Close, nil
+	case e.Type == netmodel.NATGateway:
+		proxy, err := here.proxy(e.ID, p.ways.nat)
+		return func() error { return proxy.Serve(l, egress.KindOf(port)) }, l.Close, err
+	case ec2.LeadsToService(e):
+		proxy, err := here.proxy(e.ID, p.ways.relay)
+		return func() error { return proxy.Relay(l, e.ID, port) }, l.Close, err
 	}
-	if here.reading != nil {
-		return
+	srv := newHTTPServer(p.door.Handler(api.Origin{EndpointID: e.ID, VPC: v.ID, VPCAccount: v.Account}), p.log)
+	return func() error { return srv.Serve(tls.NewListener(netlimit.Listen(l, endpointConnections), p.tls)) }, srv.Close, nil
+}
+
+// proxy is the one of an endpoint with this id, made if there is none.
+func (here *place) proxy(id string, make func(*place, string) (*egress.Proxy, error)) (*egress.Proxy, error) {
+	if known := here.proxies[id]; known != nil {
+		return known, nil
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	here.reading = cancel
-	go func() {
-		for ctx.Err() == nil {
-			err := p.deliverFlows(ctx, v.ID)
-			if ctx.Err() == nil && err != nil {
-				p.log.Warn("flow logs of a VPC were interrupted", "vpc", v.ID, "err", err)
-			}
-			select {
-			case <-ctx.Done():
-			case <-time.After(flowRetry):
-			}
-		}
-	}()
+	made, err := make(here, id)
+	if err == nil {
+		here.proxies[id] = made
+	}
+	return made, err
 }
 
 // endpointConnections bounds what is open at one endpoint.
 var endpointConnections = netlimit.Limits{PerSource: 256, Total: 4096}
-
-// How flow records are gathered before they are delivered, and how soon a reader
-// that was interrupted begins again.
-const (
-	flowBatch = 500
-	flowWait  = time.Second
-	flowRetry = time.Second
-)
-
-// deliverFlows hands flow records on, many at a time.
-func (p *places) deliverFlows(ctx context.Context, vpcID string) error {
-	records := make(chan fabric.FlowRecord, flowBatch)
-	var readErr error
-	go func() {
-		defer close(records)
-		readErr = p.host.Flows(ctx, vpcID, func(f fabric.FlowRecord) error {
-			select {
-			case records <- f:
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		})
-	}()
-	var batch []fabric.FlowRecord
-	tick := time.NewTicker(flowWait)
-	defer tick.Stop()
-	deliver := func() {
-		if len(batch) == 0 {
-			return
-		}
-		if err := p.flows(ctx, vpcID, batch); err != nil && ctx.Err() == nil {
-			p.log.Warn("flow records were not delivered", "vpc", vpcID, "records", len(batch), "err", err)
-		}
-		batch = batch[:0]
-	}
-	for {
-		select {
-		case f, ok := <-records:
-			if !ok {
-				deliver()
-				return readErr
-			}
-			if batch = append(batch, f); len(batch) >= flowBatch {
-				deliver()
-			}
-		case <-tick.C:
-			deliver()
-		}
-	}
-}
 
 // RemoveVPC implements ec2.Machines.
 func (p *places) RemoveVPC(ctx context.Context, id string) error {
@@ -243,8 +229,12 @@ func (p *places) leave(id string) {
 	if here == nil {
 		return
 	}
-	for _, d := range here.servers {
-		d.server.Close()
+	for addr, d := range here.doors {
+		delete(here.doors, addr)
+		d.close()
+	}
+	for _, proxy := range here.proxies {
+		proxy.Close()
 	}
 	if here.reading != nil {
 		here.reading()

@@ -201,7 +201,13 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 		return nil, err
 	}
 
-	s.ec2, err = ec2.New(ec2.Config{Region: cfg.Region, Logs: flowLogs{s}, Now: s.now, Catalogue: known})
+	s.ec2, err = ec2.New(ec2.Config{
+		Region: cfg.Region, Logs: flowLogs{s}, Now: s.now, Catalogue: known, SameOrganization: s.organizations.Together,
+		Accounts: func(_ context.Context, q store.Querier) ([]string, error) { return s.organizations.Accounts(q) },
+		Happened: func(ctx context.Context, e api.Event, change func(*store.Tx) error) error {
+			return s.door.Happened(ctx, e, change)
+		},
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -264,7 +270,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 	}
 	s.places = &places{
 		host: s.host, door: s.door, credentials: workloads{s.sagemaker}, tls: (&certificates{ca: s.workloadCA, now: s.now}).config(),
-		again: s.ec2.Again, flows: s.deliverFlows, log: log,
+		again: s.ec2.Again, flows: s.deliverFlows, queries: s.deliverQueries, ways: newWays(s, cfg.AllowEgress), log: log,
 	}
 	return s, nil
 }

@@ -135,6 +135,18 @@ func (s *Server) deliverFlows(ctx context.Context, vpcID string, seen []fabric.F
 	return s.ec2.Deliver(ctx, s.store, vpcID, flows)
 }
 
+// deliverQueries turns what the name servers were asked into query logs.
+func (s *Server) deliverQueries(ctx context.Context, vpcID string, seen []fabric.Query) error {
+	queries := make([]ec2.Query, len(seen))
+	for i, q := range seen {
+		queries[i] = ec2.Query{
+			Time: q.Time, Interface: q.Interface, Source: q.Source, Name: q.Name, Type: q.Type, Rcode: q.Rcode, Answers: q.Answers,
+			Transport: q.Transport, Lost: q.Lost,
+		}
+	}
+	return s.ec2.DeliverQueries(ctx, s.store, vpcID, queries)
+}
+
 // trouble tells the operator of what is being tried again, without flooding the
 // log while the host is away.
 type trouble struct {

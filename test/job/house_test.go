@@ -210,7 +210,8 @@ func (h *house) runsc() (string, error) {
 
 func (h *house) startServer() error {
 	p, err := spawn(filepath.Join(h.dir, "serve.log"), asServer(), h.binary(), "serve", "--data", h.data, "--listen", h.listen,
-		"--allow-fetch", strings.TrimPrefix(h.issuerURL, "http://"))
+		"--allow-fetch", strings.TrimPrefix(h.issuerURL, "http://"),
+		"--allow-egress", "allowed.example:443", "--allow-egress", "allowed.example:80", "--allow-egress", "a.wild.example:443")
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,8 @@ type event struct {
 			UserID string `json:"userId"`
 		}
 	}
-	Resources []struct{ ARN string }
+	Resources                              []struct{ ARN string }
+	RequestParameters, AdditionalEventData map[string]any
 }
 
 func (e *event) names(arn string) bool {
