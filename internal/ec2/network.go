@@ -39,8 +39,18 @@ type network struct {
 func networkKey(vpcID string) string { return "ec2:network/" + vpcID }
 
 // load reads a VPC; nil when there is none.
-func load(q store.Querier, vpcID string) (*network, error) {
-	all, err := objects(q, "vpc = ?", vpcID)
+func load(q store.Querier, vpcID string) (*network, error) { return loadWhere(q, "vpc = ?", vpcID) }
+
+// loadUnruled is load without rules, of which there may be far more than of all else.
+func loadUnruled(q store.Querier, vpcID string) (*network, error) {
+	return loadWhere(q, "vpc = ? AND (id < ? OR id >= ?)", vpcID, firstRule, afterRules)
+}
+
+// Ids begin with their kind: those of rules are from firstRule to before afterRules.
+const firstRule, afterRules = "sgr-", "sgr."
+
+func loadWhere(q store.Querier, condition string, args ...any) (*network, error) {
+	all, err := objects(q, condition, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -31,9 +31,12 @@ func (s *Service) Reserve(_ context.Context, tx *store.Tx, r api.Reservation) (n
 	if err != nil {
 		return none, "", err
 	}
-	n, err := change(tx, first.VPC)
+	n, err := loadUnruled(tx, first.VPC)
 	if err != nil {
 		return none, "", err
+	}
+	if n == nil {
+		return none, "", kindVPC.missing(first.VPC)
 	}
 	for _, id := range groups {
 		if byID(n.groups, id) == nil {
@@ -90,9 +93,12 @@ func (s *Service) Release(tx *store.Tx, interfaceID string) error {
 		return fmt.Errorf("ec2: %.64q is not a workload's interface", interfaceID)
 	}
 	gone := []object{i}
-	n, err := change(tx, i.VPC)
+	n, err := loadUnruled(tx, i.VPC)
 	if err != nil {
 		return err
+	}
+	if n == nil {
+		return kindVPC.missing(i.VPC)
 	}
 	for _, l := range n.flowLogsOf(i.ID) {
 		gone = append(gone, l)

@@ -15,9 +15,8 @@ type rulebook struct {
 }
 
 func readRulebook(tx *store.Tx, g *group) (*rulebook, error) {
-	// Ids begin with their kind, and so the index finds rules. Those of others that name
-	// the group are read too.
-	all, err := objects(tx, "vpc = ? AND id >= ? AND id < ? AND body LIKE ?", g.VPC, "sgr-", "sgr.", "%"+g.ID+"%")
+	// Those of others that name the group are read too.
+	all, err := objects(tx, "vpc = ? AND id >= ? AND id < ? AND body LIKE ?", g.VPC, firstRule, afterRules, "%"+g.ID+"%")
 	if err != nil {
 		return nil, err
 	}
