@@ -21,6 +21,7 @@ const (
 	pinStrip  = 22  // under a node, for the pins' labels
 	charWidth = 6.1 // of text in a node
 	pinChar   = 5.5 // of a label
+	headWidth = 6.9 // of a VPC's title
 	lineGap   = 14
 	nodeGap   = 18
 	rowLimit  = 940 // of a row of nodes, before another is begun
@@ -257,8 +258,12 @@ func boxLines(n *server.NetworkNode, names map[string]string) []string {
 	for _, l := range told {
 		add("%s", visible(l))
 	}
+	columns := perLine
+	if n.Kind == server.NodeOutside {
+		columns = 2 * perLine
+	}
 	for i := range lines {
-		lines[i] = cut(lines[i], perLine)
+		lines[i] = cut(lines[i], columns)
 	}
 	return lines
 }

@@ -99,7 +99,7 @@ func (c *channel) laneX(w *wire) int { return c.x + slices.Index(c.wires, w)*lan
 
 // content is how wide a VPC's nodes and titles are.
 func (t *district) content() int {
-	wide := 420
+	wide := int(float64(textWidth(t.title()+t.about()))*headWidth) + 30
 	for _, b := range t.bands {
 		wide = max(wide, int(float64(textWidth(b.title))*charWidth)+30)
 		for _, r := range b.rows {

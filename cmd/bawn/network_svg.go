@@ -92,16 +92,8 @@ func (d *drawing) draw(s *sketch) int {
 
 func (d *drawing) drawVPC(s *sketch, t *district) {
 	s.rect(t.x, t.y, t.w, t.h, `rx="6" fill="#f4f6f8" stroke="#1a1a1a" stroke-width="1.4"`)
-	title := named(t.ID, t.Name) + " · " + visible(strings.Join(t.CIDRs, ", "))
-	s.text(t.x+12, t.y+18, `font-size="12" font-weight="bold"`, title)
-	about := "account " + visible(t.Account)
-	if t.Internet != "" {
-		about += ", " + visible(t.Internet)
-	}
-	if t.FlowLogs {
-		about += ", flow logs"
-	}
-	s.text(t.x+t.w-12, t.y+18, `text-anchor="end"`, about)
+	s.text(t.x+12, t.y+18, `font-size="12" font-weight="bold"`, t.title())
+	s.text(t.x+t.w-12, t.y+18, `text-anchor="end"`, t.about())
 	for _, b := range t.bands {
 		style := `rx="3" fill="#ffffff" stroke="#8a929a"`
 		if b.title == inNoSubnet {
@@ -112,12 +104,30 @@ func (d *drawing) drawVPC(s *sketch, t *district) {
 	}
 }
 
+func (t *district) title() string {
+	return named(t.ID, t.Name) + " · " + visible(strings.Join(t.CIDRs, ", "))
+}
+
+// about is what there is to say of a VPC besides.
+func (t *district) about() string {
+	about := "account " + visible(t.Account)
+	if t.Internet != "" {
+		about += ", " + visible(t.Internet)
+	}
+	if t.FlowLogs {
+		about += ", flow logs"
+	}
+	for _, a := range t.Attachments {
+		about += ", " + visible(a.ID)
+	}
+	return about
+}
+
 func (d *drawing) drawTransit(s *sketch, t *transitBox) {
 	for _, v := range d.vpcs {
 		for _, a := range v.Attachments {
 			if a.Gateway == t.ID {
 				s.path(`stroke="#d3d8dd" stroke-width="8"`, v.x+v.w, v.y+13, t.left(), v.y+13)
-				s.text(v.x+v.w+6, v.y+6, `font-size="8.5" fill="#4a4f55"`, visible(a.ID))
 			}
 		}
 	}

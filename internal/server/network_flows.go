@@ -27,6 +27,7 @@ type flows struct {
 	*atlas
 	ends    []*end
 	outside map[string][]NetworkNode // by VPC: what lies beyond its doors
+	decide  []netip.Prefix           // see ranges
 	found   []NetworkFlow
 	left    int // pairs that may still be looked at
 	leftOut int
@@ -109,9 +110,12 @@ func leadText(l ec2.Lead) string {
 // tellApart answers by which ranges, somewhere in a rule, an ACL or a route, an
 // address differs from others of its subnet.
 func (f *flows) tellApart(v *ec2.Survey) func(subnet string, a netip.Addr) string {
+	if f.decide == nil {
+		f.decide = f.ranges()
+	}
 	narrow := map[string][]netip.Prefix{}
 	for _, s := range v.Model.Subnets {
-		for _, p := range f.ranges() {
+		for _, p := range f.decide {
 			if p.Bits() > s.CIDR.Bits() && s.CIDR.Contains(p.Addr()) && !slices.Contains(narrow[s.ID], p) {
 				narrow[s.ID] = append(narrow[s.ID], p)
 			}
@@ -213,6 +217,9 @@ func (f *flows) pair(from, to *end) {
 		f.leftOut++
 		return
 	}
+	if from.vpc != to.vpc && !f.routed(from, to) {
+		return
+	}
 	flow := NetworkFlow{From: from.id, To: to.id, Kind: FlowPackets, Among: from == to}
 	targets := to.addresses
 	switch {
@@ -232,6 +239,14 @@ func (f *flows) pair(from, to *end) {
 		flow.Ports = []string{"all"}
 	}
 	f.found = append(f.found, flow)
+}
+
+// routed says whether routes lead from one VPC to another, whatever the rules say.
+func (f *flows) routed(from, to *end) bool {
+	t := f.cloud.Trace(from.vpc.Model.ID, netmodel.Flow{From: from.addresses[0], To: to.addresses[0], Protocol: netmodel.TCP, FromPort: ephemeral[0], Port: 443})
+	return !slices.ContainsFunc(t.Steps, func(s netmodel.TraceStep) bool {
+		return !s.Allowed && !s.Back && (s.Gate == netmodel.GateRoute || s.Gate == netmodel.GateTransit)
+	})
 }
 
 // reached collects at which ports one address reaches another, and at which not.
