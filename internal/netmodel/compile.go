@@ -37,6 +37,7 @@ const (
 	setReserved  = "reserved_places" // addresses that no network ACL is asked about
 	setResolvers = "resolvers"       // addresses of the name server
 	setDialers   = "dialers"
+	setHere      = "own_places"   // the namespace's own addresses
 	setExits     = "exits"        // mark and device of each attachment
 	mapWays      = "ways"         // endpoints that need a route, to the chain that asks for it
 	mapTables    = "route_tables" // subnets, to the chain of their route table

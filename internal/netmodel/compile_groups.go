@@ -13,9 +13,10 @@ func (c *compiler) gates() {
 	v := c.vpc
 	c.set(mapSenders, KeyDevice, ToChain, false)
 	c.set(mapReceivers, KeyAddressDevice, ToChain, false)
-	filter := []Step{{State: Known, Do: AcceptIt}, {State: Invalid, Do: Drop}, {Dispatch: ByDevice, Map: mapSenders}}
-	c.base("inward", Input, filter...)
-	c.base("through", Forward, filter...)
+	known, invalid, senders := Step{State: Known, Do: AcceptIt}, Step{State: Invalid, Do: Drop}, Step{Dispatch: ByDevice, Map: mapSenders}
+	c.base("inward", Input, known, invalid, senders)
+	// What is for this namespace and is led through it is lost: an address is missing.
+	c.base("through", Forward, known, invalid, Step{Field: ByDestination, Set: c.here(), Do: Drop}, senders)
 
 	var out []Step
 	if len(v.NetworkACLs) > 0 {
@@ -36,6 +37,23 @@ func (c *compiler) gates() {
 		arrive = append(arrive, Step{Field: ByExit, Set: setExits, Do: AcceptIt})
 	}
 	c.chain(chainArrive, append(arrive, Step{Do: Drop})...)
+}
+
+// here makes the set of the namespace's own addresses.
+func (c *compiler) here() string {
+	here := c.addresses(setHere)
+	for _, a := range c.vpc.services() {
+		here.putAddress(a)
+	}
+	for _, e := range c.vpc.Endpoints {
+		for _, a := range e.Addresses {
+			here.putAddress(a.Address)
+		}
+	}
+	for _, d := range c.vpc.Dialers {
+		here.putAddress(d.Address)
+	}
+	return setHere
 }
 
 // dialers has the server's own connections go to the receiver's gate, and what others send there fall at it.

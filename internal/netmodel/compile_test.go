@@ -2,6 +2,7 @@ package netmodel
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -38,6 +39,7 @@ func (c *Cloud) everyPlace() []netip.Addr {
 // What the rules and routes of all namespaces do to a flow's first packet and to its answer is what Trace says, gate by
 // gate.
 func TestCompiledRulesAgreeWithTrace(t *testing.T) {
+	ends := map[string]int{} // how ways ended
 	rapid.Check(t, func(t *rapid.T) {
 		c := randomCloud(t)
 		if err := errors.Join(c.VPCs[0].Validate(), c.VPCs[1].Validate(), c.VPCs[len(c.VPCs)-1].Validate(), c.Gateways[0].Validate()); err != nil {
@@ -54,16 +56,27 @@ func TestCompiledRulesAgreeWithTrace(t *testing.T) {
 				for _, to := range places {
 					for _, pr := range probes {
 						if from != to {
-							w.agrees(t, c, v, Flow{from, to, pr.p, replyPort, pr.port})
+							ends[w.agrees(t, c, v, Flow{from, to, pr.p, replyPort, pr.port})]++
 						}
 					}
 				}
 			}
 		}
 	})
+	// What never happens shows nothing.
+	for _, end := range []string{
+		"ingress, 1 networks", "ingress, 3 networks", "no source, 2 networks", "no route, 1 networks", "no acl, 1 networks", "no egress, 1 networks",
+		"no ingress, 1 networks", "no transit, 2 networks", "no route, 3 networks", "no acl, 3 networks", "no ingress, 3 networks",
+		"no answer: acl, 1 networks", "no answer: route, 3 networks", "no answer: acl, 3 networks", "no answer: transit, 3 networks", "answer: acl, 1 networks", "answer: transit, 3 networks",
+	} {
+		if ends[end] == 0 {
+			t.Errorf("never %s; but %v", end, ends)
+		}
+	}
 }
 
-func (w *world) agrees(t *rapid.T, c *Cloud, v *VPC, f Flow) {
+// agrees compares what is said and done about a flow, and tells how it ended.
+func (w *world) agrees(t *rapid.T, c *Cloud, v *VPC, f Flow) string {
 	clear(w.known)
 	n := w.vpcs[v.ID]
 	there := packet{f.From, f.To, f.Protocol, f.Port}
@@ -89,6 +102,18 @@ func (w *world) agrees(t *rapid.T, c *Cloud, v *VPC, f Flow) {
 	if keeps := v.Keeps(f); want.Allowed && !keeps {
 		t.Fatalf("%s %+v: allowed, but not kept: %+v", v.ID, f, want)
 	}
+	seen := map[string]bool{}
+	for _, s := range want.Steps {
+		seen[s.Where] = true
+	}
+	end := string(last.Gate)
+	if last.Back {
+		end = "answer: " + end
+	}
+	if !want.Allowed {
+		end = "no " + end
+	}
+	return fmt.Sprintf("%s, %d networks", end, len(seen))
 }
 
 // Whatever is forged, no packet gets past the first chain of a VPC or of a transit gateway.
@@ -121,6 +146,45 @@ func TestForgedSourcesFall(t *testing.T) {
 							t.Fatalf("%+v passes the gateway", p)
 						}
 					}
+				}
+			}
+		}
+	})
+}
+
+// Should the kernel's routes be wrong, or a wire be plugged in, the rules do not let a new flow out by another device than
+// the model's.
+func TestMisroutedPacketsFall(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := randomCloud(t)
+		w := newWorld(c)
+		wrong := func(n *network, in string, p packet, devices []string) {
+			f := frame{in: in, packet: p}
+			if !n.accepts(Prerouting, &f) {
+				return
+			}
+			right, _ := n.route(&f)
+			for _, out := range append(devices, "", "lo", "eth9") {
+				if f.out = out; out != right && n.accepts(Forward, &f) {
+					t.Fatalf("from %v to %v by %q, marked %d, leaves by %q, not by %q: %+v", f.from, f.to, in, f.mark, out, right, n.routing)
+				}
+			}
+		}
+		for _, v := range c.VPCs {
+			devices := []string{TransitDevice("tgw-attach-other")}
+			for _, a := range v.Attachments {
+				devices = append(devices, TransitDevice(a.ID))
+			}
+			for _, i := range v.Interfaces {
+				devices = append(devices, Device(i.ID))
+			}
+			for _, to := range c.everyPlace() {
+				for _, i := range v.Interfaces {
+					wrong(w.vpcs[v.ID], Device(i.ID), packet{i.Address, to, TCP, 443}, devices)
+				}
+				for _, a := range v.Attachments {
+					wrong(w.vpcs[v.ID], TransitDevice(a.ID), packet{addr("10.8.0.5"), to, TCP, 443}, devices)
+					wrong(w.gateways[a.Gateway], TransitDevice(a.ID), packet{v.Interfaces[0].Address, to, TCP, 443}, devices)
 				}
 			}
 		}
