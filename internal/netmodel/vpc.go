@@ -1,19 +1,23 @@
-// Package netmodel describes a virtual private cloud as data and answers, without touching a machine, whether a packet
-// passes in it.
+// Package netmodel describes virtual private clouds and the transit gateways between them as data and answers, without
+// touching a machine, whether a packet passes in them.
 //
 // The same description crosses the socket between the server, which builds it from what people created over the EC2 API,
-// and the host, whose fabric makes Linux obey it. Three views of one VPC live here and must agree: [VPC.Pass] says what is
-// allowed and why; [Compile] turns the VPC into packet filter chains; [VPC.Resolve] says what its private name server
-// answers. Tests hold them against each other, and the fabric's tests hold them against real packets.
+// and the host, whose fabric makes Linux obey it. Its views must agree: [VPC.Pass], [VPC.Enter] and [Cloud.Trace] say what
+// is allowed and why; [Compile] and [CompileTransit] make packet filters, [VPC.Routing] and [TransitGateway.Routing] the
+// kernel's routing tables; [VPC.Resolve] says what the private name server answers. Tests hold them against each other, and
+// the fabric's tests hold them against real packets.
 //
-// Trust: nothing here trusts its input. [Parse] refuses unknown, duplicate and differently cased members; [VPC.Validate]
-// bounds every list and admits only identifiers and addresses that cannot mean anything to a packet filter but themselves.
-// Whoever controls a VPC description decides which of that VPC's own interfaces may talk to each other, and no more: a
-// description has no way to name a host address, a link to another network, or a rule that accepts outside the two gates.
+// Trust: nothing here trusts its input. [Parse] and [ParseTransit] refuse unknown, duplicate and differently cased members;
+// Validate bounds every list and admits only identifiers and addresses that cannot mean anything to a packet filter but
+// themselves. Whoever controls a VPC description decides which of that VPC's own interfaces may talk to each other and
+// what they may send into the attachments that it names, and no more: a description has no way to name a host address, a
+// link that is not an attachment, or a rule that accepts outside the gates. What comes by an attachment is held to the
+// attached VPC's ranges by the gateway, and out of a VPC's own ranges by the VPC, each by itself.
 //
-// Semantics are those of Amazon VPC's security groups ("Control traffic to your AWS resources using security groups" in
-// the VPC user guide): allow rules only, stateful, a default of deny, the sender's outbound and the receiver's inbound
-// rules both needed. Traffic to the resolver and to the task credentials address is not filtered by groups, as there.
+// Semantics are those of Amazon VPC's user guide. Security groups: allow rules only, stateful, a default of deny, the
+// sender's outbound and the receiver's inbound rules both needed. Network ACLs: ordered, stateless, at the borders of
+// subnets. Routes: the longest match, under a local route that nothing overrides. Neither groups nor ACLs filter traffic to
+// the resolver, to instance metadata and to the task credentials address, as there.
 package netmodel
 
 import "net/netip"
