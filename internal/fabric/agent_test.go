@@ -84,6 +84,10 @@ func obey(o order) reply {
 		return ping(o)
 	case "ask-udp", "ask-tcp":
 		return ask(o)
+	case "drain":
+		return outcome(drain(o.Address))
+	case "pump":
+		return outcome(pump(o))
 	case "packet":
 		return outcome(sendPacket(o))
 	case "flood":
@@ -190,6 +194,49 @@ func speak(c net.Conn, r *bufio.Reader, wait time.Duration) reply {
 		return outcome(err)
 	}
 	return hear(c, r, wait)
+}
+
+// drain swallows what comes, and says so at the end.
+func drain(at string) error {
+	l, err := net.Listen("tcp4", at)
+	if err != nil {
+		return err
+	}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				if _, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, c, make([]byte, 1<<20)); err == nil {
+					_, _ = c.Write([]byte{1})
+				}
+			}()
+		}
+	}()
+	return nil
+}
+
+// pump sends as many MiB as Ports says to who drains them, and waits until all is there.
+func pump(o order) error {
+	c, err := net.Dial("tcp4", o.Address)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	chunk := make([]byte, 1<<20)
+	for range o.Ports[0] {
+		if _, err := c.Write(chunk); err != nil {
+			return err
+		}
+	}
+	if err := c.(*net.TCPConn).CloseWrite(); err != nil {
+		return err
+	}
+	_, err = io.ReadFull(c, chunk[:1])
+	return err
 }
 
 func hear(c net.Conn, r *bufio.Reader, wait time.Duration) reply {
@@ -329,6 +376,7 @@ func links() reply {
 // agent is the test's end of a running agent.
 type agent struct {
 	t       testing.TB
+	pid     int
 	in      *json.Encoder
 	mu      sync.Mutex
 	next    int
@@ -352,7 +400,7 @@ func startAgent(t testing.TB, path string) *agent {
 	if err := inside(path, cmd.Start); err != nil {
 		t.Fatal(err)
 	}
-	a := &agent{t: t, in: json.NewEncoder(stdin), waiting: map[int]chan reply{}}
+	a := &agent{t: t, pid: cmd.Process.Pid, in: json.NewEncoder(stdin), waiting: map[int]chan reply{}}
 	heard := make(chan struct{})
 	go func() {
 		defer close(heard)

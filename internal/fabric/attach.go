@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -108,7 +109,7 @@ func join(router *space, workload string, p joint) error {
 	if _, err := setUpLink(router.Handle, name, netmodel.Gateway, p.address, p.mac); err != nil {
 		return err
 	}
-	return inside(workload, func() error {
+	err = inside(workload, func() error {
 		here, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 		if err != nil {
 			return err
@@ -123,6 +124,30 @@ func join(router *space, workload string, p joint) error {
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	return router.carries(name)
+}
+
+// carrierWait bounds the wait for a link that is up at both ends to carry.
+const carrierWait = 5 * time.Second
+
+// carries waits until a link carries packets. The end that was raised before the other learns of it from a kernel thread,
+// and drops what is sent until then, a first answer of the name server say.
+func (s *space) carries(name string) error {
+	for begun := time.Now(); ; time.Sleep(time.Millisecond) {
+		l, err := s.LinkByName(name)
+		if err != nil {
+			return err
+		}
+		if l.Attrs().OperState == netlink.OperUp {
+			return nil
+		}
+		if time.Since(begun) > carrierWait {
+			return fmt.Errorf("the link %s carries nothing", name)
+		}
+	}
 }
 
 // setUpLink gives one end of a link its own address and the way to the other end.

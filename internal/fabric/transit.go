@@ -136,7 +136,7 @@ func (f *Fabric) connect(n *network, j junction) ([]string, error) {
 			return nil, fmt.Errorf("fabric: link of %s: %w", j.id, err)
 		}
 	}
-	return []string{fmt.Sprintf("the link of %s was gone", j.id)}, nil
+	return []string{fmt.Sprintf("the link of %s was gone", j.id)}, errors.Join(n.space.carries(name), o.space.carries(name))
 }
 
 // raise brings up one end of a link to or from a transit gateway. What comes by it was sent from anywhere, as far as
