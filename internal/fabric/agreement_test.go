@@ -16,6 +16,7 @@ import (
 // interface. Then all rules, lists, routes and associations change at once: the same holds again, and what was connected
 // stays so exactly where it could be connected now.
 func TestPacketsAgreeWithTrace(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			l := newLab(t)

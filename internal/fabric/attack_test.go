@@ -217,6 +217,7 @@ func TestHostIsOutOfReach(t *testing.T) {
 
 // Should somebody by mistake plug the VPC into the world, with routes both ways, the rules alone hold.
 func TestStrayWireCarriesNothing(t *testing.T) {
+	t.Parallel()
 	l, v := newLab(t), ward("vpc-1")
 	v.Interfaces[2].Groups = []string{"sg-open"} // reachable by the rules, but not attached
 	l.apply(v)

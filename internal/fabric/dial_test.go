@@ -23,6 +23,7 @@ func withDialer() *netmodel.VPC {
 }
 
 func TestDial(t *testing.T) {
+	t.Parallel()
 	l, v := newLab(t), withDialer()
 	l.apply(v)
 	l.attach(v, "eni-db")

@@ -68,6 +68,7 @@ func write(name, value string) func() error {
 
 // Whatever somebody who is root on the host changes in a VPC by hand is found, put right and told, within seconds.
 func TestDriftIsRepaired(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	events := l.follow()
 	train := func(v *netmodel.VPC) string { return netmodel.Device(v.Interfaces[0].ID) }
@@ -196,6 +197,7 @@ func next(t *testing.T, events <-chan Event) Event {
 
 // What got through while the rules were gone does not live on.
 func TestDriftLeavesNoFlow(t *testing.T) {
+	t.Parallel()
 	l, v := newLab(t), pair("vpc-1")
 	events := l.follow()
 	l.apply(v)
@@ -219,6 +221,7 @@ func TestDriftLeavesNoFlow(t *testing.T) {
 
 // A mount point that is gone comes back, and the network behind it is the same.
 func TestMountPointComesBack(t *testing.T) {
+	t.Parallel()
 	l, v := newLab(t), pair("vpc-1")
 	events := l.follow()
 	l.apply(v)
@@ -239,6 +242,7 @@ func TestMountPointComesBack(t *testing.T) {
 
 // What we do ourselves is no drift, whenever the watch looks.
 func TestOwnChangesAreNoDrift(t *testing.T) {
+	t.Parallel()
 	l, v := newLab(t), pair("vpc-1")
 	ctx := context.Background()
 	look := func() {

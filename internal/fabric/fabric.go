@@ -4,7 +4,12 @@
 // with a /32 address: no bridge, no shared layer two. All filtering happens on the VPC's side, where a workload, even one
 // that is root in its namespace or brings its own network stack, cannot touch it. The VPC's namespace has no link to the
 // host or to another VPC: what has no wire needs no rule. An endpoint is a listening socket opened inside the VPC's
-// namespace; whoever accepts from it knows from the kernel, not from a header, which VPC and which workload calls.
+// namespace; whoever accepts from it knows from the kernel, not from a header, which VPC and which workload calls. A
+// transit gateway is a namespace too, with an unnumbered link to each VPC that is attached to it and to nothing else.
+//
+// What a namespace looks like follows from its model alone: its links, addresses, routes, routing rules, neighbours, kernel
+// parameters and packet filter. A watch compares: what somebody else changed is found within seconds, put right, and told
+// ([Fabric.Events]); flows that it let through are cut. Whoever is root on the host can of course stop the watch as well.
 //
 // Trust: the fabric runs as root and trusts its caller to choose which VPCs exist; it validates every description again.
 // It trusts nothing from inside a namespace. Whoever controls a workload's namespace, root and raw sockets included, can

@@ -45,6 +45,7 @@ func TestOpenGroupsLetEverythingThrough(t *testing.T) {
 }
 
 func TestEndpoints(t *testing.T) {
+	t.Parallel()
 	l, v := newLab(t), ward("vpc-1")
 	l.apply(v)
 	for _, at := range []string{"169.254.171.1:443", "10.50.0.200:443", "169.254.170.2:80"} {
@@ -72,6 +73,7 @@ func TestEndpoints(t *testing.T) {
 }
 
 func TestRouterAnswersNothingElse(t *testing.T) {
+	t.Parallel()
 	l, v := newLab(t), ward("vpc-1")
 	l.apply(v)
 	a := l.attach(v, "eni-open")

@@ -26,6 +26,7 @@ func (l *lab) many(count int) []*netmodel.VPC {
 
 // A hundred VPCs with the same addresses live side by side, the watch finds nothing wrong with them, and none sees another.
 func TestHundredVPCs(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	all := l.many(100) // those with even numbers have a trainer, and no database
 	for _, i := range []int{0, 42, 98} {

@@ -93,6 +93,7 @@ func TestTransitGatewayJoins(t *testing.T) {
 
 // What is taken away is taken away at once, for flows that are under way too; what comes back works again.
 func TestTransitGatewayChanges(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	v, w := plain(1, 1), plain(2, 1)
 	l.apply(v)
@@ -144,6 +145,7 @@ func TestTransitGatewayChanges(t *testing.T) {
 }
 
 func TestTransitGatewaySurvivesARestart(t *testing.T) {
+	t.Parallel()
 	first := newLab(t)
 	v, w := plain(1, 1), plain(2, 1)
 	first.apply(v)
@@ -221,6 +223,7 @@ func TestTransitGatewayChecksSources(t *testing.T) {
 
 // A transit gateway is watched like a VPC.
 func TestTransitGatewayDrift(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	events := l.follow()
 	v, w := plain(1, 1), plain(2, 1)
