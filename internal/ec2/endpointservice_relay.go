@@ -24,7 +24,8 @@ type Route struct {
 
 // Relay says where a connection goes that came to a port of an endpoint. It is to be
 // asked about each, and again about those that are open once something changed: what
-// it answers holds as long as the snapshot. The error says why it goes nowhere.
+// it answers holds as long as the snapshot. The error says why it goes nowhere,
+// and nothing of the provider that the consumer may not hear.
 //
 // Whether the target takes it, its security groups say when From connects to To.
 func (s *Service) Relay(q store.Querier, endpointID string, port uint16) (Route, error) {
@@ -65,7 +66,7 @@ func (s *Service) Relay(q store.Querier, endpointID string, port uint16) (Route,
 				return Route{}, err
 			}
 			if site == nil {
-				return none("the operator withdrew the site %s", t.Site)
+				return none("the operator withdrew the site behind it")
 			}
 			r.Site, r.Host, r.Port = site.Name, site.Host, site.Port
 			return r, nil
@@ -94,5 +95,5 @@ func (s *Service) relayInto(q store.Querier, r Route, t serviceTarget, none func
 			return r, nil
 		}
 	}
-	return none("%s has no address in %s", r.Service, i.Subnet)
+	return none("%s has no address to connect from", r.Service)
 }

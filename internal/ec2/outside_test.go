@@ -333,7 +333,7 @@ func sites(t *testing.T, b *bench) {
 	if err := revoke(apitest.Account, "archive"); err != nil {
 		t.Fatal(err)
 	}
-	if _, listening, err := l.relay(t, vpce, 104); err == nil || !slices.Equal(listening.Ports, []uint16{5432}) {
+	if _, listening, err := l.relay(t, vpce, 104); err == nil || !slices.Equal(listening.Ports, []uint16{5432}) || strings.Contains(err.Error(), "archive") {
 		t.Errorf("withdrawn: %+v, %v", listening, err)
 	}
 	b.read(t, func(sn *store.Snapshot) {
