@@ -241,6 +241,11 @@ func TestStrict(t *testing.T) {
 		{"PUT", "/vpcs/vpc-a", vpc + `,"Endpoints":[]}`, 400},
 		{"PUT", "/vpcs/vpc-b", vpc + `}`, 400},
 		{"PUT", "/vpcs/vpc-a", vpc + `,"hostLink":"eth0"}`, 400},
+		{"PUT", "/transits/tgw-a", `{"id":"tgw-b","account":"123456789012"}`, 400},
+		{"PUT", "/transits/tgw-a", `{"id":"tgw-a","account":"123456789012","device":"eth0"}`, 400},
+		{"PUT", "/transits/tgw-a", `{"id":"tgw-a","account":"123456789012","id":"tgw-a"}`, 400},
+		{"DELETE", "/transits/..%2f..%2fetc", "", 400},
+		{"GET", "/vpcs/..%2f..%2fetc/queries", "", 404},
 		{"GET", "/workloads/" + id + "/logs?from=-1&max=1", "", 400},
 		{"GET", "/workloads/" + id + "/logs?from=1", "", 400},
 		{"GET", "/workloads/" + id + "/file?path=x&max=99999999999999999999", "", 400},
@@ -256,6 +261,9 @@ func TestStrict(t *testing.T) {
 		t.Errorf("got %v, %v", all, err)
 	}
 	if ids, err := d.VPCs(t.Context()); err != nil || len(ids) != 0 {
+		t.Errorf("got %q, %v", ids, err)
+	}
+	if ids, err := d.Transits(t.Context()); err != nil || len(ids) != 0 {
 		t.Errorf("got %q, %v", ids, err)
 	}
 }
