@@ -109,21 +109,35 @@ func (f *Fabric) check(n *network) {
 		return
 	}
 	found, err := f.repair(n)
+	if len(n.lost) > 0 {
+		err = errors.Join(err, errors.New(strings.Join(n.lost, "; ")))
+		n.lost = nil
+	}
 	if len(found) == 0 && err == nil {
 		n.failing = ""
 		return
 	}
-	e := Event{Time: time.Now(), Network: n.id, What: sentence(found), Repaired: err == nil}
-	if err != nil {
-		e.Why = err.Error()
+	f.tell(n, found, err)
+}
+
+// tell tells of drift, and of what prevented its repair only once.
+func (f *Fabric) tell(n *network, found []string, failed error) {
+	e := Event{Time: time.Now(), Network: n.id, What: sentence(found), Repaired: failed == nil}
+	if failed != nil {
+		e.Why = failed.Error()
 		if n.failing == e.Why {
-			return // told already
+			return
 		}
 	}
 	n.failing = e.Why
-	f.log.Warn("a network was changed by somebody else", "network", n.id, "what", e.What, "repaired", e.Repaired, "error", err)
+	f.log.Warn("a network was changed by somebody else", "network", n.id, "what", e.What, "repaired", e.Repaired, "error", failed)
 	f.events.put(e)
 }
+
+// repairTime bounds the loading of a packet filter that was changed.
+const repairTime = time.Minute
+
+const filterChanged = "the packet filter was changed"
 
 // repair makes the machine match the model again and returns what did not match. Rules first: while the rest is put
 // right nothing passes that may not.
@@ -135,8 +149,10 @@ func (f *Fabric) repair(n *network) ([]string, error) {
 	if changed, err := n.foreign(); err != nil {
 		return found, err
 	} else if changed {
-		found = append(found, "the packet filter was changed")
-		if _, err := n.load(context.Background(), f.nft, n.compile()); err != nil {
+		found = append(found, filterChanged)
+		ctx, cancel := context.WithTimeout(context.Background(), repairTime)
+		defer cancel()
+		if _, err := n.load(ctx, f.nft, n.compile()); err != nil {
 			return found, err
 		}
 	}

@@ -219,6 +219,80 @@ func TestDriftLeavesNoFlow(t *testing.T) {
 	}
 }
 
+// A workload that is root in its namespace and takes its own link away, again and again, or puts another in its place,
+// troubles nobody but itself.
+func TestWorkloadCannotKeepTheWatchBusy(t *testing.T) {
+	t.Parallel()
+	l, v := newLab(t), pair("vpc-1")
+	l.drifted = true
+	l.apply(v)
+	a, db := l.attach(v, "eni-train-1"), l.attach(v, "eni-db-1")
+	path, _ := l.NetNS("eni-train-1")
+	n := l.known(kindVPC, "vpc-1")
+	var told []Event
+	drop := func(after func() error) {
+		t.Helper()
+		err := inside(path, func() error {
+			link, err := netlink.LinkByName(inner)
+			if err != nil {
+				return err
+			}
+			return errors.Join(netlink.LinkDel(link), after())
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.check(n)
+		for len(l.events.values) > 0 {
+			told = append(told, <-l.events.values)
+		}
+	}
+	nothing := func() error { return nil }
+	for range maxMends {
+		drop(nothing)
+	}
+	a.passes("tcp", "10.50.0.11:5432")
+	drop(nothing)
+	if last := told[len(told)-1]; len(told) != maxMends+1 || last.Repaired || !strings.Contains(last.Why, "left alone") {
+		t.Errorf("told %+v", told)
+	}
+	l.check(n)
+	if len(l.events.values) > 0 {
+		t.Errorf("told again: %+v", <-l.events.values)
+	}
+
+	path, _ = l.NetNS("eni-db-1") // another one puts a link of its own where the new one would go
+	drop(func() error { return netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: inner}, PeerName: "eth1"}) })
+	if last := told[len(told)-1]; last.Repaired || !strings.Contains(last.Why, "cannot be made again") {
+		t.Errorf("told %+v", last)
+	}
+	v.SecurityGroups[1].Ingress = nil
+	l.apply(v) // the network goes on
+	db.fails("tcp", "10.50.0.10:80")
+}
+
+// An Apply that comes before the watch finds the same, and tells.
+func TestApplyTellsOfTampering(t *testing.T) {
+	l, v := newLab(t), pair("vpc-1")
+	l.apply(v)
+	l.drifted = true
+	l.changing.Lock()
+	err := inside(l.path(kindVPC, "vpc-1"), nft(t, l, "insert rule inet bawn through accept"))
+	n := l.known(kindVPC, "vpc-1")
+	n.mu.Lock()
+	if err == nil {
+		err = l.enforce(t.Context(), n, n.compile(), func() {})
+	}
+	n.mu.Unlock()
+	l.changing.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := next(t, l.events.values); !e.Repaired || !strings.Contains(e.What, filterChanged) {
+		t.Errorf("told %+v", e)
+	}
+}
+
 // A mount point that is gone comes back, and the network behind it is the same.
 func TestMountPointComesBack(t *testing.T) {
 	t.Parallel()

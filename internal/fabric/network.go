@@ -31,6 +31,7 @@ type network struct {
 	queries *feed[Query]
 	stirred atomic.Bool // the kernel told of a change
 	failing string      // the drift that could not be repaired and was told
+	lost    []string    // links of interfaces that could not be made again and were not told yet
 }
 
 // joint is what is known of an attached interface's link. After a restart nothing is known of one that the model has not.
@@ -38,6 +39,7 @@ type joint struct {
 	id      string
 	address netip.Addr
 	mac     [6]byte
+	mended  int // how often it was made again
 }
 
 // home is the link that carries the VPC's own addresses. Nothing arrives or leaves through it: the packet filter drops
@@ -82,9 +84,16 @@ func (n *network) layout() layout { return layout{n.ownAddresses(), n.attachment
 func (f *Fabric) enforce(ctx context.Context, n *network, rules netmodel.Ruleset, adopt func()) error {
 	settled, before := n.settled, n.layout()
 	n.settled = false
+	tampered, err := n.foreign()
+	if err != nil {
+		return err
+	}
 	changed, err := n.load(ctx, f.nft, rules)
 	if err != nil {
 		return err
+	}
+	if tampered {
+		f.tell(n, []string{filterChanged}, nil)
 	}
 	adopt()
 	moved := !settled || !reflect.DeepEqual(before, n.layout())

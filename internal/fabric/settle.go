@@ -71,9 +71,23 @@ func (f *Fabric) mend(n *network, device string) ([]string, error) {
 		delete(n.plugged, device)
 		return []string{fmt.Sprintf("the link of %s was gone, and so is its workload's namespace", p.id)}, nil
 	}
-	told := fmt.Sprintf("the link of %s was gone; it is made again, but a sandbox that had it cannot use it", p.id)
-	return []string{told}, join(n.space, path, p)
+	if p.mended++; p.mended > maxMends {
+		delete(n.plugged, device)
+		n.lost = append(n.lost, fmt.Sprintf("the link of %s goes whenever it is made again, and is left alone", p.id))
+		return nil, nil
+	}
+	n.plugged[device] = p
+	told := []string{fmt.Sprintf("the link of %s was gone; it is made again, but a sandbox that had it cannot use it", p.id)}
+	// Whoever owns the other end can prevent it, and must not thereby hold up the network.
+	if err := join(n.space, path, p); err != nil {
+		delete(n.plugged, device)
+		n.lost = append(n.lost, fmt.Sprintf("the link of %s cannot be made again: %v", p.id, err))
+	}
+	return told, nil
 }
+
+// maxMends bounds how often a link is made again for a workload that takes it away.
+const maxMends = 3
 
 // settlePaths puts addresses, rules, routes and neighbours right.
 func (n *network) settlePaths(want map[string]wanted, there map[string]link) ([]string, error) {
