@@ -3,6 +3,7 @@ package fabric
 import (
 	"bytes"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"testing"
@@ -21,11 +22,22 @@ type arena struct {
 	fence int
 }
 
-// post is an ear. Of a router only what it says counts: it hears everything, and that is no harm.
+// post is an ear. Of a router only what it says counts: it hears everything, and that is no harm; and what it says on the
+// device beyond, where another network decides, if it is the attacker's own.
 type post struct {
 	name   string
 	wire   *wire
 	router bool
+	beyond int
+}
+
+// counts says whether what was heard must not have been.
+func (p *post) counts(s seen) bool {
+	if s.out && s.device == p.beyond && len(s.frame) > 30 {
+		source, _ := netip.AddrFromSlice(s.frame[26:30])
+		return source.String() != attackerIP
+	}
+	return s.out == p.router
 }
 
 // The attacker, whom he may reach, and whom not.
@@ -82,7 +94,7 @@ func newArena(t *testing.T) *arena {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a.posts = append(a.posts, post{name, openWire(t, path, ""), false})
+		a.posts = append(a.posts, post{name, openWire(t, path, ""), false, 0})
 		return path
 	}
 	a.wire = openWire(t, join(v, "attacker", "eni-train"), inner)
@@ -92,10 +104,18 @@ func newArena(t *testing.T) *arena {
 	join(twin, "twin", "twin-eni-open")
 	join(far, "far", "eni-60-0")
 	join(lost, "lost", "eni-70-0")
-	for name, v := range map[string]*netmodel.VPC{"router": v, "router of twin": twin, "router of far": far, "router of lost": lost} {
-		a.posts = append(a.posts, post{name, openWire(t, l.path(kindVPC, v.ID), ""), true})
+	watch := func(name, path string, beyond int) {
+		p := post{name, openWire(t, path, ""), true, 0}
+		if beyond != 0 {
+			p.beyond = deviceIndex(t, path, netmodel.TransitDevice(attachmentOf(beyond)))
+		}
+		a.posts = append(a.posts, p)
 	}
-	a.posts = append(a.posts, post{"transit gateway", openWire(t, l.path(kindTransit, "tgw-1"), ""), false})
+	watch("router", l.path(kindVPC, v.ID), 50)
+	watch("transit gateway", l.path(kindTransit, "tgw-1"), 60)
+	watch("router of twin", l.path(kindVPC, twin.ID), 0)
+	watch("router of far", l.path(kindVPC, far.ID), 0)
+	watch("router of lost", l.path(kindVPC, lost.ID), 0)
 	a.ears = openEars(t, l.path(kindVPC, v.ID))
 	return a
 }
@@ -112,7 +132,7 @@ func (a *arena) settled() []string {
 	a.wire.send(toRouter(v4{src: attackerIP, dst: friendIP, protocol: 17, payload: datagram(9998, 9999, mark)}))
 	var heard []string
 	note := func(p *post, s seen) (last bool) {
-		if p.name == "attacker" && s.out || p.router && !s.out {
+		if !p.counts(s) {
 			return false
 		}
 		if bytes.Contains(s.frame, []byte(mark)) {
@@ -166,19 +186,33 @@ func (a *arena) arrives(at, text string, frames ...[]byte) {
 }
 
 // hears waits until text comes to a post.
-func (a *arena) hears(at, text string) {
+func (a *arena) hears(at, text string) seen {
 	a.t.Helper()
 	for i := range a.posts {
 		for p := &a.posts[i]; p.name == at; {
 			s, ok := p.wire.next(true)
 			if !ok {
 				a.t.Errorf("%s does not hear %.80q", at, text)
-				return
+				return s
 			}
-			if !s.out && bytes.Contains(s.frame, []byte(text)) {
-				return
+			if p.counts(s) && bytes.Contains(s.frame, []byte(text)) {
+				return s
 			}
 		}
 	}
+	panic("nobody is called " + at)
 }
 
+func deviceIndex(t *testing.T, path, name string) (index int) {
+	t.Helper()
+	if err := inside(path, func() error {
+		link, err := net.InterfaceByName(name)
+		if err == nil {
+			index = link.Index
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return index
+}
