@@ -117,9 +117,6 @@ func New(cfg Config) (*Door, error) {
 	return d, nil
 }
 
-// ahead lets models be ahead of their handlers.
-const ahead = true
-
 func (d *Door) register(s *Service) error {
 	known := map[string]*shape.Operation{}
 	for _, m := range s.Model.Operations {
@@ -143,10 +140,8 @@ func (d *Door) register(s *Service) error {
 		d.byAction[name] = e
 		d.byModel[s.Model.Package+"."+op.Name] = e
 	}
-	if !ahead {
-		for name := range known {
-			return fmt.Errorf("api: nothing serves %s of %s", name, s.Model.Name)
-		}
+	for name := range known {
+		return fmt.Errorf("api: nothing serves %s of %s", name, s.Model.Name)
 	}
 	if s.Resolver != nil {
 		d.resolvers[s.Prefix] = append(d.resolvers[s.Prefix], s.Resolver)
