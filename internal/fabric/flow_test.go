@@ -226,3 +226,30 @@ func TestRefusalsAreBounded(t *testing.T) {
 		t.Errorf("%d flows, lost: %v", len(c.counts), c.lost)
 	}
 }
+
+// A packet that is refused behind a transit gateway is on the record of the VPC that refused it, at the interface that it
+// was for; one that a network ACL refuses, at the interface that sent it.
+func TestRefusalsBetweenVPCsAreRecorded(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	v, w := plain(1, 1), plain(2, 1)
+	w.SecurityGroups[0].Ingress = []netmodel.Rule{{Protocol: netmodel.TCP, FromPort: 80, ToPort: 80, CIDR: netip.MustParsePrefix("10.1.0.0/16")}}
+	v.Subnets[0].NetworkACL = "acl-a"
+	v.NetworkACLs = []netmodel.NetworkACL{{ID: "acl-a",
+		Ingress: []netmodel.ACLEntry{{Number: 1, Allow: true, Protocol: netmodel.AllProtocols, CIDR: netip.MustParsePrefix("0.0.0.0/0")}},
+		Egress: []netmodel.ACLEntry{{Number: 1, Protocol: netmodel.TCP, FromPort: 5432, ToPort: 5432, CIDR: netip.MustParsePrefix("0.0.0.0/0")},
+			{Number: 2, Allow: true, Protocol: netmodel.AllProtocols, CIDR: netip.MustParsePrefix("0.0.0.0/0")}}}}
+	l.apply(v)
+	l.apply(w)
+	l.applyTransit(joining(1, 2))
+	near, far := l.watch("vpc-1"), l.watch("vpc-2")
+	a, _ := l.attach(v, "eni-1-0"), l.attach(w, "eni-2-0")
+	from := addrPort(a.passes("tcp", "10.2.0.10:80"))
+	for at, records := range map[string]<-chan FlowRecord{"eni-1-0": near, "eni-2-0": far} {
+		await(t, records, FlowRecord{Action: Accept, Interface: at, Src: from, Dst: addrPort("10.2.0.10:80")})
+	}
+	a.noAnswer("tcp", "10.2.0.10:443")
+	await(t, far, FlowRecord{Action: Reject, Gate: netmodel.GateIngress, Interface: "eni-2-0", Src: addrPort("10.1.0.10:0"), Dst: addrPort("10.2.0.10:443")})
+	a.noAnswer("tcp", "10.2.0.10:5432")
+	await(t, near, FlowRecord{Action: Reject, Gate: netmodel.GateACL, Interface: "eni-1-0", Src: addrPort("10.1.0.10:0"), Dst: addrPort("10.2.0.10:5432")})
+}

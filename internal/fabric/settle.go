@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"bawn.dev/internal/netmodel"
@@ -189,6 +191,9 @@ func jointOf(i *netmodel.Interface) joint {
 	return p
 }
 
+// doomed is a group of links that are deleted together, which takes the kernel no longer than one.
+const doomed = 77
+
 // dropLinks deletes every link of the calling thread's namespace but loopback. A listening socket can keep a namespace
 // alive; without links it is out of reach.
 func dropLinks() error {
@@ -196,10 +201,21 @@ func dropLinks() error {
 	if err != nil {
 		return err
 	}
+	links = slices.DeleteFunc(links, func(l netlink.Link) bool { return l.Attrs().Name == home })
 	for _, l := range links {
-		if l.Attrs().Name == home {
-			continue
+		if err := netlink.LinkSetGroup(l, doomed); err != nil && !errors.Is(err, unix.ENODEV) {
+			return fmt.Errorf("deleting %s: %w", l.Attrs().Name, err)
 		}
+	}
+	if len(links) > 1 {
+		request := nl.NewNetlinkRequest(unix.RTM_DELLINK, unix.NLM_F_ACK)
+		request.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
+		request.AddData(nl.NewRtAttr(unix.IFLA_GROUP, nl.Uint32Attr(doomed)))
+		if _, err := request.Execute(unix.NETLINK_ROUTE, 0); err == nil {
+			return nil
+		} // one of them cannot be deleted so
+	}
+	for _, l := range links {
 		if err := netlink.LinkDel(l); err != nil && !errors.Is(err, unix.ENODEV) {
 			return fmt.Errorf("deleting %s: %w", l.Attrs().Name, err)
 		}
