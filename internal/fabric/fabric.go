@@ -126,6 +126,8 @@ func (f *Fabric) Close() error {
 	f.networks, f.watch = map[string]*network{}, nil
 	f.mu.Unlock()
 	w.end()
+	f.changing.Lock()
+	defer f.changing.Unlock()
 	var err error
 	for _, n := range all {
 		n.mu.Lock()
