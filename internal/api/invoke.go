@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"bawn.dev/internal/store"
 	"bawn.dev/internal/trail"
@@ -160,22 +161,46 @@ type Event struct {
 }
 
 // Happened commits a change and its record together, without a decision: what
-// happened cannot be refused.
-func (d *Door) Happened(ctx context.Context, e Event, change func(*store.Tx) error) error {
+// happened cannot be refused. What concerns several accounts has an event for each,
+// and none holds what only another's may know; their records name each other.
+func (d *Door) Happened(ctx context.Context, e Event, change func(*store.Tx) error, also ...Event) error {
 	now := d.Now()
+	events := append([]Event{e}, also...)
+	shared := ""
+	if len(also) > 0 {
+		shared = uuid.New()
+	}
+	records := make([]*trail.Record, len(events))
+	for i := range events {
+		records[i] = d.happening(&events[i], now)
+		records[i].SharedEventID = shared
+	}
+	return d.Store.Update(ctx, func(tx *store.Tx) error {
+		if err := change(tx); err != nil {
+			return err
+		}
+		for i, r := range records {
+			r.AdditionalEventData = object(events[i].Details)
+		}
+		return d.Trail.Append(tx, records...)
+	})
+}
+
+func (d *Door) happening(e *Event, now time.Time) *trail.Record {
+	service := e.Service + ".amazonaws.com"
 	record := &trail.Record{
 		EventID:         uuid.At(now),
 		EventTime:       now,
-		EventSource:     e.Service + ".amazonaws.com",
+		EventSource:     service,
 		EventName:       e.Name,
 		Region:          d.Region,
 		Account:         e.Claim.Account,
 		EventType:       "AwsServiceEvent",
 		EventCategory:   "Management",
 		ManagementEvent: true,
-		SourceIP:        e.Service + ".amazonaws.com",
-		UserAgent:       e.Service + ".amazonaws.com",
-		UserIdentity:    serviceIdentity(e.Service+".amazonaws.com", e.Claim),
+		SourceIP:        service,
+		UserAgent:       service,
+		UserIdentity:    serviceIdentity(service, e.Claim),
 		Resources:       recordResources(e.Resources, e.Claim.Account),
 		ErrorCode:       e.ErrorCode,
 		ErrorMessage:    e.ErrorMessage,
@@ -187,11 +212,5 @@ func (d *Door) Happened(ctx context.Context, e Event, change func(*store.Tx) err
 	if e.SourceIP != "" {
 		record.SourceIP = e.SourceIP
 	}
-	return d.Store.Update(ctx, func(tx *store.Tx) error {
-		if err := change(tx); err != nil {
-			return err
-		}
-		record.AdditionalEventData = object(e.Details)
-		return d.Trail.Append(tx, record)
-	})
+	return record
 }

@@ -142,6 +142,33 @@ func (c *Client) Dial(ctx context.Context, network, hostPort string) (net.Conn, 
 	return dialer.DialContext(ctx, network, net.JoinHostPort(addrs[0].Unmap().String(), port))
 }
 
+// Elsewhere connects to a host that the operator named, which may be private, but
+// never to this machine: neither to loopback and link-local addresses nor to one of
+// its own, whatever its name has come to mean.
+func Elsewhere(ctx context.Context, hostPort string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(hostPort)
+	if err != nil {
+		return nil, err
+	}
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip4", host)
+	if err != nil {
+		return nil, err
+	}
+	own, err := ownAddresses()
+	if err != nil {
+		return nil, err
+	}
+	if len(addrs) == 0 {
+		return nil, fmt.Errorf("%s has no address", host)
+	}
+	a := addrs[0].Unmap()
+	if !a.IsGlobalUnicast() || a.IsLoopback() || a.IsLinkLocalUnicast() || slices.Contains(own, a) {
+		return nil, fmt.Errorf("%s is this machine, or no host's: %w", hostPort, ErrRefused)
+	}
+	dialer := net.Dialer{Timeout: Timeout}
+	return dialer.DialContext(ctx, "tcp4", net.JoinHostPort(a.String(), port))
+}
+
 // admitted says whether the server may ask an address that nobody named to it.
 func admitted(a netip.Addr, own []netip.Addr) bool {
 	a = a.Unmap().WithZone("")

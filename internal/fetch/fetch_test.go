@@ -65,3 +65,35 @@ func TestAnswersAreBounded(t *testing.T) {
 		t.Fatal("an unbounded answer was read")
 	}
 }
+
+// What the operator named may be private, but never this machine.
+func TestElsewhereIsNotHere(t *testing.T) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := ownAddresses()
+	if err != nil {
+		t.Fatal(err)
+	}
+	hosts := []string{"127.0.0.1", "localhost", "127.1.2.3", "0.0.0.0", "169.254.169.254", "224.0.0.1", "255.255.255.255"}
+	for _, a := range own {
+		if a.Is4() {
+			hosts = append(hosts, a.String())
+		}
+	}
+	for _, host := range hosts {
+		c, err := Elsewhere(t.Context(), net.JoinHostPort(host, port))
+		if err == nil {
+			c.Close()
+		}
+		if !errors.Is(err, ErrRefused) {
+			t.Errorf("%s: %v", host, err)
+		}
+	}
+}

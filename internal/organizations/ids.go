@@ -3,6 +3,7 @@ package organizations
 import (
 	"context"
 
+	shape "bawn.dev/internal/shape/organizations"
 	"bawn.dev/internal/store"
 )
 
@@ -10,6 +11,12 @@ import (
 func (s *Service) Accounts(q store.Querier) ([]string, error) {
 	return store.Collect(q, func(r *store.Rows) (id string, err error) { return id, r.Scan(&id) },
 		`SELECT id FROM organizations_accounts ORDER BY id`)
+}
+
+// Open lists the ids of the accounts that are not closed.
+func (s *Service) Open(q store.Querier) ([]string, error) {
+	return store.Collect(q, func(r *store.Rows) (id string, err error) { return id, r.Scan(&id) },
+		`SELECT id FROM organizations_accounts WHERE state = ? ORDER BY id`, string(shape.AccountStateActive))
 }
 
 // Together says whether two accounts are of one organization now. There is one

@@ -62,6 +62,7 @@ type place struct {
 	model   atomic.Pointer[netmodel.VPC] // as it was last applied
 	doors   map[netip.AddrPort]*door
 	proxies map[string]*egress.Proxy // by NAT gateway, and by endpoint that leads to an endpoint service
+	routes  map[string]string        // by the latter, where its ports lead
 	reading context.CancelFunc       // what flow logs tell; nil when none are wanted
 }
 
@@ -94,7 +95,7 @@ func (p *places) furnish(ctx context.Context, v *netmodel.VPC) ([]*egress.Proxy,
 	}
 	here := p.vpcs[v.ID]
 	if here == nil {
-		here = &place{doors: map[netip.AddrPort]*door{}, proxies: map[string]*egress.Proxy{}}
+		here = &place{doors: map[netip.AddrPort]*door{}, proxies: map[string]*egress.Proxy{}, routes: map[string]string{}}
 		p.vpcs[v.ID] = here
 	}
 	here.model.Store(v)
@@ -103,6 +104,13 @@ func (p *places) furnish(ctx context.Context, v *netmodel.VPC) ([]*egress.Proxy,
 	for i := range v.Endpoints {
 		e := &v.Endpoints[i]
 		leading[e.ID] = true
+		if ec2.LeadsToService(e) {
+			now := p.ways.routes(ctx, e)
+			if now != here.routes[e.ID] {
+				here.shut(e.ID)
+			}
+			here.routes[e.ID] = now
+		}
 		for _, a := range e.Addresses {
 			for _, port := range e.Ports {
 				wanted[netip.AddrPortFrom(a.Address, port)] = e
@@ -115,10 +123,9 @@ func (p *places) furnish(ctx context.Context, v *netmodel.VPC) ([]*egress.Proxy,
 			delete(here.doors, addr)
 		}
 	}
-	for id, proxy := range here.proxies {
+	for id := range here.proxies {
 		if !leading[id] {
-			go proxy.Close() // it waits for records, and its doors are shut
-			delete(here.proxies, id)
+			here.shut(id)
 		}
 	}
 	var errs []error
@@ -182,6 +189,21 @@ func (p *places) behind(here *place, l net.Listener, port uint16, e *netmodel.En
 	}
 	srv := newHTTPServer(p.door.Handler(api.Origin{EndpointID: e.ID, VPC: v.ID, VPCAccount: v.Account}), p.log)
 	return func() error { return srv.Serve(tls.NewListener(netlimit.Listen(l, endpointConnections), p.tls)) }, srv.Close, nil
+}
+
+// shut ends what is open at an endpoint, with its proxy.
+func (here *place) shut(id string) {
+	for addr, d := range here.doors {
+		if d.endpoint == id {
+			d.close()
+			delete(here.doors, addr)
+		}
+	}
+	if proxy := here.proxies[id]; proxy != nil {
+		go proxy.Close() // it waits for records
+		delete(here.proxies, id)
+	}
+	delete(here.routes, id)
 }
 
 // proxy is the one of an endpoint with this id, made if there is none.

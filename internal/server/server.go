@@ -203,7 +203,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 
 	s.ec2, err = ec2.New(ec2.Config{
 		Region: cfg.Region, Logs: flowLogs{s}, Now: s.now, Catalogue: known, SameOrganization: s.organizations.Together,
-		Accounts: func(_ context.Context, q store.Querier) ([]string, error) { return s.organizations.Accounts(q) },
+		Accounts: func(_ context.Context, q store.Querier) ([]string, error) { return s.organizations.Open(q) },
 		Happened: func(ctx context.Context, e api.Event, change func(*store.Tx) error) error {
 			return s.door.Happened(ctx, e, change)
 		},

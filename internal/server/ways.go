@@ -58,8 +58,7 @@ type traveller struct {
 	ifc      string
 	workload string // ARN of what it is
 	rule     string
-	service  string // endpoint service
-	target   string // interface, or site
+	way      *ec2.Route // through an endpoint service
 }
 
 // nat is the proxy of a NAT gateway.
@@ -206,17 +205,47 @@ func (w *ways) event(at *place, door, name string, c egress.Connection) (api.Eve
 	set("networkInterfaceId", who.ifc)
 	set("workload", who.workload)
 	set("rule", who.rule)
-	if who.service != "" {
-		e.EndpointID = door
-		set("serviceId", who.service)
-		set("target", who.target)
-	} else {
+	switch {
+	case c.Kind != egress.Relay:
 		set("natGatewayId", door)
-	}
-	if c.Address.IsValid() {
-		set("address", c.Address.String())
+		if c.Address.IsValid() {
+			set("address", c.Address.String())
+		}
+	case who.way != nil:
+		set("serviceId", who.way.Service)
+		fallthrough
+	default:
+		e.EndpointID = door
 	}
 	return e, who
+}
+
+// beyond is what the provider's account has on record of a connection through its
+// endpoint service. Who is on the other side neither of the two learns.
+func (w *ways) beyond(e api.Event, c egress.Connection, way *ec2.Route) []api.Event {
+	if way == nil {
+		return nil
+	}
+	arn := "arn:aws:ec2:" + w.server.cfg.Region + ":" + way.Account + ":vpc-endpoint-service/" + way.Service
+	there := api.Event{
+		Service: "ec2", Name: e.Name, Claim: api.Claim{Kind: api.KindService, Account: way.Account}, Traffic: true, EndpointID: e.EndpointID,
+		Resources: []api.Resource{{ARN: arn, Account: way.Account, Type: "AWS::EC2::VPCEndpointService"}},
+		Details:   map[string]any{"serviceId": way.Service, "consumerAccountId": way.Consumer, "port": c.Port},
+	}
+	if way.Site != "" {
+		there.Details["site"] = way.Site
+	} else {
+		there.Details["vpcId"], there.Details["workload"] = way.VPC, way.Owner
+	}
+	if c.Address.IsValid() {
+		there.Details["address"] = c.Address.String()
+	}
+	for _, key := range []string{"bytesSent", "bytesReceived", "seconds", "cut"} {
+		if v, ok := e.Details[key]; ok {
+			there.Details[key] = v
+		}
+	}
+	return []api.Event{there}
 }
 
 // whoIs names who is refused.
@@ -235,8 +264,8 @@ func (w *ways) whoIs(v *netmodel.VPC, source netip.Addr) *traveller {
 }
 
 func (w *ways) opened(ctx context.Context, at *place, door string, c egress.Connection) error {
-	e, _ := w.event(at, door, "ConnectionOpened", c)
-	return w.server.door.Happened(ctx, e, func(*store.Tx) error { return nil })
+	e, who := w.event(at, door, "ConnectionOpened", c)
+	return w.server.door.Happened(ctx, e, func(*store.Tx) error { return nil }, w.beyond(e, c, who.way)...)
 }
 
 func (w *ways) closed(at *place, door string, c egress.Connection) {
@@ -251,7 +280,7 @@ func (w *ways) closed(at *place, door string, c egress.Connection) {
 		undo()
 		undo, err = w.spend(tx, who.rule)
 		return err
-	}, func() { undo() })
+	}, func() { undo() }, w.beyond(e, c, who.way)...)
 }
 
 func (w *ways) refused(at *place, door string, c egress.Connection, why error) {
@@ -268,10 +297,10 @@ const recordTime = time.Minute
 
 // tell records what is over already: it cannot be refused any more, and is said in
 // the log if it cannot be recorded.
-func (w *ways) tell(e api.Event, change func(*store.Tx) error, failed func()) {
+func (w *ways) tell(e api.Event, change func(*store.Tx) error, failed func(), also ...api.Event) {
 	ctx, cancel := context.WithTimeout(context.Background(), recordTime)
 	defer cancel()
-	if err := w.server.door.Happened(ctx, e, change); err != nil {
+	if err := w.server.door.Happened(ctx, e, change, also...); err != nil {
 		failed()
 		w.server.log.Error("a connection's end is not in the record", "event", e.Name, "details", slog.AnyValue(e.Details), "err", err)
 	}
@@ -296,7 +325,7 @@ func (w *ways) relay(at *place, endpoint string) (*egress.Proxy, error) {
 				return egress.Grant{}, err
 			}
 			who := w.whoIs(at.model.Load(), source)
-			who.service, who.target = way.Service, target(way)
+			who.way = &way
 			return egress.Grant{Cookie: who}, nil
 		},
 		Dial: func(ctx context.Context, _ string, port uint16) (net.Conn, netip.Addr, error) {
@@ -313,33 +342,32 @@ func (w *ways) relay(at *place, endpoint string) (*egress.Proxy, error) {
 	})
 }
 
-// target names the other side in records.
-func target(way ec2.Route) string {
-	if way.Site != "" {
-		return "site/" + way.Site
+// routes says in words where the ports of an endpoint lead now: when that changes,
+// what is open leads to where it should not any more.
+func (w *ways) routes(ctx context.Context, e *netmodel.Endpoint) string {
+	var all strings.Builder
+	for _, port := range e.Ports {
+		way, err := w.crossing(ctx, e.ID, port)
+		fmt.Fprintf(&all, "%d %+v %t\n", port, way, err == nil)
 	}
-	return way.Owner
+	return all.String()
 }
 
 // cross connects to the other side: from an address in the provider's VPC, or to a
-// site that the operator approved, wherever that is.
+// site that the operator approved, on whatever machine but this one.
 func (w *ways) cross(ctx context.Context, way ec2.Route) (net.Conn, netip.Addr, error) {
 	if way.VPC != "" {
 		c, err := w.server.places.host.Dial(ctx, way.VPC, way.From, way.To)
 		return c, way.To.Addr(), err
 	}
-	var d net.Dialer
-	c, err := d.DialContext(ctx, "tcp4", net.JoinHostPort(way.Host, strconv.Itoa(int(way.Port))))
+	c, err := fetch.Elsewhere(ctx, net.JoinHostPort(way.Host, strconv.Itoa(int(way.Port))))
 	if err != nil {
 		return nil, netip.Addr{}, err
 	}
 	address, err := netip.ParseAddrPort(c.RemoteAddr().String())
-	if err == nil && (address.Addr().IsLoopback() || address.Addr().IsLinkLocalUnicast()) {
-		err = fmt.Errorf("the site %s is this machine", way.Site)
-	}
 	if err != nil {
 		c.Close()
 		return nil, netip.Addr{}, err
 	}
-	return c, address.Addr(), nil
+	return c, address.Addr().Unmap(), nil
 }
