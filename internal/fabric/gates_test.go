@@ -2,8 +2,11 @@ package fabric
 
 import (
 	"context"
+	"net/netip"
 	"strings"
 	"testing"
+
+	"bawn.dev/internal/netmodel"
 )
 
 func TestGroupsGuardWorkloads(t *testing.T) {
@@ -123,4 +126,48 @@ func TestListenOnlyWhereServed(t *testing.T) {
 	if _, err := l.Listen(context.Background(), "vpc-2", addrPort("10.50.0.200:443")); err == nil {
 		t.Error("listens in a VPC that does not exist")
 	}
+}
+
+// A name outside that a group admits is the NAT gateway's address, where a route leads to it and nowhere else; what is not
+// admitted does not exist, and the address itself is nobody's way out.
+func TestNATGateway(t *testing.T) {
+	t.Parallel()
+	l, v := newLab(t), ward("vpc-1")
+	v.Endpoints = append(v.Endpoints, netmodel.Endpoint{ID: "nat-1", Type: netmodel.NATGateway, Service: "nat",
+		Ports:     []uint16{netmodel.NATPortHTTP, netmodel.NATPortTLS, netmodel.NATPortProxy},
+		Addresses: []netmodel.EndpointAddress{{Subnet: "subnet-a", Address: netip.MustParseAddr("10.50.0.220")}}})
+	v.RouteTables[1].Routes = []netmodel.Route{{CIDR: netip.MustParsePrefix("0.0.0.0/0"), Target: "nat-1"}}
+	v.SecurityGroups[3].Outside = []netmodel.OutsideRule{{Name: "*.pypi.org", Ports: []uint16{443}}}
+	v.Interfaces[0].Groups = []string{"sg-open"} // in the subnet without the route
+	l.apply(v)
+	for _, port := range []string{"80", "443", "3128"} {
+		l.listen(v, "10.50.0.220:"+port)
+	}
+	open, unrouted, far := l.attach(v, "eni-open"), l.attach(v, "eni-train"), l.attach(v, "eni-far")
+	ask := func(a *agent, name string) []string {
+		t.Helper()
+		r := a.do(order{Do: "ask-udp", Address: "10.50.0.2:53", Name: name, Wait: hope})
+		if r.Outcome != ok {
+			t.Error(r.Outcome)
+		}
+		return r.List
+	}
+	if at := ask(open, "files.pypi.org"); len(at) != 1 || at[0] != "10.50.0.220" {
+		t.Errorf("the name is at %q", at)
+	}
+	for who, list := range map[string][]string{"another name": ask(open, "pypi.org.example.com"), "no route": ask(unrouted, "files.pypi.org"), "no such rule": ask(far, "files.pypi.org")} {
+		if len(list) > 0 {
+			t.Errorf("%s: %q", who, list)
+		}
+	}
+	for _, port := range []string{"80", "443", "3128"} {
+		if from := open.passes("tcp", "10.50.0.220:"+port); !strings.HasPrefix(from, "10.50.1.11:") {
+			t.Errorf("the gateway sees %q", from)
+		}
+		unrouted.noAnswer("tcp", "10.50.0.220:"+port)
+	}
+	open.noAnswer("tcp", "10.50.0.220:22")
+	open.noAnswer("tcp", "203.0.113.9:443") // a proxy, not a router
+	open.noAnswer("udp", "203.0.113.9:53")
+	open.noAnswer("ping", "203.0.113.9")
 }
