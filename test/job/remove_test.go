@@ -55,6 +55,11 @@ func (h *house) clear(ctx context.Context, errs *[]error) (ids []string) {
 		ids = append(ids, s.ID)
 		*errs = append(*errs, h.host.Remove(ctx, s.ID))
 	}
+	transits, err := h.host.Transits(ctx)
+	*errs = append(*errs, err)
+	for _, id := range transits {
+		*errs = append(*errs, h.host.RemoveTransit(ctx, id))
+	}
 	vpcs, err := h.host.VPCs(ctx)
 	*errs = append(*errs, err)
 	for _, id := range vpcs {
