@@ -98,8 +98,9 @@ func join(router *space, workload string, p joint) error {
 	defer target.Close()
 	name := netmodel.Device(p.id)
 	veth := &netlink.Veth{
-		LinkAttrs:        netlink.LinkAttrs{Name: name, HardwareAddr: routerMAC[:]},
+		LinkAttrs:        netlink.LinkAttrs{Name: name, HardwareAddr: routerMAC[:], MTU: netmodel.MTU},
 		PeerName:         inner,
+		PeerMTU:          netmodel.MTU,
 		PeerHardwareAddr: p.mac[:],
 		PeerNamespace:    netlink.NsFd(target.Fd()),
 	}

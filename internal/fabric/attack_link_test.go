@@ -151,8 +151,8 @@ func TestJumboFrames(t *testing.T) {
 		text := fmt.Sprintf("%d bytes;", size)
 		return toRouter(v4{src: attackerIP, dst: friendIP, protocol: 17, payload: datagram(1, 9999, text+string(make([]byte, size-28-len(text))))})
 	}
-	a.arrives("friend", "1500 bytes;", large(1500))
-	for _, size := range []int{1519, 9000, 65000} {
+	a.arrives("friend", "9001 bytes;", large(netmodel.MTU))
+	for _, size := range []int{netmodel.MTU + 19, 20000, 65000} {
 		a.silent(fmt.Sprint(size), large(size))
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"bawn.dev/internal/netmodel"
 )
 
 // link is a link as the kernel tells of it.
@@ -19,6 +21,7 @@ type link struct {
 	index, master int
 	name, kind    string
 	mac           [6]byte
+	mtu           int
 	up, program   bool     // program: something of the kernel's that runs before the packet filter is attached
 	conf          []uint32 // IPv4 parameters, by their number less one
 }
@@ -71,6 +74,10 @@ func parseLink(b []byte) (link, error) {
 		case unix.IFLA_ADDRESS:
 			if len(v) == len(l.mac) {
 				l.mac = [6]byte(v)
+			}
+		case unix.IFLA_MTU:
+			if len(v) == 4 {
+				l.mtu = int(binary.NativeEndian.Uint32(v))
 			}
 		case unix.IFLA_MASTER:
 			if len(v) == 4 {
@@ -174,6 +181,12 @@ func (s *space) settleLink(l *link, w wanted) ([]string, error) {
 	if l.mac != w.mac {
 		found = append(found, fmt.Sprintf("the link %s had another hardware address", l.name))
 		if err := s.LinkSetHardwareAddr(l.handle(), w.mac[:]); err != nil {
+			return found, err
+		}
+	}
+	if l.mtu != netmodel.MTU { // the packet filter reckons with it
+		found = append(found, fmt.Sprintf("the link %s had another MTU", l.name))
+		if err := s.LinkSetMTU(l.handle(), netmodel.MTU); err != nil {
 			return found, err
 		}
 	}

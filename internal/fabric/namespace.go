@@ -201,11 +201,8 @@ var routing = [...]setting{
 	{"ipv4/icmp_echo_ignore_all", "1", false},
 }
 
-// tracking is how a VPC's namespace follows connections: only those that it saw begin. It puts fragments together, and has
-// room for a few workloads that send, as fast as [netmodel.FragmentRate] lets them, what never becomes whole.
+// tracking is how a VPC's namespace follows connections: only those that it saw begin.
 var tracking = [...]setting{
-	{"ipv4/ipfrag_time", "2", false},
-	{"ipv4/ipfrag_high_thresh", "16777216", false},
 	{"netfilter/nf_conntrack_tcp_loose", "0", false},
 	{"netfilter/nf_conntrack_acct", "1", false},
 	{"netfilter/nf_conntrack_timestamp", "1", false},

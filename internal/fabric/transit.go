@@ -123,8 +123,9 @@ func (f *Fabric) connect(n *network, j junction) ([]string, error) {
 		}
 	}
 	veth := &netlink.Veth{
-		LinkAttrs:        netlink.LinkAttrs{Name: name, HardwareAddr: routerMAC[:]},
+		LinkAttrs:        netlink.LinkAttrs{Name: name, HardwareAddr: routerMAC[:], MTU: netmodel.MTU},
 		PeerName:         name,
+		PeerMTU:          netmodel.MTU,
 		PeerHardwareAddr: routerMAC[:],
 		PeerNamespace:    netlink.NsFd(o.space.file.Fd()),
 	}

@@ -53,7 +53,7 @@ const (
 //
 // A packet meets the gates in series, and each can only pass it to the next. What knows no flows stands before connection
 // tracking and sees every packet: the source is that of the device, the destination exists and the sender's subnet has a
-// route to it, for each fragment, and then, for what fragments make, the network ACLs let it cross. New flows meet the groups after routing. In the sender's "from" chain,
+// route to it, the network ACLs let it cross. New flows meet the groups after routing. In the sender's "from" chain,
 // which interfaces in the same groups share, each group may send the packet on to "arrive"; falling off the end is a
 // refusal. "arrive" finds the receiver's "to" chain, where each of its groups may accept; falling off the end is a
 // refusal. No chain of the sender's can accept, so no rule of one gate can stand in for the other's. Replies are accepted

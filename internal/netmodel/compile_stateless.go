@@ -27,15 +27,17 @@ func (c *compiler) refused(l Log) []Step {
 	return []Step{{Busy: true, Count: true, Do: Drop}, {Log: l}, {Do: Drop}}
 }
 
-// before makes what stands before fragments are put together: source and route. A fragment that claims another's address
-// would otherwise become a part of his packet.
+// before makes what stands before connection tracking: source and route.
+//
+// Fragments are refused, before they are put together: one that claims another's address would become a part of his packet,
+// and ports come later. Nor may anything be cut into fragments behind the gates: that finishes a checksum which the sender
+// left to others, wherever he said that it belongs, and be it in a port or in an address.
 func (c *compiler) before() {
 	v := c.vpc
-	first := []Step{{OtherFamily: true, Do: Drop}}
+	first := []Step{{OtherFamily: true, Do: Drop}, {Fragment: true, Do: Goto, To: refusal(GateSource)}, {Large: true}}
 	c.set(setPorts, KeyDeviceAddress, NoValue, false)
 	first = append(first, Step{Field: ByOrigin, Set: setPorts, Do: Goto, To: chainSent})
 	sent := []Step{
-		{Torn: true, Do: Drop},
 		{Field: ByDestination, Set: setPlaces, Do: Goto, To: chainCrossing},
 		{Dispatch: ByDestination, Map: c.set(mapWays, KeyAddress, ToChain, false).Name},
 	}
@@ -45,7 +47,6 @@ func (c *compiler) before() {
 		first = append(first, Step{Dispatch: ByDevice, Map: mapWires})
 		sent = append(sent, Step{Dispatch: BySource, Map: mapTables})
 		c.chain(chainCame,
-			Step{Torn: true, Do: Drop},
 			Step{Field: BySource, Set: setOwn, Do: Goto, To: refusal(GateSource)},
 			Step{Field: ByDestination, Set: setRemote, Do: Goto, To: chainCrossing},
 			refuseAt(GateRoute))
@@ -55,12 +56,13 @@ func (c *compiler) before() {
 	places.putAddress(v.ResolverAddress())
 	places.putAddress(Metadata)
 	places.putAddress(Credentials)
-	c.base("before", Arrival, append(first, refuseAt(GateSource))...)
+	c.base("before", Prerouting, append(first, refuseAt(GateSource))...)
 	c.chain(chainSent, append(sent, refuseAt(GateRoute))...)
-	c.chain(chainCrossing, Step{Do: AcceptIt})
+	crossing := []Step{{Do: AcceptIt}}
 	if len(v.NetworkACLs) > 0 {
-		c.base("whole", Prerouting, Step{Do: Jump, To: chainBorder}, Step{Do: AcceptIt})
+		crossing = []Step{{Do: Jump, To: chainBorder}, {Do: AcceptIt}}
 	}
+	c.chain(chainCrossing, crossing...)
 }
 
 func (c *compiler) attachments() {

@@ -26,7 +26,8 @@ func CompileTransit(g *TransitGateway) Ruleset {
 		c.set(name, KeyAddress, MarkValue, true).putSpans(flatten(t.ways()), func(id string) uint32 { return marks[id] })
 		c.chain(name, Step{Mark: name, Do: AcceptIt}, Step{Do: Drop})
 	}
-	c.base("before", Arrival, Step{OtherFamily: true, Do: Drop}, Step{Dispatch: ByDevice, Map: mapWires})
+	c.base("before", Prerouting, Step{OtherFamily: true, Do: Drop}, Step{Fragment: true, Do: Drop}, Step{Large: true},
+		Step{Dispatch: ByDevice, Map: mapWires})
 	c.base("inward", Input)
 	c.base("through", Forward, Step{Field: ByExit, Set: setExits, Do: AcceptIt})
 	c.base("outward", Output)

@@ -35,9 +35,9 @@ func newMachine(r Ruleset) *machine {
 	return m
 }
 
-// accepts runs a packet through a hook. It may set the mark. Only what asks about whole packets may be missing.
+// accepts runs a packet through a hook. It may set the mark.
 func (m *machine) accepts(h Hook, f *frame) bool {
-	return h == Prerouting && m.hooks[h] == nil || m.run(m.hooks[h], f) == AcceptIt
+	return m.run(m.hooks[h], f) == AcceptIt
 }
 
 // run returns a final verdict, or Continue where a regular chain came to its end.
@@ -126,7 +126,7 @@ func (m *machine) lookup(by Field, set string, f *frame) *Element {
 }
 
 func (m *machine) matches(s *Step, f *frame) bool {
-	if s.OtherFamily || s.Flood || s.Torn || s.Crowd || s.Busy {
+	if s.OtherFamily || s.Fragment || s.Large || s.Flood || s.Crowd || s.Busy {
 		return false
 	}
 	if s.State != "" && !(f.state == s.State || s.State == Related && f.state == Known) {
@@ -191,7 +191,7 @@ func (n *network) route(f *frame) (device string, local bool) {
 // forward runs a packet that came by a device until it is delivered, and returns the VPC where it was, "" if it was lost.
 func (w *world) forward(n *network, f frame) string {
 	f.mark = 0
-	if !w.ask(n, Arrival, &f) || !w.ask(n, Prerouting, &f) {
+	if !w.ask(n, Prerouting, &f) {
 		return ""
 	}
 	out, local := n.route(&f)

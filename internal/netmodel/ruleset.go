@@ -52,10 +52,8 @@ type Element struct {
 // Hook is where the kernel enters a base chain. The empty hook is that of a chain entered from other chains only.
 type Hook string
 
-// The hooks in use. Arrival runs on fragments as they come, Prerouting on what was put together of them, both before
-// connection tracking and before routing.
+// The hooks in use. Prerouting runs before fragments are put together, connection tracking and routing.
 const (
-	Arrival    Hook = "arrival"
 	Prerouting Hook = "prerouting"
 	Input      Hook = "input"
 	Forward    Hook = "forward"
@@ -122,9 +120,6 @@ const (
 	FloodRate  = 256   // name server packets per second and source
 	FloodBurst = 512   // name server packets before the rate counts
 	MaxFlows   = 16384 // tracked flows per sender
-
-	FragmentRate  = 512  // fragments per second and source
-	FragmentBurst = 1024 // fragments before the rate counts
 )
 
 // CounterOver is the name of the counter of refused packets that were not copied because there were too many.
@@ -140,7 +135,8 @@ type Step struct {
 	Out         string // the packet leaves by this device
 	Ports       Ports
 	Flood       bool // the source is over FloodRate
-	Torn        bool // it is a fragment, and its source is over FragmentRate
+	Fragment    bool // it is a part of a packet
+	Large       bool // it is larger than MTU, for somebody to cut into segments, and from here on nobody may make fragments of it
 	Crowd       bool // the source has over MaxFlows flows that still live
 	Busy        bool // this step is over LogRate
 

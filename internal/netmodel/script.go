@@ -14,7 +14,6 @@ func (r Ruleset) Script() string {
 	fmt.Fprintf(&b, "add table inet %[1]s\ndelete table inet %[1]s\nadd table inet %[1]s\n", Table)
 	fmt.Fprintf(&b, "add counter inet %s %s\n", Table, CounterOver)
 	fmt.Fprintf(&b, "add set inet %s flood { type ipv4_addr; size 8192; flags dynamic,timeout; timeout 1m; }\n", Table)
-	fmt.Fprintf(&b, "add set inet %s torn { type ipv4_addr; size 8192; flags dynamic,timeout; timeout 1m; }\n", Table)
 	fmt.Fprintf(&b, "add set inet %s crowd { type ipv4_addr; size 65535; flags dynamic; }\n", Table)
 	// Names are declared before anything refers to them.
 	for i := range r.Chains {
@@ -34,10 +33,8 @@ func (c *Chain) declare(b *strings.Builder) {
 	fmt.Fprintf(b, "add chain inet %s %s", Table, c.Name)
 	switch c.Hook {
 	case "":
-	case Arrival: // defragmentation has priority -400
+	case Prerouting: // fragments are put together at -400
 		b.WriteString(" { type filter hook prerouting priority -450; policy drop; }")
-	case Prerouting:
-		b.WriteString(" { type filter hook prerouting priority raw; policy drop; }")
 	default:
 		fmt.Fprintf(b, " { type filter hook %s priority filter; policy drop; }", c.Hook)
 	}
@@ -172,8 +169,11 @@ func (s *Step) writeMatch(b *strings.Builder) {
 	if s.Flood {
 		fmt.Fprintf(b, "update @flood { ip saddr limit rate over %d/second burst %d packets } ", FloodRate, FloodBurst)
 	}
-	if s.Torn {
-		fmt.Fprintf(b, "ip frag-off & 0x3fff != 0 update @torn { ip saddr limit rate over %d/second burst %d packets } ", FragmentRate, FragmentBurst)
+	if s.Fragment {
+		b.WriteString("ip frag-off & 0x3fff != 0 ")
+	}
+	if s.Large {
+		fmt.Fprintf(b, "meta length > %d ip frag-off & 0x4000 == 0 ip frag-off set 0x4000 ", MTU)
 	}
 	if s.Crowd {
 		fmt.Fprintf(b, "add @crowd { ip saddr ct count over %d } ", MaxFlows)

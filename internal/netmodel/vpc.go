@@ -36,6 +36,9 @@ var (
 	GatewayEndpoints = netip.PrefixFrom(netip.AddrFrom4([4]byte{169, 254, 171, 0}), 24)
 )
 
+// MTU is the size of the greatest packet on every link, as in Amazon VPC. What is larger is lost, as fragments are refused.
+const MTU = 9001
+
 // Ports of the two services that security groups do not filter.
 const (
 	DNSPort         = 53
