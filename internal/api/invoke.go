@@ -161,13 +161,18 @@ type Event struct {
 }
 
 // Happened commits a change and its record together, without a decision: what
-// happened cannot be refused. What concerns several accounts has an event for each,
-// and none holds what only another's may know; their records name each other.
-func (d *Door) Happened(ctx context.Context, e Event, change func(*store.Tx) error, also ...Event) error {
+// happened cannot be refused.
+func (d *Door) Happened(ctx context.Context, e Event, change func(*store.Tx) error) error {
+	return d.HappenedTo(ctx, change, e)
+}
+
+// HappenedTo is Happened for what concerns several accounts: each has an event of its
+// own, which holds nothing that only another may know, and their records name each
+// other.
+func (d *Door) HappenedTo(ctx context.Context, change func(*store.Tx) error, events ...Event) error {
 	now := d.Now()
-	events := append([]Event{e}, also...)
 	shared := ""
-	if len(also) > 0 {
+	if len(events) > 1 {
 		shared = uuid.New()
 	}
 	records := make([]*trail.Record, len(events))

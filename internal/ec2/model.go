@@ -10,22 +10,28 @@ import (
 	"bawn.dev/internal/store"
 )
 
-// A VPC is one that exists, with the version of it and all that is in it.
-type VPC struct {
+// A Network is a VPC or a transit gateway that exists, with the version of it and of
+// all that is in it.
+type Network struct {
 	ID, Account string
 	Version     int64
 }
 
 // VPCs lists all VPCs of all accounts.
-func (s *Service) VPCs(q store.Querier) ([]VPC, error) {
-	all, err := store.Collect(q, func(r *store.Rows) (v VPC, err error) { return v, r.Scan(&v.ID, &v.Account) },
-		"SELECT id, account FROM ec2_resources WHERE kind = ? ORDER BY id", kindVPC.name)
+func (s *Service) VPCs(q store.Querier) ([]Network, error) { return existing(q, kindVPC) }
+
+// Transits lists all transit gateways of all accounts.
+func (s *Service) Transits(q store.Querier) ([]Network, error) { return existing(q, kindTransit) }
+
+func existing(q store.Querier, k *kind) ([]Network, error) {
+	all, err := store.Collect(q, func(r *store.Rows) (n Network, err error) { return n, r.Scan(&n.ID, &n.Account) },
+		"SELECT id, account FROM ec2_resources WHERE kind = ? ORDER BY id", k.name)
 	if err != nil || len(all) == 0 {
 		return nil, err
 	}
 	keys := make([]string, len(all))
-	for i, v := range all {
-		keys[i] = networkKey(v.ID)
+	for i, n := range all {
+		keys[i] = networkKey(n.ID)
 	}
 	versions, err := q.Versions(keys...)
 	if err != nil {
@@ -35,12 +41,6 @@ func (s *Service) VPCs(q store.Querier) ([]VPC, error) {
 		all[i].Version = versions[i]
 	}
 	return all, nil
-}
-
-// Logged lists the VPCs that have a flow log, of themselves or of a part.
-func (s *Service) Logged(q store.Querier) ([]string, error) {
-	return store.Collect(q, func(r *store.Rows) (id string, err error) { return id, r.Scan(&id) },
-		"SELECT DISTINCT vpc FROM ec2_resources WHERE kind = ? ORDER BY vpc", kindFlowLog.name)
 }
 
 // Model is a VPC as the machine is to obey it. A missing one is ErrNoVPC.

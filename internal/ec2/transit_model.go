@@ -10,34 +10,6 @@ import (
 // ErrNoTransitGateway says that there is no such transit gateway, or no longer.
 var ErrNoTransitGateway = errors.New("ec2: no such transit gateway")
 
-// A TransitVersion is a transit gateway that exists, with the version of it, of all
-// that is attached to it and of its tables.
-type TransitVersion struct {
-	ID, Account string
-	Version     int64
-}
-
-// Transits lists all transit gateways of all accounts.
-func (s *Service) Transits(q store.Querier) ([]TransitVersion, error) {
-	all, err := store.Collect(q, func(r *store.Rows) (v TransitVersion, err error) { return v, r.Scan(&v.ID, &v.Account) },
-		"SELECT id, account FROM ec2_resources WHERE kind = ? ORDER BY id", kindTransit.name)
-	if err != nil || len(all) == 0 {
-		return nil, err
-	}
-	keys := make([]string, len(all))
-	for i, v := range all {
-		keys[i] = networkKey(v.ID)
-	}
-	versions, err := q.Versions(keys...)
-	if err != nil {
-		return nil, err
-	}
-	for i := range all {
-		all[i].Version = versions[i]
-	}
-	return all, nil
-}
-
 // TransitModel is a transit gateway as the machine is to obey it. A missing one is
 // ErrNoTransitGateway.
 func (s *Service) TransitModel(q store.Querier, id string) (*netmodel.TransitGateway, error) {

@@ -26,16 +26,6 @@ func (s *Service) At(ctx context.Context, vpc string, address netip.Addr) (strin
 	return j.id, nil
 }
 
-// PersonOf is the id of the person on whose behalf the workload with an id runs;
-// empty where there is no such job, or no person behind it.
-func (s *Service) PersonOf(q store.Querier, workload string) (string, error) {
-	j, err := s.jobWhere(q, "id = ?", workload)
-	if err != nil || j == nil || j.person == nil {
-		return "", err
-	}
-	return j.person.UserID, nil
-}
-
 // Behind says as whom a workload with an id acts, and the ARN of what it is;
 // api.ErrGone if there is no such workload.
 func (s *Service) Behind(q store.Querier, workload string) (api.Claim, string, error) {

@@ -240,15 +240,12 @@ func (s *Server) people(sn *store.Snapshot, a *atlas) (map[string]string, error)
 	names := map[string]string{}
 	for _, v := range a.vpcs {
 		for _, i := range v.Model.Interfaces {
-			id, err := s.sagemaker.PersonOf(sn, i.Workload)
+			name, err := s.behind(sn, i.Workload)
 			if err != nil {
 				return nil, err
 			}
-			if id == "" {
-				continue
-			}
-			if names[i.Workload], err = s.identity.UserName(sn, id); err != nil {
-				return nil, err
+			if name != "" {
+				names[i.Workload] = name
 			}
 		}
 	}

@@ -1,11 +1,13 @@
 package server
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 
+	"bawn.dev/internal/api"
 	"bawn.dev/internal/arn"
 	"bawn.dev/internal/ec2"
 	"bawn.dev/internal/netmodel"
@@ -180,16 +182,17 @@ func (r *reach) sends(v *ec2.Survey, i *netmodel.Interface) {
 	r.out.From = ReachEnd{ID: i.ID, VPC: v.Model.ID, Subnet: i.Subnet, Address: i.Address.String(), Groups: i.Groups, Owner: i.Owner}
 }
 
-// behind is the name of the person on whose behalf a workload runs.
+// behind is the name of the person on whose behalf a workload runs; empty if there is
+// none.
 func (s *Server) behind(sn *store.Snapshot, workload string) (string, error) {
-	if workload == "" {
+	claim, _, err := s.sagemaker.Behind(sn, workload)
+	if errors.Is(err, api.ErrGone) || err == nil && claim.Person == nil {
 		return "", nil
 	}
-	id, err := s.sagemaker.PersonOf(sn, workload)
-	if err != nil || id == "" {
+	if err != nil {
 		return "", err
 	}
-	return s.identity.UserName(sn, id)
+	return s.identity.UserName(sn, claim.Person.UserID)
 }
 
 // made is the id of an interface that is only supposed.

@@ -265,7 +265,7 @@ func (w *ways) whoIs(v *netmodel.VPC, source netip.Addr) *traveller {
 
 func (w *ways) opened(ctx context.Context, at *place, door string, c egress.Connection) error {
 	e, who := w.event(at, door, "ConnectionOpened", c)
-	return w.server.door.Happened(ctx, e, func(*store.Tx) error { return nil }, w.beyond(e, c, who.way)...)
+	return w.server.door.HappenedTo(ctx, func(*store.Tx) error { return nil }, append(w.beyond(e, c, who.way), e)...)
 }
 
 func (w *ways) closed(at *place, door string, c egress.Connection) {
@@ -300,7 +300,7 @@ const recordTime = time.Minute
 func (w *ways) tell(e api.Event, change func(*store.Tx) error, failed func(), also ...api.Event) {
 	ctx, cancel := context.WithTimeout(context.Background(), recordTime)
 	defer cancel()
-	if err := w.server.door.Happened(ctx, e, change, also...); err != nil {
+	if err := w.server.door.HappenedTo(ctx, change, append(also, e)...); err != nil {
 		failed()
 		w.server.log.Error("a connection's end is not in the record", "event", e.Name, "details", slog.AnyValue(e.Details), "err", err)
 	}

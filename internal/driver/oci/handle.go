@@ -46,7 +46,7 @@ func (h *handle) ID() string { return h.id }
 func (h *handle) create() (*os.File, error) {
 	// The lock exists before the directory has its name: a workload that is
 	// visible and unlocked is one that nobody keeps.
-	tmp, err := os.MkdirTemp(h.driver.config.State, ".new-")
+	tmp, err := os.MkdirTemp(h.driver.config.State, unnamed)
 	if err != nil {
 		return nil, fmt.Errorf("oci: %w", err)
 	}

@@ -89,7 +89,21 @@ func New(c Config) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Driver{config: c, groups: groups}, nil
+	d := &Driver{config: c, groups: groups}
+	return d, d.sweep()
+}
+
+// unnamed begins the name of a state directory that is being made.
+const unnamed = ".new-"
+
+// sweep removes what a process that was killed while it made a state directory has
+// left: no workload ran from it. One process has a state directory at a time.
+func (d *Driver) sweep() error {
+	left, err := filepath.Glob(filepath.Join(d.config.State, unnamed+"*"))
+	for _, dir := range left {
+		err = errors.Join(err, os.RemoveAll(dir))
+	}
+	return err
 }
 
 // Start implements [driver.Driver]. The network namespace must be used for no

@@ -237,3 +237,20 @@ func TestInterruptedStart(t *testing.T) {
 		t.Errorf("got %+v", exit)
 	}
 }
+
+// A process that is killed while it makes a state directory leaves nothing for long.
+func TestHalfMadeStateIsSwept(t *testing.T) {
+	state := filepath.Join(t.TempDir(), "state")
+	if err := os.MkdirAll(filepath.Join(state, ".new-123"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(state, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := oci.New(oci.Config{Runsc: runsc, State: state, Shim: []string{"/bin/false"}}); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(state); err != nil || len(left) != 0 {
+		t.Errorf("%v, %v", left, err)
+	}
+}
