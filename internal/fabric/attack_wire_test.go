@@ -56,7 +56,12 @@ func openWire(t testing.TB, path, device string) *wire {
 // put sends a frame, past the namespace's own network stack. The kernel handles it, through every namespace on its way,
 // before it returns, or at the latest before the next frame.
 func (w *wire) put(frame []byte) error {
-	return unix.Sendto(w.fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: w.device, Halen: 6})
+	to := &unix.SockaddrLinklayer{Ifindex: w.device, Halen: 6}
+	err := unix.Sendto(w.fd, frame, 0, to)
+	if errors.Is(err, unix.ENETDOWN) { // it was down, and the socket tells so once
+		err = unix.Sendto(w.fd, frame, 0, to)
+	}
+	return err
 }
 
 func (w *wire) send(frames ...[]byte) {
