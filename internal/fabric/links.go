@@ -120,6 +120,11 @@ func (l *link) handle() netlink.Link {
 	return &netlink.GenericLink{LinkAttrs: netlink.LinkAttrs{Name: l.name, Index: l.index}, LinkType: l.kind}
 }
 
+// fallbacks are the tunnels, with their kinds, that the kernel itself makes in every namespace once somebody on the machine
+// has use for tunnels. They cannot be deleted, and carry nothing while they are down.
+var fallbacks = map[string]string{"tunl0": "ipip", "gre0": "gre", "gretap0": "gretap", "erspan0": "erspan", "sit0": "sit", "ip_vti0": "vti",
+	"ip6tnl0": "ip6tnl", "ip6gre0": "ip6gre", "ip6_vti0": "vti6"}
+
 // wanted is a link that should be there.
 type wanted struct {
 	transit bool // unnumbered, to or from a transit gateway; else to a workload
@@ -139,6 +144,12 @@ func (s *space) settleLinks(want map[string]wanted) (found []string, there map[s
 			if !l.up {
 				found = append(found, "loopback was down")
 				err = s.LinkSetUp(l.handle())
+			}
+		case fallbacks[name] == l.kind && l.kind != "":
+			delete(there, name)
+			if l.up {
+				found = append(found, fmt.Sprintf("the link %s was up", name))
+				err = s.LinkSetDown(l.handle())
 			}
 		case !ok || l.kind != "veth":
 			found = append(found, fmt.Sprintf("a link %q, which is nobody's, was there", name))
