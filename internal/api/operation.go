@@ -176,5 +176,29 @@ func (o Operation) Guesses() Operation {
 	return o
 }
 
+// Rehearses marks an operation that can be asked for as a rehearsal, such as EC2's
+// DryRun: once everything was allowed and the request is understood, it ends with an
+// error that says so, and nothing is done.
+func (o Operation) Rehearses(asked func(in any) bool, end error) Operation {
+	if read := o.read; read != nil {
+		o.read = func(ctx context.Context, c *Call, in, r any) (any, error) {
+			if asked(in) {
+				return nil, end
+			}
+			return read(ctx, c, in, r)
+		}
+		return o
+	}
+	prepare := o.prepare
+	o.prepare = func(ctx context.Context, c *Call, in, r any) (commit, error) {
+		finish, err := prepare(ctx, c, in, r)
+		if err == nil && asked(in) {
+			return nil, end
+		}
+		return finish, err
+	}
+	return o
+}
+
 // ReadOnly says whether the operation changes nothing.
 func (o Operation) ReadOnly() bool { return o.read != nil }

@@ -18,6 +18,7 @@ package ec2
 import (
 	"context"
 	"errors"
+	"reflect"
 	"sync"
 	"time"
 
@@ -61,6 +62,7 @@ type Service struct {
 
 	mu     sync.Mutex
 	failed map[string]string // flow log id to why its last delivery failed
+	left   map[string]leaver // by interface id
 }
 
 // How many entries the caches hold.
@@ -86,12 +88,30 @@ func New(cfg Config) (*Service, error) {
 		transits: newApplied(),
 		wake:     make(chan struct{}, 1),
 		failed:   map[string]string{},
+		left:     map[string]leaver{},
 	}, nil
 }
 
 // API is what the door serves.
 func (s *Service) API() *api.Service {
-	return &api.Service{Model: ec2.Model(), Prefix: "ec2", Operations: s.operations(), Resolver: s.Resolve}
+	all := s.operations()
+	for i := range all {
+		all[i] = all[i].Rehearses(dryRun, rehearsed)
+	}
+	return &api.Service{Model: ec2.Model(), Prefix: "ec2", Operations: all, Resolver: s.Resolve}
+}
+
+// rehearsed is what a request with DryRun hears that would have been granted.
+var rehearsed = &api.Error{Code: "DryRunOperation", Status: 412, Message: "Request would have succeeded, but DryRun flag is set."}
+
+// dryRun says whether a request has its parameter of that name set.
+func dryRun(in any) bool {
+	field := reflect.ValueOf(in).Elem().FieldByName("DryRun")
+	if !field.IsValid() {
+		return false
+	}
+	set, _ := field.Interface().(*bool)
+	return set != nil && *set
 }
 
 func (s *Service) operations() []api.Operation {

@@ -59,7 +59,7 @@ func TestOperationsManual(t *testing.T) {
 			t.Errorf("%s is undeniable, and the manual does not say so", e.Name)
 		}
 	}
-	for _, name := range []string{"`AddPrivateKey`", "`DryRun`", "`GrantFullControl`"} { // known at AWS, refused here
+	for _, name := range []string{"`AddPrivateKey`", "`AllocationId`", "`GrantFullControl`"} { // known at AWS, refused here
 		if !strings.Contains(want, name) {
 			t.Errorf("the manual does not say that %s is refused", name)
 		}

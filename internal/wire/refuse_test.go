@@ -94,7 +94,6 @@ func TestWhatAsksForSomethingElseIsRefused(t *testing.T) {
 		"form scalar with members":     {iamForm("CreateUser&UserName=u&UserName.x=v"), "iam", "ValidationError", "UserName.x"},
 		"form, missing":                {iamForm("CreateUser"), "iam", "ValidationError", "Value null at 'userName'"},
 		"ec2, missing":                 {form("Version=2016-11-15&Action=DeleteVpc"), "ec2", "MissingParameter", "VpcId"},
-		"ec2, dry run":                 {form("Version=2016-11-15&Action=DeleteVpc&VpcId=v&DryRun=true"), "ec2", "InvalidParameterValue", "DryRun"},
 		"ec2, unknown":                 {form("Version=2016-11-15&Action=DeleteVpc&VpcId=v&Nonsense=1"), "ec2", "UnknownParameter", "Nonsense"},
 		"owner of an object":           {s3Put("/b/k", "x", "X-Amz-Grant-Full-Control", "id=x"), "s3", "NotImplemented", "x-amz-grant-full-control"},
 		"grant header":                 {s3Put("/b", "", "X-Amz-Grant-Read", "id=x"), "s3", "NotImplemented", "x-amz-grant-read"},

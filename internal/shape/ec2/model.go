@@ -412,9 +412,8 @@ func opAcceptTransitGatewayVpcAttachment() *shape.Operation {
 	return &shape.Operation{
 		Name: "AcceptTransitGatewayVpcAttachment", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "AcceptTransitGatewayVpcAttachmentInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "TransitGatewayAttachmentId", GoName: "TransitGatewayAttachmentId", TypeName: "TransitGatewayAttachmentId", Location: shape.Body, Wire: "TransitGatewayAttachmentId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "AcceptTransitGatewayVpcAttachmentOutput", Fields: []shape.Field{
 			{Name: "TransitGatewayVpcAttachment", GoName: "TransitGatewayVpcAttachment", TypeName: "TransitGatewayVpcAttachment", Location: shape.Body, Wire: "transitGatewayVpcAttachment", Query: "TransitGatewayVpcAttachment"},
@@ -428,10 +427,9 @@ func opAcceptVpcEndpointConnections() *shape.Operation {
 	return &shape.Operation{
 		Name: "AcceptVpcEndpointConnections", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "AcceptVpcEndpointConnectionsInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "ServiceId", GoName: "ServiceId", TypeName: "VpcEndpointServiceId", Location: shape.Body, Wire: "ServiceId", Required: true},
 			{Name: "VpcEndpointIds", GoName: "VpcEndpointIds", TypeName: "VpcEndpointIdList", Location: shape.Body, Wire: "VpcEndpointId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "AcceptVpcEndpointConnectionsOutput", Fields: []shape.Field{
 			{Name: "Unsuccessful", GoName: "Unsuccessful", TypeName: "UnsuccessfulItemSet", Location: shape.Body, Wire: "unsuccessful", Query: "Unsuccessful"},
@@ -445,10 +443,10 @@ func opAssociateRouteTable() *shape.Operation {
 	return &shape.Operation{
 		Name: "AssociateRouteTable", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "AssociateRouteTableInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "RouteTableId", GoName: "RouteTableId", TypeName: "RouteTableId", Location: shape.Body, Wire: "routeTableId", Query: "RouteTableId", Required: true},
 			{Name: "SubnetId", GoName: "SubnetId", TypeName: "SubnetId", Location: shape.Body, Wire: "subnetId", Query: "SubnetId"},
 		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 			{Name: "GatewayId", Location: shape.Body, Wire: "GatewayId"},
 			{Name: "PublicIpv4Pool", Location: shape.Body, Wire: "PublicIpv4Pool"},
 		}},
@@ -465,10 +463,9 @@ func opAssociateTransitGatewayRouteTable() *shape.Operation {
 	return &shape.Operation{
 		Name: "AssociateTransitGatewayRouteTable", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "AssociateTransitGatewayRouteTableInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "TransitGatewayAttachmentId", GoName: "TransitGatewayAttachmentId", TypeName: "TransitGatewayAttachmentId", Location: shape.Body, Wire: "TransitGatewayAttachmentId", Required: true},
 			{Name: "TransitGatewayRouteTableId", GoName: "TransitGatewayRouteTableId", TypeName: "TransitGatewayRouteTableId", Location: shape.Body, Wire: "TransitGatewayRouteTableId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "AssociateTransitGatewayRouteTableOutput", Fields: []shape.Field{
 			{Name: "Association", GoName: "Association", TypeName: "TransitGatewayAssociation", Location: shape.Body, Wire: "association", Query: "Association"},
@@ -508,10 +505,9 @@ func opAttachInternetGateway() *shape.Operation {
 	return &shape.Operation{
 		Name: "AttachInternetGateway", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "AttachInternetGatewayInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "InternetGatewayId", GoName: "InternetGatewayId", TypeName: "InternetGatewayId", Location: shape.Body, Wire: "internetGatewayId", Query: "InternetGatewayId", Required: true},
 			{Name: "VpcId", GoName: "VpcId", TypeName: "VpcId", Location: shape.Body, Wire: "vpcId", Query: "VpcId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 		}},
 		Output:    &shape.Struct{Name: "AttachInternetGatewayOutput"},
 		NewInput:  func() any { return new(AttachInternetGatewayInput) },
@@ -523,12 +519,12 @@ func opAuthorizeSecurityGroupEgress() *shape.Operation {
 	return &shape.Operation{
 		Name: "AuthorizeSecurityGroupEgress", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "AuthorizeSecurityGroupEgressInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "GroupId", GoName: "GroupId", TypeName: "SecurityGroupId", Location: shape.Body, Wire: "groupId", Query: "GroupId", Required: true},
 			{Name: "IpPermissions", GoName: "IpPermissions", TypeName: "IpPermissionList", Location: shape.Body, Wire: "ipPermissions", Query: "IpPermissions"},
 			{Name: "TagSpecifications", GoName: "TagSpecifications", TypeName: "TagSpecificationList", Location: shape.Body, Wire: "TagSpecification"},
 		}, Refused: []shape.Refused{
 			{Name: "CidrIp", Location: shape.Body, Wire: "cidrIp"},
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 			{Name: "FromPort", Location: shape.Body, Wire: "fromPort"},
 			{Name: "IpProtocol", Location: shape.Body, Wire: "ipProtocol"},
 			{Name: "SourceSecurityGroupName", Location: shape.Body, Wire: "sourceSecurityGroupName"},
@@ -549,6 +545,7 @@ func opAuthorizeSecurityGroupIngress() *shape.Operation {
 		Name: "AuthorizeSecurityGroupIngress", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "AuthorizeSecurityGroupIngressInput", Fields: []shape.Field{
 			{Name: "CidrIp", GoName: "CidrIp", TypeName: "String", Location: shape.Body, Wire: "CidrIp"},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "FromPort", GoName: "FromPort", TypeName: "Integer", Location: shape.Body, Wire: "FromPort"},
 			{Name: "GroupId", GoName: "GroupId", TypeName: "SecurityGroupId", Location: shape.Body, Wire: "GroupId"},
 			{Name: "IpPermissions", GoName: "IpPermissions", TypeName: "IpPermissionList", Location: shape.Body, Wire: "IpPermissions"},
@@ -556,7 +553,6 @@ func opAuthorizeSecurityGroupIngress() *shape.Operation {
 			{Name: "TagSpecifications", GoName: "TagSpecifications", TypeName: "TagSpecificationList", Location: shape.Body, Wire: "TagSpecification"},
 			{Name: "ToPort", GoName: "ToPort", TypeName: "Integer", Location: shape.Body, Wire: "ToPort"},
 		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 			{Name: "GroupName", Location: shape.Body, Wire: "GroupName"},
 			{Name: "SourceSecurityGroupName", Location: shape.Body, Wire: "SourceSecurityGroupName"},
 			{Name: "SourceSecurityGroupOwnerId", Location: shape.Body, Wire: "SourceSecurityGroupOwnerId"},
@@ -576,8 +572,8 @@ func opCreateDefaultSubnet() *shape.Operation {
 		Input: &shape.Struct{Name: "CreateDefaultSubnetInput", Fields: []shape.Field{
 			{Name: "AvailabilityZone", GoName: "AvailabilityZone", TypeName: "AvailabilityZoneName", Location: shape.Body, Wire: "AvailabilityZone"},
 			{Name: "AvailabilityZoneId", GoName: "AvailabilityZoneId", TypeName: "AvailabilityZoneId", Location: shape.Body, Wire: "AvailabilityZoneId"},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 			{Name: "Ipv6Native", Location: shape.Body, Wire: "Ipv6Native"},
 		}},
 		Output: &shape.Struct{Name: "CreateDefaultSubnetOutput", Fields: []shape.Field{
@@ -591,8 +587,8 @@ func opCreateDefaultSubnet() *shape.Operation {
 func opCreateDefaultVpc() *shape.Operation {
 	return &shape.Operation{
 		Name: "CreateDefaultVpc", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "CreateDefaultVpcInput", Fields: []shape.Field{}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
+		Input: &shape.Struct{Name: "CreateDefaultVpcInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "CreateDefaultVpcOutput", Fields: []shape.Field{
 			{Name: "Vpc", GoName: "Vpc", TypeName: "Vpc", Location: shape.Body, Wire: "vpc", Query: "Vpc"},
@@ -608,6 +604,7 @@ func opCreateFlowLogs() *shape.Operation {
 		Input: &shape.Struct{Name: "CreateFlowLogsInput", Fields: []shape.Field{
 			{Name: "ClientToken", GoName: "ClientToken", TypeName: "String", Location: shape.Body, Wire: "ClientToken"},
 			{Name: "DeliverLogsPermissionArn", GoName: "DeliverLogsPermissionArn", TypeName: "String", Location: shape.Body, Wire: "DeliverLogsPermissionArn"},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "LogDestination", GoName: "LogDestination", TypeName: "String", Location: shape.Body, Wire: "LogDestination"},
 			{Name: "LogDestinationType", GoName: "LogDestinationType", TypeName: "LogDestinationType", Location: shape.Body, Wire: "LogDestinationType"},
 			{Name: "LogFormat", GoName: "LogFormat", TypeName: "String", Location: shape.Body, Wire: "LogFormat"},
@@ -620,7 +617,6 @@ func opCreateFlowLogs() *shape.Operation {
 		}, Refused: []shape.Refused{
 			{Name: "DeliverCrossAccountRole", Location: shape.Body, Wire: "DeliverCrossAccountRole"},
 			{Name: "DestinationOptions", Location: shape.Body, Wire: "DestinationOptions"},
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "CreateFlowLogsOutput", Fields: []shape.Field{
 			{Name: "ClientToken", GoName: "ClientToken", TypeName: "String", Location: shape.Body, Wire: "clientToken", Query: "ClientToken"},
@@ -636,9 +632,8 @@ func opCreateInternetGateway() *shape.Operation {
 	return &shape.Operation{
 		Name: "CreateInternetGateway", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "CreateInternetGatewayInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "TagSpecifications", GoName: "TagSpecifications", TypeName: "TagSpecificationList", Location: shape.Body, Wire: "TagSpecification"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 		}},
 		Output: &shape.Struct{Name: "CreateInternetGatewayOutput", Fields: []shape.Field{
 			{Name: "InternetGateway", GoName: "InternetGateway", TypeName: "InternetGateway", Location: shape.Body, Wire: "internetGateway", Query: "InternetGateway"},
@@ -654,12 +649,11 @@ func opCreateManagedPrefixList() *shape.Operation {
 		Input: &shape.Struct{Name: "CreateManagedPrefixListInput", Fields: []shape.Field{
 			{Name: "AddressFamily", GoName: "AddressFamily", TypeName: "String", Location: shape.Body, Wire: "AddressFamily", Required: true},
 			{Name: "ClientToken", GoName: "ClientToken", TypeName: "String", Location: shape.Body, Wire: "ClientToken", Token: true},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "Entries", GoName: "Entries", TypeName: "AddPrefixListEntries", Location: shape.Body, Wire: "Entry"},
 			{Name: "MaxEntries", GoName: "MaxEntries", TypeName: "Integer", Location: shape.Body, Wire: "MaxEntries", Required: true},
 			{Name: "PrefixListName", GoName: "PrefixListName", TypeName: "String", Location: shape.Body, Wire: "PrefixListName", Required: true},
 			{Name: "TagSpecifications", GoName: "TagSpecifications", TypeName: "TagSpecificationList", Location: shape.Body, Wire: "TagSpecification"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "CreateManagedPrefixListOutput", Fields: []shape.Field{
 			{Name: "PrefixList", GoName: "PrefixList", TypeName: "ManagedPrefixList", Location: shape.Body, Wire: "prefixList", Query: "PrefixList"},
@@ -675,6 +669,7 @@ func opCreateNatGateway() *shape.Operation {
 		Input: &shape.Struct{Name: "CreateNatGatewayInput", Fields: []shape.Field{
 			{Name: "ClientToken", GoName: "ClientToken", TypeName: "String", Location: shape.Body, Wire: "ClientToken", Token: true},
 			{Name: "ConnectivityType", GoName: "ConnectivityType", TypeName: "ConnectivityType", Location: shape.Body, Wire: "ConnectivityType"},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "PrivateIpAddress", GoName: "PrivateIpAddress", TypeName: "String", Location: shape.Body, Wire: "PrivateIpAddress"},
 			{Name: "SubnetId", GoName: "SubnetId", TypeName: "SubnetId", Location: shape.Body, Wire: "SubnetId"},
 			{Name: "TagSpecifications", GoName: "TagSpecifications", TypeName: "TagSpecificationList", Location: shape.Body, Wire: "TagSpecification"},
@@ -682,7 +677,6 @@ func opCreateNatGateway() *shape.Operation {
 			{Name: "AllocationId", Location: shape.Body, Wire: "AllocationId"},
 			{Name: "AvailabilityMode", Location: shape.Body, Wire: "AvailabilityMode"},
 			{Name: "AvailabilityZoneAddresses", Location: shape.Body, Wire: "AvailabilityZoneAddress"},
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 			{Name: "SecondaryAllocationIds", Location: shape.Body, Wire: "SecondaryAllocationId"},
 			{Name: "SecondaryPrivateIpAddressCount", Location: shape.Body, Wire: "SecondaryPrivateIpAddressCount"},
 			{Name: "SecondaryPrivateIpAddresses", Location: shape.Body, Wire: "SecondaryPrivateIpAddress"},
@@ -702,10 +696,9 @@ func opCreateNetworkAcl() *shape.Operation {
 		Name: "CreateNetworkAcl", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "CreateNetworkAclInput", Fields: []shape.Field{
 			{Name: "ClientToken", GoName: "ClientToken", TypeName: "String", Location: shape.Body, Wire: "ClientToken", Token: true},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "TagSpecifications", GoName: "TagSpecifications", TypeName: "TagSpecificationList", Location: shape.Body, Wire: "TagSpecification"},
 			{Name: "VpcId", GoName: "VpcId", TypeName: "VpcId", Location: shape.Body, Wire: "vpcId", Query: "VpcId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 		}},
 		Output: &shape.Struct{Name: "CreateNetworkAclOutput", Fields: []shape.Field{
 			{Name: "ClientToken", GoName: "ClientToken", TypeName: "String", Location: shape.Body, Wire: "clientToken", Query: "ClientToken"},
@@ -721,6 +714,7 @@ func opCreateNetworkAclEntry() *shape.Operation {
 		Name: "CreateNetworkAclEntry", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "CreateNetworkAclEntryInput", Fields: []shape.Field{
 			{Name: "CidrBlock", GoName: "CidrBlock", TypeName: "String", Location: shape.Body, Wire: "cidrBlock", Query: "CidrBlock"},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "Egress", GoName: "Egress", TypeName: "Boolean", Location: shape.Body, Wire: "egress", Query: "Egress", Required: true},
 			{Name: "IcmpTypeCode", GoName: "IcmpTypeCode", TypeName: "IcmpTypeCode", Location: shape.Body, Wire: "Icmp"},
 			{Name: "NetworkAclId", GoName: "NetworkAclId", TypeName: "NetworkAclId", Location: shape.Body, Wire: "networkAclId", Query: "NetworkAclId", Required: true},
@@ -729,7 +723,6 @@ func opCreateNetworkAclEntry() *shape.Operation {
 			{Name: "RuleAction", GoName: "RuleAction", TypeName: "RuleAction", Location: shape.Body, Wire: "ruleAction", Query: "RuleAction", Required: true},
 			{Name: "RuleNumber", GoName: "RuleNumber", TypeName: "Integer", Location: shape.Body, Wire: "ruleNumber", Query: "RuleNumber", Required: true},
 		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 			{Name: "Ipv6CidrBlock", Location: shape.Body, Wire: "ipv6CidrBlock"},
 		}},
 		Output:    &shape.Struct{Name: "CreateNetworkAclEntryOutput"},
@@ -744,6 +737,7 @@ func opCreateRoute() *shape.Operation {
 		Input: &shape.Struct{Name: "CreateRouteInput", Fields: []shape.Field{
 			{Name: "DestinationCidrBlock", GoName: "DestinationCidrBlock", TypeName: "String", Location: shape.Body, Wire: "destinationCidrBlock", Query: "DestinationCidrBlock"},
 			{Name: "DestinationPrefixListId", GoName: "DestinationPrefixListId", TypeName: "PrefixListResourceId", Location: shape.Body, Wire: "DestinationPrefixListId"},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "GatewayId", GoName: "GatewayId", TypeName: "RouteGatewayId", Location: shape.Body, Wire: "gatewayId", Query: "GatewayId"},
 			{Name: "NatGatewayId", GoName: "NatGatewayId", TypeName: "NatGatewayId", Location: shape.Body, Wire: "natGatewayId", Query: "NatGatewayId"},
 			{Name: "NetworkInterfaceId", GoName: "NetworkInterfaceId", TypeName: "NetworkInterfaceId", Location: shape.Body, Wire: "networkInterfaceId", Query: "NetworkInterfaceId"},
@@ -754,7 +748,6 @@ func opCreateRoute() *shape.Operation {
 			{Name: "CarrierGatewayId", Location: shape.Body, Wire: "CarrierGatewayId"},
 			{Name: "CoreNetworkArn", Location: shape.Body, Wire: "CoreNetworkArn"},
 			{Name: "DestinationIpv6CidrBlock", Location: shape.Body, Wire: "destinationIpv6CidrBlock"},
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 			{Name: "EgressOnlyInternetGatewayId", Location: shape.Body, Wire: "egressOnlyInternetGatewayId"},
 			{Name: "InstanceId", Location: shape.Body, Wire: "instanceId"},
 			{Name: "LocalGatewayId", Location: shape.Body, Wire: "LocalGatewayId"},
@@ -774,10 +767,9 @@ func opCreateRouteTable() *shape.Operation {
 		Name: "CreateRouteTable", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "CreateRouteTableInput", Fields: []shape.Field{
 			{Name: "ClientToken", GoName: "ClientToken", TypeName: "String", Location: shape.Body, Wire: "ClientToken", Token: true},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "TagSpecifications", GoName: "TagSpecifications", TypeName: "TagSpecificationList", Location: shape.Body, Wire: "TagSpecification"},
 			{Name: "VpcId", GoName: "VpcId", TypeName: "VpcId", Location: shape.Body, Wire: "vpcId", Query: "VpcId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 		}},
 		Output: &shape.Struct{Name: "CreateRouteTableOutput", Fields: []shape.Field{
 			{Name: "ClientToken", GoName: "ClientToken", TypeName: "String", Location: shape.Body, Wire: "clientToken", Query: "ClientToken"},
@@ -793,11 +785,10 @@ func opCreateSecurityGroup() *shape.Operation {
 		Name: "CreateSecurityGroup", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "CreateSecurityGroupInput", Fields: []shape.Field{
 			{Name: "Description", GoName: "Description", TypeName: "String", Location: shape.Body, Wire: "GroupDescription", Required: true},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "GroupName", GoName: "GroupName", TypeName: "String", Location: shape.Body, Wire: "GroupName", Required: true},
 			{Name: "TagSpecifications", GoName: "TagSpecifications", TypeName: "TagSpecificationList", Location: shape.Body, Wire: "TagSpecification"},
 			{Name: "VpcId", GoName: "VpcId", TypeName: "VpcId", Location: shape.Body, Wire: "VpcId"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 		}},
 		Output: &shape.Struct{Name: "CreateSecurityGroupOutput", Fields: []shape.Field{
 			{Name: "GroupId", GoName: "GroupId", TypeName: "String", Location: shape.Body, Wire: "groupId", Query: "GroupId"},
@@ -816,10 +807,10 @@ func opCreateSubnet() *shape.Operation {
 			{Name: "AvailabilityZone", GoName: "AvailabilityZone", TypeName: "String", Location: shape.Body, Wire: "AvailabilityZone"},
 			{Name: "AvailabilityZoneId", GoName: "AvailabilityZoneId", TypeName: "String", Location: shape.Body, Wire: "AvailabilityZoneId"},
 			{Name: "CidrBlock", GoName: "CidrBlock", TypeName: "String", Location: shape.Body, Wire: "CidrBlock"},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "TagSpecifications", GoName: "TagSpecifications", TypeName: "TagSpecificationList", Location: shape.Body, Wire: "TagSpecification"},
 			{Name: "VpcId", GoName: "VpcId", TypeName: "VpcId", Location: shape.Body, Wire: "VpcId", Required: true},
 		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 			{Name: "Ipv4IpamPoolId", Location: shape.Body, Wire: "Ipv4IpamPoolId"},
 			{Name: "Ipv4NetmaskLength", Location: shape.Body, Wire: "Ipv4NetmaskLength"},
 			{Name: "Ipv6CidrBlock", Location: shape.Body, Wire: "Ipv6CidrBlock"},
@@ -840,10 +831,9 @@ func opCreateTags() *shape.Operation {
 	return &shape.Operation{
 		Name: "CreateTags", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "CreateTagsInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "Resources", GoName: "Resources", TypeName: "ResourceIdList", Location: shape.Body, Wire: "ResourceId", Required: true},
 			{Name: "Tags", GoName: "Tags", TypeName: "TagList", Location: shape.Body, Wire: "Tag", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 		}},
 		Output:    &shape.Struct{Name: "CreateTagsOutput"},
 		NewInput:  func() any { return new(CreateTagsInput) },
@@ -856,10 +846,9 @@ func opCreateTransitGateway() *shape.Operation {
 		Name: "CreateTransitGateway", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "CreateTransitGatewayInput", Fields: []shape.Field{
 			{Name: "Description", GoName: "Description", TypeName: "String", Location: shape.Body, Wire: "Description"},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "Options", GoName: "Options", TypeName: "TransitGatewayRequestOptions", Location: shape.Body, Wire: "Options"},
 			{Name: "TagSpecifications", GoName: "TagSpecifications", TypeName: "TagSpecificationList", Location: shape.Body, Wire: "TagSpecification"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "CreateTransitGatewayOutput", Fields: []shape.Field{
 			{Name: "TransitGateway", GoName: "TransitGateway", TypeName: "TransitGateway", Location: shape.Body, Wire: "transitGateway", Query: "TransitGateway"},
@@ -875,15 +864,30 @@ func opCreateTransitGatewayRoute() *shape.Operation {
 		Input: &shape.Struct{Name: "CreateTransitGatewayRouteInput", Fields: []shape.Field{
 			{Name: "Blackhole", GoName: "Blackhole", TypeName: "Boolean", Location: shape.Body, Wire: "Blackhole"},
 			{Name: "DestinationCidrBlock", GoName: "DestinationCidrBlock", TypeName: "String", Location: shape.Body, Wire: "DestinationCidrBlock", Required: true},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "TransitGatewayAttachmentId", GoName: "TransitGatewayAttachmentId", TypeName: "TransitGatewayAttachmentId", Location: shape.Body, Wire: "TransitGatewayAttachmentId"},
 			{Name: "TransitGatewayRouteTableId", GoName: "TransitGatewayRouteTableId", TypeName: "TransitGatewayRouteTableId", Location: shape.Body, Wire: "TransitGatewayRouteTableId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "CreateTransitGatewayRouteOutput", Fields: []shape.Field{
 			{Name: "Route", GoName: "Route", TypeName: "TransitGatewayRoute", Location: shape.Body, Wire: "route", Query: "Route"},
 		}},
 		NewInput:  func() any { return new(CreateTransitGatewayRouteInput) },
 		NewOutput: func() any { return new(CreateTransitGatewayRouteOutput) },
+	}
+}
+
+func opCreateTransitGatewayRouteTable() *shape.Operation {
+	return &shape.Operation{
+		Name: "CreateTransitGatewayRouteTable", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "CreateTransitGatewayRouteTableInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
+			{Name: "TagSpecifications", GoName: "TagSpecifications", TypeName: "TagSpecificationList", Location: shape.Body, Wire: "TagSpecifications"},
+			{Name: "TransitGatewayId", GoName: "TransitGatewayId", TypeName: "TransitGatewayId", Location: shape.Body, Wire: "TransitGatewayId", Required: true},
+		}},
+		Output: &shape.Struct{Name: "CreateTransitGatewayRouteTableOutput", Fields: []shape.Field{
+			{Name: "TransitGatewayRouteTable", GoName: "TransitGatewayRouteTable", TypeName: "TransitGatewayRouteTable", Location: shape.Body, Wire: "transitGatewayRouteTable", Query: "TransitGatewayRouteTable"},
+		}},
+		NewInput:  func() any { return new(CreateTransitGatewayRouteTableInput) },
+		NewOutput: func() any { return new(CreateTransitGatewayRouteTableOutput) },
 	}
 }

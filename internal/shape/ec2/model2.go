@@ -4,34 +4,16 @@ package ec2
 
 import "bawn.dev/internal/shape"
 
-func opCreateTransitGatewayRouteTable() *shape.Operation {
-	return &shape.Operation{
-		Name: "CreateTransitGatewayRouteTable", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "CreateTransitGatewayRouteTableInput", Fields: []shape.Field{
-			{Name: "TagSpecifications", GoName: "TagSpecifications", TypeName: "TagSpecificationList", Location: shape.Body, Wire: "TagSpecifications"},
-			{Name: "TransitGatewayId", GoName: "TransitGatewayId", TypeName: "TransitGatewayId", Location: shape.Body, Wire: "TransitGatewayId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
-		}},
-		Output: &shape.Struct{Name: "CreateTransitGatewayRouteTableOutput", Fields: []shape.Field{
-			{Name: "TransitGatewayRouteTable", GoName: "TransitGatewayRouteTable", TypeName: "TransitGatewayRouteTable", Location: shape.Body, Wire: "transitGatewayRouteTable", Query: "TransitGatewayRouteTable"},
-		}},
-		NewInput:  func() any { return new(CreateTransitGatewayRouteTableInput) },
-		NewOutput: func() any { return new(CreateTransitGatewayRouteTableOutput) },
-	}
-}
-
 func opCreateTransitGatewayVpcAttachment() *shape.Operation {
 	return &shape.Operation{
 		Name: "CreateTransitGatewayVpcAttachment", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "CreateTransitGatewayVpcAttachmentInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "Options", GoName: "Options", TypeName: "CreateTransitGatewayVpcAttachmentRequestOptions", Location: shape.Body, Wire: "Options"},
 			{Name: "SubnetIds", GoName: "SubnetIds", TypeName: "TransitGatewaySubnetIdList", Location: shape.Body, Wire: "SubnetIds", Required: true},
 			{Name: "TagSpecifications", GoName: "TagSpecifications", TypeName: "TagSpecificationList", Location: shape.Body, Wire: "TagSpecifications"},
 			{Name: "TransitGatewayId", GoName: "TransitGatewayId", TypeName: "TransitGatewayId", Location: shape.Body, Wire: "TransitGatewayId", Required: true},
 			{Name: "VpcId", GoName: "VpcId", TypeName: "VpcId", Location: shape.Body, Wire: "VpcId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "CreateTransitGatewayVpcAttachmentOutput", Fields: []shape.Field{
 			{Name: "TransitGatewayVpcAttachment", GoName: "TransitGatewayVpcAttachment", TypeName: "TransitGatewayVpcAttachment", Location: shape.Body, Wire: "transitGatewayVpcAttachment", Query: "TransitGatewayVpcAttachment"},
@@ -46,11 +28,11 @@ func opCreateVpc() *shape.Operation {
 		Name: "CreateVpc", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "CreateVpcInput", Fields: []shape.Field{
 			{Name: "CidrBlock", GoName: "CidrBlock", TypeName: "String", Location: shape.Body, Wire: "CidrBlock"},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "InstanceTenancy", GoName: "InstanceTenancy", TypeName: "Tenancy", Location: shape.Body, Wire: "instanceTenancy", Query: "InstanceTenancy"},
 			{Name: "TagSpecifications", GoName: "TagSpecifications", TypeName: "TagSpecificationList", Location: shape.Body, Wire: "TagSpecification"},
 		}, Refused: []shape.Refused{
 			{Name: "AmazonProvidedIpv6CidrBlock", Location: shape.Body, Wire: "amazonProvidedIpv6CidrBlock"},
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 			{Name: "Ipv4IpamPoolId", Location: shape.Body, Wire: "Ipv4IpamPoolId"},
 			{Name: "Ipv4NetmaskLength", Location: shape.Body, Wire: "Ipv4NetmaskLength"},
 			{Name: "Ipv6CidrBlock", Location: shape.Body, Wire: "Ipv6CidrBlock"},
@@ -73,6 +55,7 @@ func opCreateVpcEndpoint() *shape.Operation {
 		Name: "CreateVpcEndpoint", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "CreateVpcEndpointInput", Fields: []shape.Field{
 			{Name: "ClientToken", GoName: "ClientToken", TypeName: "String", Location: shape.Body, Wire: "ClientToken"},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "IpAddressType", GoName: "IpAddressType", TypeName: "IpAddressType", Location: shape.Body, Wire: "IpAddressType"},
 			{Name: "PolicyDocument", GoName: "PolicyDocument", TypeName: "String", Location: shape.Body, Wire: "PolicyDocument"},
 			{Name: "PrivateDnsEnabled", GoName: "PrivateDnsEnabled", TypeName: "Boolean", Location: shape.Body, Wire: "PrivateDnsEnabled"},
@@ -85,7 +68,6 @@ func opCreateVpcEndpoint() *shape.Operation {
 			{Name: "VpcId", GoName: "VpcId", TypeName: "VpcId", Location: shape.Body, Wire: "VpcId", Required: true},
 		}, Refused: []shape.Refused{
 			{Name: "DnsOptions", Location: shape.Body, Wire: "DnsOptions"},
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 			{Name: "ResourceConfigurationArn", Location: shape.Body, Wire: "ResourceConfigurationArn"},
 			{Name: "ServiceNetworkArn", Location: shape.Body, Wire: "ServiceNetworkArn"},
 			{Name: "ServiceRegion", Location: shape.Body, Wire: "ServiceRegion"},
@@ -106,11 +88,11 @@ func opCreateVpcEndpointServiceConfiguration() *shape.Operation {
 		Input: &shape.Struct{Name: "CreateVpcEndpointServiceConfigurationInput", Fields: []shape.Field{
 			{Name: "AcceptanceRequired", GoName: "AcceptanceRequired", TypeName: "Boolean", Location: shape.Body, Wire: "AcceptanceRequired"},
 			{Name: "ClientToken", GoName: "ClientToken", TypeName: "String", Location: shape.Body, Wire: "ClientToken"},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "NetworkLoadBalancerArns", GoName: "NetworkLoadBalancerArns", TypeName: "ValueStringList", Location: shape.Body, Wire: "NetworkLoadBalancerArn"},
 			{Name: "SupportedIpAddressTypes", GoName: "SupportedIpAddressTypes", TypeName: "ValueStringList", Location: shape.Body, Wire: "SupportedIpAddressType"},
 			{Name: "TagSpecifications", GoName: "TagSpecifications", TypeName: "TagSpecificationList", Location: shape.Body, Wire: "TagSpecification"},
 		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 			{Name: "GatewayLoadBalancerArns", Location: shape.Body, Wire: "GatewayLoadBalancerArn"},
 			{Name: "PrivateDnsName", Location: shape.Body, Wire: "PrivateDnsName"},
 			{Name: "SupportedRegions", Location: shape.Body, Wire: "SupportedRegion"},
@@ -128,9 +110,8 @@ func opDeleteFlowLogs() *shape.Operation {
 	return &shape.Operation{
 		Name: "DeleteFlowLogs", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DeleteFlowLogsInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "FlowLogIds", GoName: "FlowLogIds", TypeName: "FlowLogIdList", Location: shape.Body, Wire: "FlowLogId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "DeleteFlowLogsOutput", Fields: []shape.Field{
 			{Name: "Unsuccessful", GoName: "Unsuccessful", TypeName: "UnsuccessfulItemSet", Location: shape.Body, Wire: "unsuccessful", Query: "Unsuccessful"},
@@ -144,9 +125,8 @@ func opDeleteInternetGateway() *shape.Operation {
 	return &shape.Operation{
 		Name: "DeleteInternetGateway", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DeleteInternetGatewayInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "InternetGatewayId", GoName: "InternetGatewayId", TypeName: "InternetGatewayId", Location: shape.Body, Wire: "internetGatewayId", Query: "InternetGatewayId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 		}},
 		Output:    &shape.Struct{Name: "DeleteInternetGatewayOutput"},
 		NewInput:  func() any { return new(DeleteInternetGatewayInput) },
@@ -158,9 +138,8 @@ func opDeleteManagedPrefixList() *shape.Operation {
 	return &shape.Operation{
 		Name: "DeleteManagedPrefixList", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DeleteManagedPrefixListInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "PrefixListId", GoName: "PrefixListId", TypeName: "PrefixListResourceId", Location: shape.Body, Wire: "PrefixListId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "DeleteManagedPrefixListOutput", Fields: []shape.Field{
 			{Name: "PrefixList", GoName: "PrefixList", TypeName: "ManagedPrefixList", Location: shape.Body, Wire: "prefixList", Query: "PrefixList"},
@@ -174,9 +153,8 @@ func opDeleteNatGateway() *shape.Operation {
 	return &shape.Operation{
 		Name: "DeleteNatGateway", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DeleteNatGatewayInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "NatGatewayId", GoName: "NatGatewayId", TypeName: "NatGatewayId", Location: shape.Body, Wire: "NatGatewayId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "DeleteNatGatewayOutput", Fields: []shape.Field{
 			{Name: "NatGatewayId", GoName: "NatGatewayId", TypeName: "String", Location: shape.Body, Wire: "natGatewayId", Query: "NatGatewayId"},
@@ -190,9 +168,8 @@ func opDeleteNetworkAcl() *shape.Operation {
 	return &shape.Operation{
 		Name: "DeleteNetworkAcl", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DeleteNetworkAclInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "NetworkAclId", GoName: "NetworkAclId", TypeName: "NetworkAclId", Location: shape.Body, Wire: "networkAclId", Query: "NetworkAclId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 		}},
 		Output:    &shape.Struct{Name: "DeleteNetworkAclOutput"},
 		NewInput:  func() any { return new(DeleteNetworkAclInput) },
@@ -204,11 +181,10 @@ func opDeleteNetworkAclEntry() *shape.Operation {
 	return &shape.Operation{
 		Name: "DeleteNetworkAclEntry", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DeleteNetworkAclEntryInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "Egress", GoName: "Egress", TypeName: "Boolean", Location: shape.Body, Wire: "egress", Query: "Egress", Required: true},
 			{Name: "NetworkAclId", GoName: "NetworkAclId", TypeName: "NetworkAclId", Location: shape.Body, Wire: "networkAclId", Query: "NetworkAclId", Required: true},
 			{Name: "RuleNumber", GoName: "RuleNumber", TypeName: "Integer", Location: shape.Body, Wire: "ruleNumber", Query: "RuleNumber", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 		}},
 		Output:    &shape.Struct{Name: "DeleteNetworkAclEntryOutput"},
 		NewInput:  func() any { return new(DeleteNetworkAclEntryInput) },
@@ -222,10 +198,10 @@ func opDeleteRoute() *shape.Operation {
 		Input: &shape.Struct{Name: "DeleteRouteInput", Fields: []shape.Field{
 			{Name: "DestinationCidrBlock", GoName: "DestinationCidrBlock", TypeName: "String", Location: shape.Body, Wire: "destinationCidrBlock", Query: "DestinationCidrBlock"},
 			{Name: "DestinationPrefixListId", GoName: "DestinationPrefixListId", TypeName: "PrefixListResourceId", Location: shape.Body, Wire: "DestinationPrefixListId"},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "RouteTableId", GoName: "RouteTableId", TypeName: "RouteTableId", Location: shape.Body, Wire: "routeTableId", Query: "RouteTableId", Required: true},
 		}, Refused: []shape.Refused{
 			{Name: "DestinationIpv6CidrBlock", Location: shape.Body, Wire: "destinationIpv6CidrBlock"},
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 		}},
 		Output:    &shape.Struct{Name: "DeleteRouteOutput"},
 		NewInput:  func() any { return new(DeleteRouteInput) },
@@ -237,9 +213,8 @@ func opDeleteRouteTable() *shape.Operation {
 	return &shape.Operation{
 		Name: "DeleteRouteTable", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DeleteRouteTableInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "RouteTableId", GoName: "RouteTableId", TypeName: "RouteTableId", Location: shape.Body, Wire: "routeTableId", Query: "RouteTableId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 		}},
 		Output:    &shape.Struct{Name: "DeleteRouteTableOutput"},
 		NewInput:  func() any { return new(DeleteRouteTableInput) },
@@ -251,9 +226,9 @@ func opDeleteSecurityGroup() *shape.Operation {
 	return &shape.Operation{
 		Name: "DeleteSecurityGroup", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DeleteSecurityGroupInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "GroupId", GoName: "GroupId", TypeName: "SecurityGroupId", Location: shape.Body, Wire: "GroupId"},
 		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 			{Name: "GroupName", Location: shape.Body, Wire: "GroupName"},
 		}},
 		Output: &shape.Struct{Name: "DeleteSecurityGroupOutput", Fields: []shape.Field{
@@ -269,9 +244,8 @@ func opDeleteSubnet() *shape.Operation {
 	return &shape.Operation{
 		Name: "DeleteSubnet", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DeleteSubnetInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "SubnetId", GoName: "SubnetId", TypeName: "SubnetId", Location: shape.Body, Wire: "SubnetId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 		}},
 		Output:    &shape.Struct{Name: "DeleteSubnetOutput"},
 		NewInput:  func() any { return new(DeleteSubnetInput) },
@@ -283,10 +257,9 @@ func opDeleteTags() *shape.Operation {
 	return &shape.Operation{
 		Name: "DeleteTags", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DeleteTagsInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "Resources", GoName: "Resources", TypeName: "ResourceIdList", Location: shape.Body, Wire: "resourceId", Query: "ResourceId", Required: true},
 			{Name: "Tags", GoName: "Tags", TypeName: "TagList", Location: shape.Body, Wire: "tag", Query: "Tag"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 		}},
 		Output:    &shape.Struct{Name: "DeleteTagsOutput"},
 		NewInput:  func() any { return new(DeleteTagsInput) },
@@ -298,9 +271,8 @@ func opDeleteTransitGateway() *shape.Operation {
 	return &shape.Operation{
 		Name: "DeleteTransitGateway", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DeleteTransitGatewayInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "TransitGatewayId", GoName: "TransitGatewayId", TypeName: "TransitGatewayId", Location: shape.Body, Wire: "TransitGatewayId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "DeleteTransitGatewayOutput", Fields: []shape.Field{
 			{Name: "TransitGateway", GoName: "TransitGateway", TypeName: "TransitGateway", Location: shape.Body, Wire: "transitGateway", Query: "TransitGateway"},
@@ -315,9 +287,8 @@ func opDeleteTransitGatewayRoute() *shape.Operation {
 		Name: "DeleteTransitGatewayRoute", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DeleteTransitGatewayRouteInput", Fields: []shape.Field{
 			{Name: "DestinationCidrBlock", GoName: "DestinationCidrBlock", TypeName: "String", Location: shape.Body, Wire: "DestinationCidrBlock", Required: true},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "TransitGatewayRouteTableId", GoName: "TransitGatewayRouteTableId", TypeName: "TransitGatewayRouteTableId", Location: shape.Body, Wire: "TransitGatewayRouteTableId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "DeleteTransitGatewayRouteOutput", Fields: []shape.Field{
 			{Name: "Route", GoName: "Route", TypeName: "TransitGatewayRoute", Location: shape.Body, Wire: "route", Query: "Route"},
@@ -331,9 +302,8 @@ func opDeleteTransitGatewayRouteTable() *shape.Operation {
 	return &shape.Operation{
 		Name: "DeleteTransitGatewayRouteTable", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DeleteTransitGatewayRouteTableInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "TransitGatewayRouteTableId", GoName: "TransitGatewayRouteTableId", TypeName: "TransitGatewayRouteTableId", Location: shape.Body, Wire: "TransitGatewayRouteTableId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "DeleteTransitGatewayRouteTableOutput", Fields: []shape.Field{
 			{Name: "TransitGatewayRouteTable", GoName: "TransitGatewayRouteTable", TypeName: "TransitGatewayRouteTable", Location: shape.Body, Wire: "transitGatewayRouteTable", Query: "TransitGatewayRouteTable"},
@@ -347,9 +317,8 @@ func opDeleteTransitGatewayVpcAttachment() *shape.Operation {
 	return &shape.Operation{
 		Name: "DeleteTransitGatewayVpcAttachment", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DeleteTransitGatewayVpcAttachmentInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "TransitGatewayAttachmentId", GoName: "TransitGatewayAttachmentId", TypeName: "TransitGatewayAttachmentId", Location: shape.Body, Wire: "TransitGatewayAttachmentId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "DeleteTransitGatewayVpcAttachmentOutput", Fields: []shape.Field{
 			{Name: "TransitGatewayVpcAttachment", GoName: "TransitGatewayVpcAttachment", TypeName: "TransitGatewayVpcAttachment", Location: shape.Body, Wire: "transitGatewayVpcAttachment", Query: "TransitGatewayVpcAttachment"},
@@ -363,9 +332,8 @@ func opDeleteVpc() *shape.Operation {
 	return &shape.Operation{
 		Name: "DeleteVpc", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DeleteVpcInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "VpcId", GoName: "VpcId", TypeName: "VpcId", Location: shape.Body, Wire: "VpcId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 		}},
 		Output:    &shape.Struct{Name: "DeleteVpcOutput"},
 		NewInput:  func() any { return new(DeleteVpcInput) },
@@ -377,9 +345,8 @@ func opDeleteVpcEndpointServiceConfigurations() *shape.Operation {
 	return &shape.Operation{
 		Name: "DeleteVpcEndpointServiceConfigurations", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DeleteVpcEndpointServiceConfigurationsInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "ServiceIds", GoName: "ServiceIds", TypeName: "VpcEndpointServiceIdList", Location: shape.Body, Wire: "ServiceId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "DeleteVpcEndpointServiceConfigurationsOutput", Fields: []shape.Field{
 			{Name: "Unsuccessful", GoName: "Unsuccessful", TypeName: "UnsuccessfulItemSet", Location: shape.Body, Wire: "unsuccessful", Query: "Unsuccessful"},
@@ -393,9 +360,8 @@ func opDeleteVpcEndpoints() *shape.Operation {
 	return &shape.Operation{
 		Name: "DeleteVpcEndpoints", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DeleteVpcEndpointsInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "VpcEndpointIds", GoName: "VpcEndpointIds", TypeName: "VpcEndpointIdList", Location: shape.Body, Wire: "VpcEndpointId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "DeleteVpcEndpointsOutput", Fields: []shape.Field{
 			{Name: "Unsuccessful", GoName: "Unsuccessful", TypeName: "UnsuccessfulItemSet", Location: shape.Body, Wire: "unsuccessful", Query: "Unsuccessful"},
@@ -410,8 +376,7 @@ func opDescribeAccountAttributes() *shape.Operation {
 		Name: "DescribeAccountAttributes", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DescribeAccountAttributesInput", Fields: []shape.Field{
 			{Name: "AttributeNames", GoName: "AttributeNames", TypeName: "AccountAttributeNameStringList", Location: shape.Body, Wire: "attributeName", Query: "AttributeName"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "DescribeAccountAttributesOutput", Fields: []shape.Field{
 			{Name: "AccountAttributes", GoName: "AccountAttributes", TypeName: "AccountAttributeList", Location: shape.Body, Wire: "accountAttributeSet", Query: "AccountAttributeSet"},
@@ -426,11 +391,10 @@ func opDescribeAvailabilityZones() *shape.Operation {
 		Name: "DescribeAvailabilityZones", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DescribeAvailabilityZonesInput", Fields: []shape.Field{
 			{Name: "AllAvailabilityZones", GoName: "AllAvailabilityZones", TypeName: "Boolean", Location: shape.Body, Wire: "AllAvailabilityZones"},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
 			{Name: "ZoneIds", GoName: "ZoneIds", TypeName: "ZoneIdStringList", Location: shape.Body, Wire: "ZoneId"},
 			{Name: "ZoneNames", GoName: "ZoneNames", TypeName: "ZoneNameStringList", Location: shape.Body, Wire: "ZoneName"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 		}},
 		Output: &shape.Struct{Name: "DescribeAvailabilityZonesOutput", Fields: []shape.Field{
 			{Name: "AvailabilityZones", GoName: "AvailabilityZones", TypeName: "AvailabilityZoneList", Location: shape.Body, Wire: "availabilityZoneInfo", Query: "AvailabilityZoneInfo"},
@@ -445,11 +409,10 @@ func opDescribeDhcpOptions() *shape.Operation {
 		Name: "DescribeDhcpOptions", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DescribeDhcpOptionsInput", Fields: []shape.Field{
 			{Name: "DhcpOptionsIds", GoName: "DhcpOptionsIds", TypeName: "DhcpOptionsIdStringList", Location: shape.Body, Wire: "DhcpOptionsId"},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
 			{Name: "MaxResults", GoName: "MaxResults", TypeName: "DescribeDhcpOptionsMaxResults", Location: shape.Body, Wire: "MaxResults"},
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 		}},
 		Output: &shape.Struct{Name: "DescribeDhcpOptionsOutput", Fields: []shape.Field{
 			{Name: "DhcpOptions", GoName: "DhcpOptions", TypeName: "DhcpOptionsList", Location: shape.Body, Wire: "dhcpOptionsSet", Query: "DhcpOptionsSet"},
@@ -464,12 +427,11 @@ func opDescribeFlowLogs() *shape.Operation {
 	return &shape.Operation{
 		Name: "DescribeFlowLogs", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DescribeFlowLogsInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "Filter", GoName: "Filter", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
 			{Name: "FlowLogIds", GoName: "FlowLogIds", TypeName: "FlowLogIdList", Location: shape.Body, Wire: "FlowLogId"},
 			{Name: "MaxResults", GoName: "MaxResults", TypeName: "Integer", Location: shape.Body, Wire: "MaxResults"},
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "DescribeFlowLogsOutput", Fields: []shape.Field{
 			{Name: "FlowLogs", GoName: "FlowLogs", TypeName: "FlowLogSet", Location: shape.Body, Wire: "flowLogSet", Query: "FlowLogSet"},
@@ -484,12 +446,11 @@ func opDescribeInternetGateways() *shape.Operation {
 	return &shape.Operation{
 		Name: "DescribeInternetGateways", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DescribeInternetGatewaysInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
 			{Name: "InternetGatewayIds", GoName: "InternetGatewayIds", TypeName: "InternetGatewayIdList", Location: shape.Body, Wire: "internetGatewayId", Query: "InternetGatewayId"},
 			{Name: "MaxResults", GoName: "MaxResults", TypeName: "DescribeInternetGatewaysMaxResults", Location: shape.Body, Wire: "MaxResults"},
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 		}},
 		Output: &shape.Struct{Name: "DescribeInternetGatewaysOutput", Fields: []shape.Field{
 			{Name: "InternetGateways", GoName: "InternetGateways", TypeName: "InternetGatewayList", Location: shape.Body, Wire: "internetGatewaySet", Query: "InternetGatewaySet"},
@@ -504,12 +465,11 @@ func opDescribeManagedPrefixLists() *shape.Operation {
 	return &shape.Operation{
 		Name: "DescribeManagedPrefixLists", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DescribeManagedPrefixListsInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
 			{Name: "MaxResults", GoName: "MaxResults", TypeName: "PrefixListMaxResults", Location: shape.Body, Wire: "MaxResults"},
 			{Name: "NextToken", GoName: "NextToken", TypeName: "NextToken", Location: shape.Body, Wire: "NextToken"},
 			{Name: "PrefixListIds", GoName: "PrefixListIds", TypeName: "ValueStringList", Location: shape.Body, Wire: "PrefixListId"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "DescribeManagedPrefixListsOutput", Fields: []shape.Field{
 			{Name: "NextToken", GoName: "NextToken", TypeName: "NextToken", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
@@ -524,12 +484,11 @@ func opDescribeNatGateways() *shape.Operation {
 	return &shape.Operation{
 		Name: "DescribeNatGateways", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DescribeNatGatewaysInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "Filter", GoName: "Filter", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
 			{Name: "MaxResults", GoName: "MaxResults", TypeName: "DescribeNatGatewaysMaxResults", Location: shape.Body, Wire: "MaxResults"},
 			{Name: "NatGatewayIds", GoName: "NatGatewayIds", TypeName: "NatGatewayIdStringList", Location: shape.Body, Wire: "NatGatewayId"},
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "DescribeNatGatewaysOutput", Fields: []shape.Field{
 			{Name: "NatGateways", GoName: "NatGateways", TypeName: "NatGatewayList", Location: shape.Body, Wire: "natGatewaySet", Query: "NatGatewaySet"},
@@ -544,12 +503,11 @@ func opDescribeNetworkAcls() *shape.Operation {
 	return &shape.Operation{
 		Name: "DescribeNetworkAcls", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DescribeNetworkAclsInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
 			{Name: "MaxResults", GoName: "MaxResults", TypeName: "DescribeNetworkAclsMaxResults", Location: shape.Body, Wire: "MaxResults"},
 			{Name: "NetworkAclIds", GoName: "NetworkAclIds", TypeName: "NetworkAclIdStringList", Location: shape.Body, Wire: "NetworkAclId"},
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 		}},
 		Output: &shape.Struct{Name: "DescribeNetworkAclsOutput", Fields: []shape.Field{
 			{Name: "NetworkAcls", GoName: "NetworkAcls", TypeName: "NetworkAclList", Location: shape.Body, Wire: "networkAclSet", Query: "NetworkAclSet"},
@@ -565,9 +523,8 @@ func opDescribeNetworkInterfaceAttribute() *shape.Operation {
 		Name: "DescribeNetworkInterfaceAttribute", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DescribeNetworkInterfaceAttributeInput", Fields: []shape.Field{
 			{Name: "Attribute", GoName: "Attribute", TypeName: "NetworkInterfaceAttribute", Location: shape.Body, Wire: "attribute", Query: "Attribute"},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "NetworkInterfaceId", GoName: "NetworkInterfaceId", TypeName: "NetworkInterfaceId", Location: shape.Body, Wire: "networkInterfaceId", Query: "NetworkInterfaceId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 		}},
 		Output: &shape.Struct{Name: "DescribeNetworkInterfaceAttributeOutput", Fields: []shape.Field{
 			{Name: "AssociatePublicIpAddress", GoName: "AssociatePublicIpAddress", TypeName: "Boolean", Location: shape.Body, Wire: "associatePublicIpAddress", Query: "AssociatePublicIpAddress"},
@@ -586,12 +543,12 @@ func opDescribeNetworkInterfaces() *shape.Operation {
 	return &shape.Operation{
 		Name: "DescribeNetworkInterfaces", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DescribeNetworkInterfacesInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "filter", Query: "Filter"},
 			{Name: "MaxResults", GoName: "MaxResults", TypeName: "DescribeNetworkInterfacesMaxResults", Location: shape.Body, Wire: "MaxResults"},
 			{Name: "NetworkInterfaceIds", GoName: "NetworkInterfaceIds", TypeName: "NetworkInterfaceIdList", Location: shape.Body, Wire: "NetworkInterfaceId"},
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
 		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 			{Name: "IncludeManagedResources", Location: shape.Body, Wire: "IncludeManagedResources"},
 		}},
 		Output: &shape.Struct{Name: "DescribeNetworkInterfacesOutput", Fields: []shape.Field{
@@ -607,12 +564,11 @@ func opDescribePrefixLists() *shape.Operation {
 	return &shape.Operation{
 		Name: "DescribePrefixLists", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DescribePrefixListsInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
 			{Name: "MaxResults", GoName: "MaxResults", TypeName: "Integer", Location: shape.Body, Wire: "MaxResults"},
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
 			{Name: "PrefixListIds", GoName: "PrefixListIds", TypeName: "PrefixListResourceIdStringList", Location: shape.Body, Wire: "PrefixListId"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "DescribePrefixListsOutput", Fields: []shape.Field{
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
@@ -628,10 +584,9 @@ func opDescribeRegions() *shape.Operation {
 		Name: "DescribeRegions", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DescribeRegionsInput", Fields: []shape.Field{
 			{Name: "AllRegions", GoName: "AllRegions", TypeName: "Boolean", Location: shape.Body, Wire: "AllRegions"},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
 			{Name: "RegionNames", GoName: "RegionNames", TypeName: "RegionNameStringList", Location: shape.Body, Wire: "RegionName"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 		}},
 		Output: &shape.Struct{Name: "DescribeRegionsOutput", Fields: []shape.Field{
 			{Name: "Regions", GoName: "Regions", TypeName: "RegionList", Location: shape.Body, Wire: "regionInfo", Query: "RegionInfo"},
@@ -645,12 +600,11 @@ func opDescribeRouteTables() *shape.Operation {
 	return &shape.Operation{
 		Name: "DescribeRouteTables", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DescribeRouteTablesInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
 			{Name: "MaxResults", GoName: "MaxResults", TypeName: "DescribeRouteTablesMaxResults", Location: shape.Body, Wire: "MaxResults"},
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
 			{Name: "RouteTableIds", GoName: "RouteTableIds", TypeName: "RouteTableIdStringList", Location: shape.Body, Wire: "RouteTableId"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 		}},
 		Output: &shape.Struct{Name: "DescribeRouteTablesOutput", Fields: []shape.Field{
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
@@ -665,12 +619,11 @@ func opDescribeSecurityGroupRules() *shape.Operation {
 	return &shape.Operation{
 		Name: "DescribeSecurityGroupRules", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DescribeSecurityGroupRulesInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
 			{Name: "MaxResults", GoName: "MaxResults", TypeName: "DescribeSecurityGroupRulesMaxResults", Location: shape.Body, Wire: "MaxResults"},
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
 			{Name: "SecurityGroupRuleIds", GoName: "SecurityGroupRuleIds", TypeName: "SecurityGroupRuleIdList", Location: shape.Body, Wire: "SecurityGroupRuleId"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "DescribeSecurityGroupRulesOutput", Fields: []shape.Field{
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
@@ -685,13 +638,12 @@ func opDescribeSecurityGroups() *shape.Operation {
 	return &shape.Operation{
 		Name: "DescribeSecurityGroups", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DescribeSecurityGroupsInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
 			{Name: "GroupIds", GoName: "GroupIds", TypeName: "GroupIdStringList", Location: shape.Body, Wire: "GroupId"},
 			{Name: "GroupNames", GoName: "GroupNames", TypeName: "GroupNameStringList", Location: shape.Body, Wire: "GroupName"},
 			{Name: "MaxResults", GoName: "MaxResults", TypeName: "DescribeSecurityGroupsMaxResults", Location: shape.Body, Wire: "MaxResults"},
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 		}},
 		Output: &shape.Struct{Name: "DescribeSecurityGroupsOutput", Fields: []shape.Field{
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
@@ -706,12 +658,11 @@ func opDescribeSubnets() *shape.Operation {
 	return &shape.Operation{
 		Name: "DescribeSubnets", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DescribeSubnetsInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
 			{Name: "MaxResults", GoName: "MaxResults", TypeName: "DescribeSubnetsMaxResults", Location: shape.Body, Wire: "MaxResults"},
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
 			{Name: "SubnetIds", GoName: "SubnetIds", TypeName: "SubnetIdStringList", Location: shape.Body, Wire: "SubnetId"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 		}},
 		Output: &shape.Struct{Name: "DescribeSubnetsOutput", Fields: []shape.Field{
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
@@ -726,11 +677,10 @@ func opDescribeTags() *shape.Operation {
 	return &shape.Operation{
 		Name: "DescribeTags", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DescribeTagsInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
 			{Name: "MaxResults", GoName: "MaxResults", TypeName: "Integer", Location: shape.Body, Wire: "maxResults", Query: "MaxResults"},
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 		}},
 		Output: &shape.Struct{Name: "DescribeTagsOutput", Fields: []shape.Field{
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
@@ -745,12 +695,11 @@ func opDescribeTransitGatewayAttachments() *shape.Operation {
 	return &shape.Operation{
 		Name: "DescribeTransitGatewayAttachments", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DescribeTransitGatewayAttachmentsInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
 			{Name: "MaxResults", GoName: "MaxResults", TypeName: "TransitGatewayMaxResults", Location: shape.Body, Wire: "MaxResults"},
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
 			{Name: "TransitGatewayAttachmentIds", GoName: "TransitGatewayAttachmentIds", TypeName: "TransitGatewayAttachmentIdStringList", Location: shape.Body, Wire: "TransitGatewayAttachmentIds"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "DescribeTransitGatewayAttachmentsOutput", Fields: []shape.Field{
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
@@ -765,12 +714,11 @@ func opDescribeTransitGatewayRouteTables() *shape.Operation {
 	return &shape.Operation{
 		Name: "DescribeTransitGatewayRouteTables", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DescribeTransitGatewayRouteTablesInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
 			{Name: "MaxResults", GoName: "MaxResults", TypeName: "TransitGatewayMaxResults", Location: shape.Body, Wire: "MaxResults"},
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
 			{Name: "TransitGatewayRouteTableIds", GoName: "TransitGatewayRouteTableIds", TypeName: "TransitGatewayRouteTableIdStringList", Location: shape.Body, Wire: "TransitGatewayRouteTableIds"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "DescribeTransitGatewayRouteTablesOutput", Fields: []shape.Field{
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
@@ -785,12 +733,11 @@ func opDescribeTransitGatewayVpcAttachments() *shape.Operation {
 	return &shape.Operation{
 		Name: "DescribeTransitGatewayVpcAttachments", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DescribeTransitGatewayVpcAttachmentsInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
 			{Name: "MaxResults", GoName: "MaxResults", TypeName: "TransitGatewayMaxResults", Location: shape.Body, Wire: "MaxResults"},
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
 			{Name: "TransitGatewayAttachmentIds", GoName: "TransitGatewayAttachmentIds", TypeName: "TransitGatewayAttachmentIdStringList", Location: shape.Body, Wire: "TransitGatewayAttachmentIds"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "DescribeTransitGatewayVpcAttachmentsOutput", Fields: []shape.Field{
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
@@ -805,12 +752,11 @@ func opDescribeTransitGateways() *shape.Operation {
 	return &shape.Operation{
 		Name: "DescribeTransitGateways", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DescribeTransitGatewaysInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
 			{Name: "MaxResults", GoName: "MaxResults", TypeName: "TransitGatewayMaxResults", Location: shape.Body, Wire: "MaxResults"},
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
 			{Name: "TransitGatewayIds", GoName: "TransitGatewayIds", TypeName: "TransitGatewayIdStringList", Location: shape.Body, Wire: "TransitGatewayIds"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "DescribeTransitGatewaysOutput", Fields: []shape.Field{
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
@@ -826,9 +772,8 @@ func opDescribeVpcAttribute() *shape.Operation {
 		Name: "DescribeVpcAttribute", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DescribeVpcAttributeInput", Fields: []shape.Field{
 			{Name: "Attribute", GoName: "Attribute", TypeName: "VpcAttributeName", Location: shape.Body, Wire: "Attribute", Required: true},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "VpcId", GoName: "VpcId", TypeName: "VpcId", Location: shape.Body, Wire: "VpcId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 		}},
 		Output: &shape.Struct{Name: "DescribeVpcAttributeOutput", Fields: []shape.Field{
 			{Name: "EnableDnsHostnames", GoName: "EnableDnsHostnames", TypeName: "AttributeBooleanValue", Location: shape.Body, Wire: "enableDnsHostnames", Query: "EnableDnsHostnames"},
@@ -845,11 +790,10 @@ func opDescribeVpcEndpointConnections() *shape.Operation {
 	return &shape.Operation{
 		Name: "DescribeVpcEndpointConnections", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DescribeVpcEndpointConnectionsInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
 			{Name: "MaxResults", GoName: "MaxResults", TypeName: "Integer", Location: shape.Body, Wire: "MaxResults"},
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "DescribeVpcEndpointConnectionsOutput", Fields: []shape.Field{
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
@@ -864,12 +808,11 @@ func opDescribeVpcEndpointServiceConfigurations() *shape.Operation {
 	return &shape.Operation{
 		Name: "DescribeVpcEndpointServiceConfigurations", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DescribeVpcEndpointServiceConfigurationsInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
 			{Name: "MaxResults", GoName: "MaxResults", TypeName: "Integer", Location: shape.Body, Wire: "MaxResults"},
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
 			{Name: "ServiceIds", GoName: "ServiceIds", TypeName: "VpcEndpointServiceIdList", Location: shape.Body, Wire: "ServiceId"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "DescribeVpcEndpointServiceConfigurationsOutput", Fields: []shape.Field{
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
@@ -884,12 +827,11 @@ func opDescribeVpcEndpointServicePermissions() *shape.Operation {
 	return &shape.Operation{
 		Name: "DescribeVpcEndpointServicePermissions", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DescribeVpcEndpointServicePermissionsInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
 			{Name: "MaxResults", GoName: "MaxResults", TypeName: "Integer", Location: shape.Body, Wire: "MaxResults"},
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
 			{Name: "ServiceId", GoName: "ServiceId", TypeName: "VpcEndpointServiceId", Location: shape.Body, Wire: "ServiceId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "DescribeVpcEndpointServicePermissionsOutput", Fields: []shape.Field{
 			{Name: "AllowedPrincipals", GoName: "AllowedPrincipals", TypeName: "AllowedPrincipalSet", Location: shape.Body, Wire: "allowedPrincipals", Query: "AllowedPrincipals"},
@@ -897,5 +839,65 @@ func opDescribeVpcEndpointServicePermissions() *shape.Operation {
 		}},
 		NewInput:  func() any { return new(DescribeVpcEndpointServicePermissionsInput) },
 		NewOutput: func() any { return new(DescribeVpcEndpointServicePermissionsOutput) },
+	}
+}
+
+func opDescribeVpcEndpointServices() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeVpcEndpointServices", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeVpcEndpointServicesInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
+			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "Integer", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
+			{Name: "ServiceNames", GoName: "ServiceNames", TypeName: "ValueStringList", Location: shape.Body, Wire: "ServiceName"},
+		}, Refused: []shape.Refused{
+			{Name: "ServiceRegions", Location: shape.Body, Wire: "ServiceRegion"},
+		}},
+		Output: &shape.Struct{Name: "DescribeVpcEndpointServicesOutput", Fields: []shape.Field{
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
+			{Name: "ServiceDetails", GoName: "ServiceDetails", TypeName: "ServiceDetailSet", Location: shape.Body, Wire: "serviceDetailSet", Query: "ServiceDetailSet"},
+			{Name: "ServiceNames", GoName: "ServiceNames", TypeName: "ValueStringList", Location: shape.Body, Wire: "serviceNameSet", Query: "ServiceNameSet"},
+		}},
+		NewInput:  func() any { return new(DescribeVpcEndpointServicesInput) },
+		NewOutput: func() any { return new(DescribeVpcEndpointServicesOutput) },
+	}
+}
+
+func opDescribeVpcEndpoints() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeVpcEndpoints", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeVpcEndpointsInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
+			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "Integer", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
+			{Name: "VpcEndpointIds", GoName: "VpcEndpointIds", TypeName: "VpcEndpointIdList", Location: shape.Body, Wire: "VpcEndpointId"},
+		}},
+		Output: &shape.Struct{Name: "DescribeVpcEndpointsOutput", Fields: []shape.Field{
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
+			{Name: "VpcEndpoints", GoName: "VpcEndpoints", TypeName: "VpcEndpointSet", Location: shape.Body, Wire: "vpcEndpointSet", Query: "VpcEndpointSet"},
+		}},
+		NewInput:  func() any { return new(DescribeVpcEndpointsInput) },
+		NewOutput: func() any { return new(DescribeVpcEndpointsOutput) },
+	}
+}
+
+func opDescribeVpcs() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeVpcs", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeVpcsInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
+			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "DescribeVpcsMaxResults", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
+			{Name: "VpcIds", GoName: "VpcIds", TypeName: "VpcIdStringList", Location: shape.Body, Wire: "VpcId"},
+		}},
+		Output: &shape.Struct{Name: "DescribeVpcsOutput", Fields: []shape.Field{
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
+			{Name: "Vpcs", GoName: "Vpcs", TypeName: "VpcList", Location: shape.Body, Wire: "vpcSet", Query: "VpcSet"},
+		}},
+		NewInput:  func() any { return new(DescribeVpcsInput) },
+		NewOutput: func() any { return new(DescribeVpcsOutput) },
 	}
 }

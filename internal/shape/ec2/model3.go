@@ -4,76 +4,13 @@ package ec2
 
 import "bawn.dev/internal/shape"
 
-func opDescribeVpcEndpointServices() *shape.Operation {
-	return &shape.Operation{
-		Name: "DescribeVpcEndpointServices", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "DescribeVpcEndpointServicesInput", Fields: []shape.Field{
-			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
-			{Name: "MaxResults", GoName: "MaxResults", TypeName: "Integer", Location: shape.Body, Wire: "MaxResults"},
-			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
-			{Name: "ServiceNames", GoName: "ServiceNames", TypeName: "ValueStringList", Location: shape.Body, Wire: "ServiceName"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
-			{Name: "ServiceRegions", Location: shape.Body, Wire: "ServiceRegion"},
-		}},
-		Output: &shape.Struct{Name: "DescribeVpcEndpointServicesOutput", Fields: []shape.Field{
-			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
-			{Name: "ServiceDetails", GoName: "ServiceDetails", TypeName: "ServiceDetailSet", Location: shape.Body, Wire: "serviceDetailSet", Query: "ServiceDetailSet"},
-			{Name: "ServiceNames", GoName: "ServiceNames", TypeName: "ValueStringList", Location: shape.Body, Wire: "serviceNameSet", Query: "ServiceNameSet"},
-		}},
-		NewInput:  func() any { return new(DescribeVpcEndpointServicesInput) },
-		NewOutput: func() any { return new(DescribeVpcEndpointServicesOutput) },
-	}
-}
-
-func opDescribeVpcEndpoints() *shape.Operation {
-	return &shape.Operation{
-		Name: "DescribeVpcEndpoints", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "DescribeVpcEndpointsInput", Fields: []shape.Field{
-			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
-			{Name: "MaxResults", GoName: "MaxResults", TypeName: "Integer", Location: shape.Body, Wire: "MaxResults"},
-			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
-			{Name: "VpcEndpointIds", GoName: "VpcEndpointIds", TypeName: "VpcEndpointIdList", Location: shape.Body, Wire: "VpcEndpointId"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
-		}},
-		Output: &shape.Struct{Name: "DescribeVpcEndpointsOutput", Fields: []shape.Field{
-			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
-			{Name: "VpcEndpoints", GoName: "VpcEndpoints", TypeName: "VpcEndpointSet", Location: shape.Body, Wire: "vpcEndpointSet", Query: "VpcEndpointSet"},
-		}},
-		NewInput:  func() any { return new(DescribeVpcEndpointsInput) },
-		NewOutput: func() any { return new(DescribeVpcEndpointsOutput) },
-	}
-}
-
-func opDescribeVpcs() *shape.Operation {
-	return &shape.Operation{
-		Name: "DescribeVpcs", Method: "POST", URI: "/",
-		Input: &shape.Struct{Name: "DescribeVpcsInput", Fields: []shape.Field{
-			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
-			{Name: "MaxResults", GoName: "MaxResults", TypeName: "DescribeVpcsMaxResults", Location: shape.Body, Wire: "MaxResults"},
-			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
-			{Name: "VpcIds", GoName: "VpcIds", TypeName: "VpcIdStringList", Location: shape.Body, Wire: "VpcId"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
-		}},
-		Output: &shape.Struct{Name: "DescribeVpcsOutput", Fields: []shape.Field{
-			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
-			{Name: "Vpcs", GoName: "Vpcs", TypeName: "VpcList", Location: shape.Body, Wire: "vpcSet", Query: "VpcSet"},
-		}},
-		NewInput:  func() any { return new(DescribeVpcsInput) },
-		NewOutput: func() any { return new(DescribeVpcsOutput) },
-	}
-}
-
 func opDetachInternetGateway() *shape.Operation {
 	return &shape.Operation{
 		Name: "DetachInternetGateway", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DetachInternetGatewayInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "InternetGatewayId", GoName: "InternetGatewayId", TypeName: "InternetGatewayId", Location: shape.Body, Wire: "internetGatewayId", Query: "InternetGatewayId", Required: true},
 			{Name: "VpcId", GoName: "VpcId", TypeName: "VpcId", Location: shape.Body, Wire: "vpcId", Query: "VpcId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 		}},
 		Output:    &shape.Struct{Name: "DetachInternetGatewayOutput"},
 		NewInput:  func() any { return new(DetachInternetGatewayInput) },
@@ -85,10 +22,10 @@ func opDisableTransitGatewayRouteTablePropagation() *shape.Operation {
 	return &shape.Operation{
 		Name: "DisableTransitGatewayRouteTablePropagation", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DisableTransitGatewayRouteTablePropagationInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "TransitGatewayAttachmentId", GoName: "TransitGatewayAttachmentId", TypeName: "TransitGatewayAttachmentId", Location: shape.Body, Wire: "TransitGatewayAttachmentId"},
 			{Name: "TransitGatewayRouteTableId", GoName: "TransitGatewayRouteTableId", TypeName: "TransitGatewayRouteTableId", Location: shape.Body, Wire: "TransitGatewayRouteTableId", Required: true},
 		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 			{Name: "TransitGatewayRouteTableAnnouncementId", Location: shape.Body, Wire: "TransitGatewayRouteTableAnnouncementId"},
 		}},
 		Output: &shape.Struct{Name: "DisableTransitGatewayRouteTablePropagationOutput", Fields: []shape.Field{
@@ -104,8 +41,7 @@ func opDisassociateRouteTable() *shape.Operation {
 		Name: "DisassociateRouteTable", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DisassociateRouteTableInput", Fields: []shape.Field{
 			{Name: "AssociationId", GoName: "AssociationId", TypeName: "RouteTableAssociationId", Location: shape.Body, Wire: "associationId", Query: "AssociationId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 		}},
 		Output:    &shape.Struct{Name: "DisassociateRouteTableOutput"},
 		NewInput:  func() any { return new(DisassociateRouteTableInput) },
@@ -117,10 +53,9 @@ func opDisassociateTransitGatewayRouteTable() *shape.Operation {
 	return &shape.Operation{
 		Name: "DisassociateTransitGatewayRouteTable", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "DisassociateTransitGatewayRouteTableInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "TransitGatewayAttachmentId", GoName: "TransitGatewayAttachmentId", TypeName: "TransitGatewayAttachmentId", Location: shape.Body, Wire: "TransitGatewayAttachmentId", Required: true},
 			{Name: "TransitGatewayRouteTableId", GoName: "TransitGatewayRouteTableId", TypeName: "TransitGatewayRouteTableId", Location: shape.Body, Wire: "TransitGatewayRouteTableId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "DisassociateTransitGatewayRouteTableOutput", Fields: []shape.Field{
 			{Name: "Association", GoName: "Association", TypeName: "TransitGatewayAssociation", Location: shape.Body, Wire: "association", Query: "Association"},
@@ -150,10 +85,10 @@ func opEnableTransitGatewayRouteTablePropagation() *shape.Operation {
 	return &shape.Operation{
 		Name: "EnableTransitGatewayRouteTablePropagation", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "EnableTransitGatewayRouteTablePropagationInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "TransitGatewayAttachmentId", GoName: "TransitGatewayAttachmentId", TypeName: "TransitGatewayAttachmentId", Location: shape.Body, Wire: "TransitGatewayAttachmentId"},
 			{Name: "TransitGatewayRouteTableId", GoName: "TransitGatewayRouteTableId", TypeName: "TransitGatewayRouteTableId", Location: shape.Body, Wire: "TransitGatewayRouteTableId", Required: true},
 		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 			{Name: "TransitGatewayRouteTableAnnouncementId", Location: shape.Body, Wire: "TransitGatewayRouteTableAnnouncementId"},
 		}},
 		Output: &shape.Struct{Name: "EnableTransitGatewayRouteTablePropagationOutput", Fields: []shape.Field{
@@ -168,11 +103,10 @@ func opGetManagedPrefixListAssociations() *shape.Operation {
 	return &shape.Operation{
 		Name: "GetManagedPrefixListAssociations", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "GetManagedPrefixListAssociationsInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "MaxResults", GoName: "MaxResults", TypeName: "GetManagedPrefixListAssociationsMaxResults", Location: shape.Body, Wire: "MaxResults"},
 			{Name: "NextToken", GoName: "NextToken", TypeName: "NextToken", Location: shape.Body, Wire: "NextToken"},
 			{Name: "PrefixListId", GoName: "PrefixListId", TypeName: "PrefixListResourceId", Location: shape.Body, Wire: "PrefixListId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "GetManagedPrefixListAssociationsOutput", Fields: []shape.Field{
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
@@ -187,12 +121,11 @@ func opGetManagedPrefixListEntries() *shape.Operation {
 	return &shape.Operation{
 		Name: "GetManagedPrefixListEntries", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "GetManagedPrefixListEntriesInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "MaxResults", GoName: "MaxResults", TypeName: "PrefixListMaxResults", Location: shape.Body, Wire: "MaxResults"},
 			{Name: "NextToken", GoName: "NextToken", TypeName: "NextToken", Location: shape.Body, Wire: "NextToken"},
 			{Name: "PrefixListId", GoName: "PrefixListId", TypeName: "PrefixListResourceId", Location: shape.Body, Wire: "PrefixListId", Required: true},
 			{Name: "TargetVersion", GoName: "TargetVersion", TypeName: "Long", Location: shape.Body, Wire: "TargetVersion"},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "GetManagedPrefixListEntriesOutput", Fields: []shape.Field{
 			{Name: "Entries", GoName: "Entries", TypeName: "PrefixListEntrySet", Location: shape.Body, Wire: "entrySet", Query: "EntrySet"},
@@ -207,12 +140,11 @@ func opGetTransitGatewayAttachmentPropagations() *shape.Operation {
 	return &shape.Operation{
 		Name: "GetTransitGatewayAttachmentPropagations", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "GetTransitGatewayAttachmentPropagationsInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
 			{Name: "MaxResults", GoName: "MaxResults", TypeName: "TransitGatewayMaxResults", Location: shape.Body, Wire: "MaxResults"},
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
 			{Name: "TransitGatewayAttachmentId", GoName: "TransitGatewayAttachmentId", TypeName: "TransitGatewayAttachmentId", Location: shape.Body, Wire: "TransitGatewayAttachmentId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "GetTransitGatewayAttachmentPropagationsOutput", Fields: []shape.Field{
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
@@ -227,12 +159,11 @@ func opGetTransitGatewayRouteTableAssociations() *shape.Operation {
 	return &shape.Operation{
 		Name: "GetTransitGatewayRouteTableAssociations", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "GetTransitGatewayRouteTableAssociationsInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
 			{Name: "MaxResults", GoName: "MaxResults", TypeName: "TransitGatewayMaxResults", Location: shape.Body, Wire: "MaxResults"},
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
 			{Name: "TransitGatewayRouteTableId", GoName: "TransitGatewayRouteTableId", TypeName: "TransitGatewayRouteTableId", Location: shape.Body, Wire: "TransitGatewayRouteTableId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "GetTransitGatewayRouteTableAssociationsOutput", Fields: []shape.Field{
 			{Name: "Associations", GoName: "Associations", TypeName: "TransitGatewayRouteTableAssociationList", Location: shape.Body, Wire: "associations", Query: "Associations"},
@@ -247,12 +178,11 @@ func opGetTransitGatewayRouteTablePropagations() *shape.Operation {
 	return &shape.Operation{
 		Name: "GetTransitGatewayRouteTablePropagations", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "GetTransitGatewayRouteTablePropagationsInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter"},
 			{Name: "MaxResults", GoName: "MaxResults", TypeName: "TransitGatewayMaxResults", Location: shape.Body, Wire: "MaxResults"},
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
 			{Name: "TransitGatewayRouteTableId", GoName: "TransitGatewayRouteTableId", TypeName: "TransitGatewayRouteTableId", Location: shape.Body, Wire: "TransitGatewayRouteTableId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "GetTransitGatewayRouteTablePropagationsOutput", Fields: []shape.Field{
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "nextToken", Query: "NextToken"},
@@ -269,12 +199,12 @@ func opModifyManagedPrefixList() *shape.Operation {
 		Input: &shape.Struct{Name: "ModifyManagedPrefixListInput", Fields: []shape.Field{
 			{Name: "AddEntries", GoName: "AddEntries", TypeName: "AddPrefixListEntries", Location: shape.Body, Wire: "AddEntry"},
 			{Name: "CurrentVersion", GoName: "CurrentVersion", TypeName: "Long", Location: shape.Body, Wire: "CurrentVersion"},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "MaxEntries", GoName: "MaxEntries", TypeName: "Integer", Location: shape.Body, Wire: "MaxEntries"},
 			{Name: "PrefixListId", GoName: "PrefixListId", TypeName: "PrefixListResourceId", Location: shape.Body, Wire: "PrefixListId", Required: true},
 			{Name: "PrefixListName", GoName: "PrefixListName", TypeName: "String", Location: shape.Body, Wire: "PrefixListName"},
 			{Name: "RemoveEntries", GoName: "RemoveEntries", TypeName: "RemovePrefixListEntries", Location: shape.Body, Wire: "RemoveEntry"},
 		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 			{Name: "IpamPrefixListResolverSyncEnabled", Location: shape.Body, Wire: "IpamPrefixListResolverSyncEnabled"},
 		}},
 		Output: &shape.Struct{Name: "ModifyManagedPrefixListOutput", Fields: []shape.Field{
@@ -290,6 +220,7 @@ func opModifyNetworkInterfaceAttribute() *shape.Operation {
 		Name: "ModifyNetworkInterfaceAttribute", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "ModifyNetworkInterfaceAttributeInput", Fields: []shape.Field{
 			{Name: "Description", GoName: "Description", TypeName: "AttributeValue", Location: shape.Body, Wire: "description", Query: "Description"},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "Groups", GoName: "Groups", TypeName: "SecurityGroupIdStringList", Location: shape.Body, Wire: "SecurityGroupId"},
 			{Name: "NetworkInterfaceId", GoName: "NetworkInterfaceId", TypeName: "NetworkInterfaceId", Location: shape.Body, Wire: "networkInterfaceId", Query: "NetworkInterfaceId", Required: true},
 			{Name: "SourceDestCheck", GoName: "SourceDestCheck", TypeName: "AttributeBooleanValue", Location: shape.Body, Wire: "sourceDestCheck", Query: "SourceDestCheck"},
@@ -298,7 +229,6 @@ func opModifyNetworkInterfaceAttribute() *shape.Operation {
 			{Name: "AssociatedSubnetIds", Location: shape.Body, Wire: "AssociatedSubnetId"},
 			{Name: "Attachment", Location: shape.Body, Wire: "attachment"},
 			{Name: "ConnectionTrackingSpecification", Location: shape.Body, Wire: "ConnectionTrackingSpecification"},
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 			{Name: "EnaSrdSpecification", Location: shape.Body, Wire: "EnaSrdSpecification"},
 			{Name: "EnablePrimaryIpv6", Location: shape.Body, Wire: "EnablePrimaryIpv6"},
 		}},
@@ -312,10 +242,9 @@ func opModifySecurityGroupRules() *shape.Operation {
 	return &shape.Operation{
 		Name: "ModifySecurityGroupRules", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "ModifySecurityGroupRulesInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "GroupId", GoName: "GroupId", TypeName: "SecurityGroupId", Location: shape.Body, Wire: "GroupId", Required: true},
 			{Name: "SecurityGroupRules", GoName: "SecurityGroupRules", TypeName: "SecurityGroupRuleUpdateList", Location: shape.Body, Wire: "SecurityGroupRule", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "ModifySecurityGroupRulesOutput", Fields: []shape.Field{
 			{Name: "Return", GoName: "Return", TypeName: "Boolean", Location: shape.Body, Wire: "return", Query: "Return"},
@@ -330,10 +259,9 @@ func opModifyTransitGateway() *shape.Operation {
 		Name: "ModifyTransitGateway", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "ModifyTransitGatewayInput", Fields: []shape.Field{
 			{Name: "Description", GoName: "Description", TypeName: "String", Location: shape.Body, Wire: "Description"},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "Options", GoName: "Options", TypeName: "ModifyTransitGatewayOptions", Location: shape.Body, Wire: "Options"},
 			{Name: "TransitGatewayId", GoName: "TransitGatewayId", TypeName: "TransitGatewayId", Location: shape.Body, Wire: "TransitGatewayId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "ModifyTransitGatewayOutput", Fields: []shape.Field{
 			{Name: "TransitGateway", GoName: "TransitGateway", TypeName: "TransitGateway", Location: shape.Body, Wire: "transitGateway", Query: "TransitGateway"},
@@ -348,11 +276,10 @@ func opModifyTransitGatewayVpcAttachment() *shape.Operation {
 		Name: "ModifyTransitGatewayVpcAttachment", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "ModifyTransitGatewayVpcAttachmentInput", Fields: []shape.Field{
 			{Name: "AddSubnetIds", GoName: "AddSubnetIds", TypeName: "TransitGatewaySubnetIdList", Location: shape.Body, Wire: "AddSubnetIds"},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "Options", GoName: "Options", TypeName: "ModifyTransitGatewayVpcAttachmentRequestOptions", Location: shape.Body, Wire: "Options"},
 			{Name: "RemoveSubnetIds", GoName: "RemoveSubnetIds", TypeName: "TransitGatewaySubnetIdList", Location: shape.Body, Wire: "RemoveSubnetIds"},
 			{Name: "TransitGatewayAttachmentId", GoName: "TransitGatewayAttachmentId", TypeName: "TransitGatewayAttachmentId", Location: shape.Body, Wire: "TransitGatewayAttachmentId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "ModifyTransitGatewayVpcAttachmentOutput", Fields: []shape.Field{
 			{Name: "TransitGatewayVpcAttachment", GoName: "TransitGatewayVpcAttachment", TypeName: "TransitGatewayVpcAttachment", Location: shape.Body, Wire: "transitGatewayVpcAttachment", Query: "TransitGatewayVpcAttachment"},
@@ -385,6 +312,7 @@ func opModifyVpcEndpoint() *shape.Operation {
 			{Name: "AddRouteTableIds", GoName: "AddRouteTableIds", TypeName: "VpcEndpointRouteTableIdList", Location: shape.Body, Wire: "AddRouteTableId"},
 			{Name: "AddSecurityGroupIds", GoName: "AddSecurityGroupIds", TypeName: "VpcEndpointSecurityGroupIdList", Location: shape.Body, Wire: "AddSecurityGroupId"},
 			{Name: "AddSubnetIds", GoName: "AddSubnetIds", TypeName: "VpcEndpointSubnetIdList", Location: shape.Body, Wire: "AddSubnetId"},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "PolicyDocument", GoName: "PolicyDocument", TypeName: "String", Location: shape.Body, Wire: "PolicyDocument"},
 			{Name: "PrivateDnsEnabled", GoName: "PrivateDnsEnabled", TypeName: "Boolean", Location: shape.Body, Wire: "PrivateDnsEnabled"},
 			{Name: "RemoveRouteTableIds", GoName: "RemoveRouteTableIds", TypeName: "VpcEndpointRouteTableIdList", Location: shape.Body, Wire: "RemoveRouteTableId"},
@@ -394,7 +322,6 @@ func opModifyVpcEndpoint() *shape.Operation {
 			{Name: "VpcEndpointId", GoName: "VpcEndpointId", TypeName: "VpcEndpointId", Location: shape.Body, Wire: "VpcEndpointId", Required: true},
 		}, Refused: []shape.Refused{
 			{Name: "DnsOptions", Location: shape.Body, Wire: "DnsOptions"},
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 			{Name: "IpAddressType", Location: shape.Body, Wire: "IpAddressType"},
 			{Name: "SubnetConfigurations", Location: shape.Body, Wire: "SubnetConfiguration"},
 		}},
@@ -412,13 +339,13 @@ func opModifyVpcEndpointServiceConfiguration() *shape.Operation {
 		Input: &shape.Struct{Name: "ModifyVpcEndpointServiceConfigurationInput", Fields: []shape.Field{
 			{Name: "AcceptanceRequired", GoName: "AcceptanceRequired", TypeName: "Boolean", Location: shape.Body, Wire: "AcceptanceRequired"},
 			{Name: "AddNetworkLoadBalancerArns", GoName: "AddNetworkLoadBalancerArns", TypeName: "ValueStringList", Location: shape.Body, Wire: "AddNetworkLoadBalancerArn"},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "RemoveNetworkLoadBalancerArns", GoName: "RemoveNetworkLoadBalancerArns", TypeName: "ValueStringList", Location: shape.Body, Wire: "RemoveNetworkLoadBalancerArn"},
 			{Name: "ServiceId", GoName: "ServiceId", TypeName: "VpcEndpointServiceId", Location: shape.Body, Wire: "ServiceId", Required: true},
 		}, Refused: []shape.Refused{
 			{Name: "AddGatewayLoadBalancerArns", Location: shape.Body, Wire: "AddGatewayLoadBalancerArn"},
 			{Name: "AddSupportedIpAddressTypes", Location: shape.Body, Wire: "AddSupportedIpAddressType"},
 			{Name: "AddSupportedRegions", Location: shape.Body, Wire: "AddSupportedRegion"},
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 			{Name: "PrivateDnsName", Location: shape.Body, Wire: "PrivateDnsName"},
 			{Name: "RemoveGatewayLoadBalancerArns", Location: shape.Body, Wire: "RemoveGatewayLoadBalancerArn"},
 			{Name: "RemovePrivateDnsName", Location: shape.Body, Wire: "RemovePrivateDnsName"},
@@ -438,10 +365,9 @@ func opModifyVpcEndpointServicePermissions() *shape.Operation {
 		Name: "ModifyVpcEndpointServicePermissions", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "ModifyVpcEndpointServicePermissionsInput", Fields: []shape.Field{
 			{Name: "AddAllowedPrincipals", GoName: "AddAllowedPrincipals", TypeName: "ValueStringList", Location: shape.Body, Wire: "AddAllowedPrincipals"},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "RemoveAllowedPrincipals", GoName: "RemoveAllowedPrincipals", TypeName: "ValueStringList", Location: shape.Body, Wire: "RemoveAllowedPrincipals"},
 			{Name: "ServiceId", GoName: "ServiceId", TypeName: "VpcEndpointServiceId", Location: shape.Body, Wire: "ServiceId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "ModifyVpcEndpointServicePermissionsOutput", Fields: []shape.Field{
 			{Name: "AddedPrincipals", GoName: "AddedPrincipals", TypeName: "AddedPrincipalSet", Location: shape.Body, Wire: "addedPrincipalSet", Query: "AddedPrincipalSet"},
@@ -456,9 +382,8 @@ func opRejectTransitGatewayVpcAttachment() *shape.Operation {
 	return &shape.Operation{
 		Name: "RejectTransitGatewayVpcAttachment", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "RejectTransitGatewayVpcAttachmentInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "TransitGatewayAttachmentId", GoName: "TransitGatewayAttachmentId", TypeName: "TransitGatewayAttachmentId", Location: shape.Body, Wire: "TransitGatewayAttachmentId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "RejectTransitGatewayVpcAttachmentOutput", Fields: []shape.Field{
 			{Name: "TransitGatewayVpcAttachment", GoName: "TransitGatewayVpcAttachment", TypeName: "TransitGatewayVpcAttachment", Location: shape.Body, Wire: "transitGatewayVpcAttachment", Query: "TransitGatewayVpcAttachment"},
@@ -472,10 +397,9 @@ func opRejectVpcEndpointConnections() *shape.Operation {
 	return &shape.Operation{
 		Name: "RejectVpcEndpointConnections", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "RejectVpcEndpointConnectionsInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "ServiceId", GoName: "ServiceId", TypeName: "VpcEndpointServiceId", Location: shape.Body, Wire: "ServiceId", Required: true},
 			{Name: "VpcEndpointIds", GoName: "VpcEndpointIds", TypeName: "VpcEndpointIdList", Location: shape.Body, Wire: "VpcEndpointId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "RejectVpcEndpointConnectionsOutput", Fields: []shape.Field{
 			{Name: "Unsuccessful", GoName: "Unsuccessful", TypeName: "UnsuccessfulItemSet", Location: shape.Body, Wire: "unsuccessful", Query: "Unsuccessful"},
@@ -490,9 +414,8 @@ func opReplaceNetworkAclAssociation() *shape.Operation {
 		Name: "ReplaceNetworkAclAssociation", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "ReplaceNetworkAclAssociationInput", Fields: []shape.Field{
 			{Name: "AssociationId", GoName: "AssociationId", TypeName: "NetworkAclAssociationId", Location: shape.Body, Wire: "associationId", Query: "AssociationId", Required: true},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "NetworkAclId", GoName: "NetworkAclId", TypeName: "NetworkAclId", Location: shape.Body, Wire: "networkAclId", Query: "NetworkAclId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 		}},
 		Output: &shape.Struct{Name: "ReplaceNetworkAclAssociationOutput", Fields: []shape.Field{
 			{Name: "NewAssociationId", GoName: "NewAssociationId", TypeName: "String", Location: shape.Body, Wire: "newAssociationId", Query: "NewAssociationId"},
@@ -507,6 +430,7 @@ func opReplaceNetworkAclEntry() *shape.Operation {
 		Name: "ReplaceNetworkAclEntry", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "ReplaceNetworkAclEntryInput", Fields: []shape.Field{
 			{Name: "CidrBlock", GoName: "CidrBlock", TypeName: "String", Location: shape.Body, Wire: "cidrBlock", Query: "CidrBlock"},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "Egress", GoName: "Egress", TypeName: "Boolean", Location: shape.Body, Wire: "egress", Query: "Egress", Required: true},
 			{Name: "IcmpTypeCode", GoName: "IcmpTypeCode", TypeName: "IcmpTypeCode", Location: shape.Body, Wire: "Icmp"},
 			{Name: "NetworkAclId", GoName: "NetworkAclId", TypeName: "NetworkAclId", Location: shape.Body, Wire: "networkAclId", Query: "NetworkAclId", Required: true},
@@ -515,7 +439,6 @@ func opReplaceNetworkAclEntry() *shape.Operation {
 			{Name: "RuleAction", GoName: "RuleAction", TypeName: "RuleAction", Location: shape.Body, Wire: "ruleAction", Query: "RuleAction", Required: true},
 			{Name: "RuleNumber", GoName: "RuleNumber", TypeName: "Integer", Location: shape.Body, Wire: "ruleNumber", Query: "RuleNumber", Required: true},
 		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 			{Name: "Ipv6CidrBlock", Location: shape.Body, Wire: "ipv6CidrBlock"},
 		}},
 		Output:    &shape.Struct{Name: "ReplaceNetworkAclEntryOutput"},
@@ -530,6 +453,7 @@ func opReplaceRoute() *shape.Operation {
 		Input: &shape.Struct{Name: "ReplaceRouteInput", Fields: []shape.Field{
 			{Name: "DestinationCidrBlock", GoName: "DestinationCidrBlock", TypeName: "String", Location: shape.Body, Wire: "destinationCidrBlock", Query: "DestinationCidrBlock"},
 			{Name: "DestinationPrefixListId", GoName: "DestinationPrefixListId", TypeName: "PrefixListResourceId", Location: shape.Body, Wire: "DestinationPrefixListId"},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "GatewayId", GoName: "GatewayId", TypeName: "RouteGatewayId", Location: shape.Body, Wire: "gatewayId", Query: "GatewayId"},
 			{Name: "NatGatewayId", GoName: "NatGatewayId", TypeName: "NatGatewayId", Location: shape.Body, Wire: "natGatewayId", Query: "NatGatewayId"},
 			{Name: "NetworkInterfaceId", GoName: "NetworkInterfaceId", TypeName: "NetworkInterfaceId", Location: shape.Body, Wire: "networkInterfaceId", Query: "NetworkInterfaceId"},
@@ -540,7 +464,6 @@ func opReplaceRoute() *shape.Operation {
 			{Name: "CarrierGatewayId", Location: shape.Body, Wire: "CarrierGatewayId"},
 			{Name: "CoreNetworkArn", Location: shape.Body, Wire: "CoreNetworkArn"},
 			{Name: "DestinationIpv6CidrBlock", Location: shape.Body, Wire: "destinationIpv6CidrBlock"},
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 			{Name: "EgressOnlyInternetGatewayId", Location: shape.Body, Wire: "egressOnlyInternetGatewayId"},
 			{Name: "InstanceId", Location: shape.Body, Wire: "instanceId"},
 			{Name: "LocalGatewayId", Location: shape.Body, Wire: "LocalGatewayId"},
@@ -559,9 +482,8 @@ func opReplaceRouteTableAssociation() *shape.Operation {
 		Name: "ReplaceRouteTableAssociation", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "ReplaceRouteTableAssociationInput", Fields: []shape.Field{
 			{Name: "AssociationId", GoName: "AssociationId", TypeName: "RouteTableAssociationId", Location: shape.Body, Wire: "associationId", Query: "AssociationId", Required: true},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "RouteTableId", GoName: "RouteTableId", TypeName: "RouteTableId", Location: shape.Body, Wire: "routeTableId", Query: "RouteTableId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 		}},
 		Output: &shape.Struct{Name: "ReplaceRouteTableAssociationOutput", Fields: []shape.Field{
 			{Name: "AssociationState", GoName: "AssociationState", TypeName: "RouteTableAssociationState", Location: shape.Body, Wire: "associationState", Query: "AssociationState"},
@@ -578,10 +500,9 @@ func opReplaceTransitGatewayRoute() *shape.Operation {
 		Input: &shape.Struct{Name: "ReplaceTransitGatewayRouteInput", Fields: []shape.Field{
 			{Name: "Blackhole", GoName: "Blackhole", TypeName: "Boolean", Location: shape.Body, Wire: "Blackhole"},
 			{Name: "DestinationCidrBlock", GoName: "DestinationCidrBlock", TypeName: "String", Location: shape.Body, Wire: "DestinationCidrBlock", Required: true},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "TransitGatewayAttachmentId", GoName: "TransitGatewayAttachmentId", TypeName: "TransitGatewayAttachmentId", Location: shape.Body, Wire: "TransitGatewayAttachmentId"},
 			{Name: "TransitGatewayRouteTableId", GoName: "TransitGatewayRouteTableId", TypeName: "TransitGatewayRouteTableId", Location: shape.Body, Wire: "TransitGatewayRouteTableId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "ReplaceTransitGatewayRouteOutput", Fields: []shape.Field{
 			{Name: "Route", GoName: "Route", TypeName: "TransitGatewayRoute", Location: shape.Body, Wire: "route", Query: "Route"},
@@ -596,10 +517,9 @@ func opRestoreManagedPrefixListVersion() *shape.Operation {
 		Name: "RestoreManagedPrefixListVersion", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "RestoreManagedPrefixListVersionInput", Fields: []shape.Field{
 			{Name: "CurrentVersion", GoName: "CurrentVersion", TypeName: "Long", Location: shape.Body, Wire: "CurrentVersion", Required: true},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "PrefixListId", GoName: "PrefixListId", TypeName: "PrefixListResourceId", Location: shape.Body, Wire: "PrefixListId", Required: true},
 			{Name: "PreviousVersion", GoName: "PreviousVersion", TypeName: "Long", Location: shape.Body, Wire: "PreviousVersion", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "RestoreManagedPrefixListVersionOutput", Fields: []shape.Field{
 			{Name: "PrefixList", GoName: "PrefixList", TypeName: "ManagedPrefixList", Location: shape.Body, Wire: "prefixList", Query: "PrefixList"},
@@ -613,12 +533,12 @@ func opRevokeSecurityGroupEgress() *shape.Operation {
 	return &shape.Operation{
 		Name: "RevokeSecurityGroupEgress", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "RevokeSecurityGroupEgressInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "GroupId", GoName: "GroupId", TypeName: "SecurityGroupId", Location: shape.Body, Wire: "groupId", Query: "GroupId", Required: true},
 			{Name: "IpPermissions", GoName: "IpPermissions", TypeName: "IpPermissionList", Location: shape.Body, Wire: "ipPermissions", Query: "IpPermissions"},
 			{Name: "SecurityGroupRuleIds", GoName: "SecurityGroupRuleIds", TypeName: "SecurityGroupRuleIdList", Location: shape.Body, Wire: "SecurityGroupRuleId"},
 		}, Refused: []shape.Refused{
 			{Name: "CidrIp", Location: shape.Body, Wire: "cidrIp"},
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 			{Name: "FromPort", Location: shape.Body, Wire: "fromPort"},
 			{Name: "IpProtocol", Location: shape.Body, Wire: "ipProtocol"},
 			{Name: "SourceSecurityGroupName", Location: shape.Body, Wire: "sourceSecurityGroupName"},
@@ -640,6 +560,7 @@ func opRevokeSecurityGroupIngress() *shape.Operation {
 		Name: "RevokeSecurityGroupIngress", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "RevokeSecurityGroupIngressInput", Fields: []shape.Field{
 			{Name: "CidrIp", GoName: "CidrIp", TypeName: "String", Location: shape.Body, Wire: "CidrIp"},
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "dryRun", Query: "DryRun"},
 			{Name: "FromPort", GoName: "FromPort", TypeName: "Integer", Location: shape.Body, Wire: "FromPort"},
 			{Name: "GroupId", GoName: "GroupId", TypeName: "SecurityGroupId", Location: shape.Body, Wire: "GroupId"},
 			{Name: "IpPermissions", GoName: "IpPermissions", TypeName: "IpPermissionList", Location: shape.Body, Wire: "IpPermissions"},
@@ -647,7 +568,6 @@ func opRevokeSecurityGroupIngress() *shape.Operation {
 			{Name: "SecurityGroupRuleIds", GoName: "SecurityGroupRuleIds", TypeName: "SecurityGroupRuleIdList", Location: shape.Body, Wire: "SecurityGroupRuleId"},
 			{Name: "ToPort", GoName: "ToPort", TypeName: "Integer", Location: shape.Body, Wire: "ToPort"},
 		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "dryRun"},
 			{Name: "GroupName", Location: shape.Body, Wire: "GroupName"},
 			{Name: "SourceSecurityGroupName", Location: shape.Body, Wire: "SourceSecurityGroupName"},
 			{Name: "SourceSecurityGroupOwnerId", Location: shape.Body, Wire: "SourceSecurityGroupOwnerId"},
@@ -666,12 +586,11 @@ func opSearchTransitGatewayRoutes() *shape.Operation {
 	return &shape.Operation{
 		Name: "SearchTransitGatewayRoutes", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "SearchTransitGatewayRoutesInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "Filters", GoName: "Filters", TypeName: "FilterList", Location: shape.Body, Wire: "Filter", Required: true},
 			{Name: "MaxResults", GoName: "MaxResults", TypeName: "TransitGatewayMaxResults", Location: shape.Body, Wire: "MaxResults"},
 			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
 			{Name: "TransitGatewayRouteTableId", GoName: "TransitGatewayRouteTableId", TypeName: "TransitGatewayRouteTableId", Location: shape.Body, Wire: "TransitGatewayRouteTableId", Required: true},
-		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 		}},
 		Output: &shape.Struct{Name: "SearchTransitGatewayRoutesOutput", Fields: []shape.Field{
 			{Name: "AdditionalRoutesAvailable", GoName: "AdditionalRoutesAvailable", TypeName: "Boolean", Location: shape.Body, Wire: "additionalRoutesAvailable", Query: "AdditionalRoutesAvailable"},
@@ -687,11 +606,11 @@ func opUpdateSecurityGroupRuleDescriptionsEgress() *shape.Operation {
 	return &shape.Operation{
 		Name: "UpdateSecurityGroupRuleDescriptionsEgress", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "UpdateSecurityGroupRuleDescriptionsEgressInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "GroupId", GoName: "GroupId", TypeName: "SecurityGroupId", Location: shape.Body, Wire: "GroupId"},
 			{Name: "IpPermissions", GoName: "IpPermissions", TypeName: "IpPermissionList", Location: shape.Body, Wire: "IpPermissions"},
 			{Name: "SecurityGroupRuleDescriptions", GoName: "SecurityGroupRuleDescriptions", TypeName: "SecurityGroupRuleDescriptionList", Location: shape.Body, Wire: "SecurityGroupRuleDescription"},
 		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 			{Name: "GroupName", Location: shape.Body, Wire: "GroupName"},
 		}},
 		Output: &shape.Struct{Name: "UpdateSecurityGroupRuleDescriptionsEgressOutput", Fields: []shape.Field{
@@ -706,11 +625,11 @@ func opUpdateSecurityGroupRuleDescriptionsIngress() *shape.Operation {
 	return &shape.Operation{
 		Name: "UpdateSecurityGroupRuleDescriptionsIngress", Method: "POST", URI: "/",
 		Input: &shape.Struct{Name: "UpdateSecurityGroupRuleDescriptionsIngressInput", Fields: []shape.Field{
+			{Name: "DryRun", GoName: "DryRun", TypeName: "Boolean", Location: shape.Body, Wire: "DryRun"},
 			{Name: "GroupId", GoName: "GroupId", TypeName: "SecurityGroupId", Location: shape.Body, Wire: "GroupId"},
 			{Name: "IpPermissions", GoName: "IpPermissions", TypeName: "IpPermissionList", Location: shape.Body, Wire: "IpPermissions"},
 			{Name: "SecurityGroupRuleDescriptions", GoName: "SecurityGroupRuleDescriptions", TypeName: "SecurityGroupRuleDescriptionList", Location: shape.Body, Wire: "SecurityGroupRuleDescription"},
 		}, Refused: []shape.Refused{
-			{Name: "DryRun", Location: shape.Body, Wire: "DryRun"},
 			{Name: "GroupName", Location: shape.Body, Wire: "GroupName"},
 		}},
 		Output: &shape.Struct{Name: "UpdateSecurityGroupRuleDescriptionsIngressOutput", Fields: []shape.Field{
@@ -901,5 +820,74 @@ func typeIpRange() *shape.Type {
 	return &shape.Type{Name: "IpRange", Kind: shape.Structure, Struct: &shape.Struct{Name: "IpRange", Fields: []shape.Field{
 		{Name: "CidrIp", GoName: "CidrIp", TypeName: "String", Location: shape.Body, Wire: "cidrIp", Query: "CidrIp"},
 		{Name: "Description", GoName: "Description", TypeName: "String", Location: shape.Body, Wire: "description", Query: "Description"},
+	}}}
+}
+
+func typeManagedPrefixList() *shape.Type {
+	return &shape.Type{Name: "ManagedPrefixList", Kind: shape.Structure, Struct: &shape.Struct{Name: "ManagedPrefixList", Fields: []shape.Field{
+		{Name: "AddressFamily", GoName: "AddressFamily", TypeName: "String", Location: shape.Body, Wire: "addressFamily", Query: "AddressFamily"},
+		{Name: "MaxEntries", GoName: "MaxEntries", TypeName: "Integer", Location: shape.Body, Wire: "maxEntries", Query: "MaxEntries"},
+		{Name: "OwnerId", GoName: "OwnerId", TypeName: "String", Location: shape.Body, Wire: "ownerId", Query: "OwnerId"},
+		{Name: "PrefixListArn", GoName: "PrefixListArn", TypeName: "ResourceArn", Location: shape.Body, Wire: "prefixListArn", Query: "PrefixListArn"},
+		{Name: "PrefixListId", GoName: "PrefixListId", TypeName: "PrefixListResourceId", Location: shape.Body, Wire: "prefixListId", Query: "PrefixListId"},
+		{Name: "PrefixListName", GoName: "PrefixListName", TypeName: "String", Location: shape.Body, Wire: "prefixListName", Query: "PrefixListName"},
+		{Name: "State", GoName: "State", TypeName: "PrefixListState", Location: shape.Body, Wire: "state", Query: "State"},
+		{Name: "Tags", GoName: "Tags", TypeName: "TagList", Location: shape.Body, Wire: "tagSet", Query: "TagSet"},
+		{Name: "Version", GoName: "Version", TypeName: "Long", Location: shape.Body, Wire: "version", Query: "Version"},
+	}, Refused: []shape.Refused{
+		{Name: "IpamPrefixListResolverSyncEnabled", Location: shape.Body, Wire: "ipamPrefixListResolverSyncEnabled"},
+		{Name: "IpamPrefixListResolverTargetId", Location: shape.Body, Wire: "ipamPrefixListResolverTargetId"},
+		{Name: "StateMessage", Location: shape.Body, Wire: "stateMessage"},
+	}}}
+}
+
+func typeModifyTransitGatewayOptions() *shape.Type {
+	return &shape.Type{Name: "ModifyTransitGatewayOptions", Kind: shape.Structure, Struct: &shape.Struct{Name: "ModifyTransitGatewayOptions", Fields: []shape.Field{
+		{Name: "AssociationDefaultRouteTableId", GoName: "AssociationDefaultRouteTableId", TypeName: "TransitGatewayRouteTableId", Location: shape.Body, Wire: "AssociationDefaultRouteTableId"},
+		{Name: "AutoAcceptSharedAttachments", GoName: "AutoAcceptSharedAttachments", TypeName: "AutoAcceptSharedAttachmentsValue", Location: shape.Body, Wire: "AutoAcceptSharedAttachments"},
+		{Name: "DefaultRouteTableAssociation", GoName: "DefaultRouteTableAssociation", TypeName: "DefaultRouteTableAssociationValue", Location: shape.Body, Wire: "DefaultRouteTableAssociation"},
+		{Name: "DefaultRouteTablePropagation", GoName: "DefaultRouteTablePropagation", TypeName: "DefaultRouteTablePropagationValue", Location: shape.Body, Wire: "DefaultRouteTablePropagation"},
+		{Name: "DnsSupport", GoName: "DnsSupport", TypeName: "DnsSupportValue", Location: shape.Body, Wire: "DnsSupport"},
+		{Name: "PropagationDefaultRouteTableId", GoName: "PropagationDefaultRouteTableId", TypeName: "TransitGatewayRouteTableId", Location: shape.Body, Wire: "PropagationDefaultRouteTableId"},
+		{Name: "VpnEcmpSupport", GoName: "VpnEcmpSupport", TypeName: "VpnEcmpSupportValue", Location: shape.Body, Wire: "VpnEcmpSupport"},
+	}, Refused: []shape.Refused{
+		{Name: "AddTransitGatewayCidrBlocks", Location: shape.Body, Wire: "AddTransitGatewayCidrBlocks"},
+		{Name: "AmazonSideAsn", Location: shape.Body, Wire: "AmazonSideAsn"},
+		{Name: "EncryptionSupport", Location: shape.Body, Wire: "EncryptionSupport"},
+		{Name: "RemoveTransitGatewayCidrBlocks", Location: shape.Body, Wire: "RemoveTransitGatewayCidrBlocks"},
+		{Name: "SecurityGroupReferencingSupport", Location: shape.Body, Wire: "SecurityGroupReferencingSupport"},
+	}}}
+}
+
+func typeModifyTransitGatewayVpcAttachmentRequestOptions() *shape.Type {
+	return &shape.Type{Name: "ModifyTransitGatewayVpcAttachmentRequestOptions", Kind: shape.Structure, Struct: &shape.Struct{Name: "ModifyTransitGatewayVpcAttachmentRequestOptions", Fields: []shape.Field{
+		{Name: "ApplianceModeSupport", GoName: "ApplianceModeSupport", TypeName: "ApplianceModeSupportValue", Location: shape.Body, Wire: "ApplianceModeSupport"},
+		{Name: "DnsSupport", GoName: "DnsSupport", TypeName: "DnsSupportValue", Location: shape.Body, Wire: "DnsSupport"},
+		{Name: "Ipv6Support", GoName: "Ipv6Support", TypeName: "Ipv6SupportValue", Location: shape.Body, Wire: "Ipv6Support"},
+	}, Refused: []shape.Refused{
+		{Name: "SecurityGroupReferencingSupport", Location: shape.Body, Wire: "SecurityGroupReferencingSupport"},
+	}}}
+}
+
+func typeNatGateway() *shape.Type {
+	return &shape.Type{Name: "NatGateway", Kind: shape.Structure, Struct: &shape.Struct{Name: "NatGateway", Fields: []shape.Field{
+		{Name: "ConnectivityType", GoName: "ConnectivityType", TypeName: "ConnectivityType", Location: shape.Body, Wire: "connectivityType", Query: "ConnectivityType"},
+		{Name: "CreateTime", GoName: "CreateTime", TypeName: "DateTime", Location: shape.Body, Wire: "createTime", Query: "CreateTime"},
+		{Name: "DeleteTime", GoName: "DeleteTime", TypeName: "DateTime", Location: shape.Body, Wire: "deleteTime", Query: "DeleteTime"},
+		{Name: "FailureCode", GoName: "FailureCode", TypeName: "String", Location: shape.Body, Wire: "failureCode", Query: "FailureCode"},
+		{Name: "FailureMessage", GoName: "FailureMessage", TypeName: "String", Location: shape.Body, Wire: "failureMessage", Query: "FailureMessage"},
+		{Name: "NatGatewayAddresses", GoName: "NatGatewayAddresses", TypeName: "NatGatewayAddressList", Location: shape.Body, Wire: "natGatewayAddressSet", Query: "NatGatewayAddressSet"},
+		{Name: "NatGatewayId", GoName: "NatGatewayId", TypeName: "String", Location: shape.Body, Wire: "natGatewayId", Query: "NatGatewayId"},
+		{Name: "State", GoName: "State", TypeName: "NatGatewayState", Location: shape.Body, Wire: "state", Query: "State"},
+		{Name: "SubnetId", GoName: "SubnetId", TypeName: "String", Location: shape.Body, Wire: "subnetId", Query: "SubnetId"},
+		{Name: "Tags", GoName: "Tags", TypeName: "TagList", Location: shape.Body, Wire: "tagSet", Query: "TagSet"},
+		{Name: "VpcId", GoName: "VpcId", TypeName: "String", Location: shape.Body, Wire: "vpcId", Query: "VpcId"},
+	}, Refused: []shape.Refused{
+		{Name: "AttachedAppliances", Location: shape.Body, Wire: "attachedApplianceSet"},
+		{Name: "AutoProvisionZones", Location: shape.Body, Wire: "autoProvisionZones"},
+		{Name: "AutoScalingIps", Location: shape.Body, Wire: "autoScalingIps"},
+		{Name: "AvailabilityMode", Location: shape.Body, Wire: "availabilityMode"},
+		{Name: "ProvisionedBandwidth", Location: shape.Body, Wire: "provisionedBandwidth"},
+		{Name: "RouteTableId", Location: shape.Body, Wire: "routeTableId"},
 	}}}
 }

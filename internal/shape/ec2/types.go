@@ -57,8 +57,8 @@ type ReplaceNetworkAclEntryOutput struct{}
 type ReplaceRouteOutput struct{}
 
 // AcceptTransitGatewayVpcAttachmentInput is what AcceptTransitGatewayVpcAttachment takes.
-// Refused by name: DryRun.
 type AcceptTransitGatewayVpcAttachmentInput struct {
+	DryRun                     *bool
 	TransitGatewayAttachmentId string // required
 }
 
@@ -68,8 +68,8 @@ type AcceptTransitGatewayVpcAttachmentOutput struct {
 }
 
 // AcceptVpcEndpointConnectionsInput is what AcceptVpcEndpointConnections takes.
-// Refused by name: DryRun.
 type AcceptVpcEndpointConnectionsInput struct {
+	DryRun         *bool
 	ServiceId      string   // required
 	VpcEndpointIds []string // required
 }
@@ -114,8 +114,9 @@ type AllowedPrincipal struct {
 }
 
 // AssociateRouteTableInput is what AssociateRouteTable takes.
-// Refused by name: DryRun, GatewayId, PublicIpv4Pool.
+// Refused by name: GatewayId, PublicIpv4Pool.
 type AssociateRouteTableInput struct {
+	DryRun       *bool
 	RouteTableId string // required
 	SubnetId     string
 }
@@ -127,8 +128,8 @@ type AssociateRouteTableOutput struct {
 }
 
 // AssociateTransitGatewayRouteTableInput is what AssociateTransitGatewayRouteTable takes.
-// Refused by name: DryRun.
 type AssociateTransitGatewayRouteTableInput struct {
+	DryRun                     *bool
 	TransitGatewayAttachmentId string // required
 	TransitGatewayRouteTableId string // required
 }
@@ -153,8 +154,8 @@ type AssociateVpcCidrBlockOutput struct {
 }
 
 // AttachInternetGatewayInput is what AttachInternetGateway takes.
-// Refused by name: DryRun.
 type AttachInternetGatewayInput struct {
+	DryRun            *bool
 	InternetGatewayId string // required
 	VpcId             string // required
 }
@@ -170,8 +171,9 @@ type AttributeValue struct {
 }
 
 // AuthorizeSecurityGroupEgressInput is what AuthorizeSecurityGroupEgress takes.
-// Refused by name: CidrIp, DryRun, FromPort, IpProtocol, SourceSecurityGroupName, SourceSecurityGroupOwnerId, ToPort.
+// Refused by name: CidrIp, FromPort, IpProtocol, SourceSecurityGroupName, SourceSecurityGroupOwnerId, ToPort.
 type AuthorizeSecurityGroupEgressInput struct {
+	DryRun            *bool
 	GroupId           string // required
 	IpPermissions     []IpPermission
 	TagSpecifications []TagSpecification
@@ -184,9 +186,10 @@ type AuthorizeSecurityGroupEgressOutput struct {
 }
 
 // AuthorizeSecurityGroupIngressInput is what AuthorizeSecurityGroupIngress takes.
-// Refused by name: DryRun, GroupName, SourceSecurityGroupName, SourceSecurityGroupOwnerId.
+// Refused by name: GroupName, SourceSecurityGroupName, SourceSecurityGroupOwnerId.
 type AuthorizeSecurityGroupIngressInput struct {
 	CidrIp            string
+	DryRun            *bool
 	FromPort          *int32
 	GroupId           string
 	IpPermissions     []IpPermission
@@ -214,10 +217,11 @@ type AvailabilityZone struct {
 }
 
 // CreateDefaultSubnetInput is what CreateDefaultSubnet takes.
-// Refused by name: DryRun, Ipv6Native.
+// Refused by name: Ipv6Native.
 type CreateDefaultSubnetInput struct {
 	AvailabilityZone   string
 	AvailabilityZoneId string
+	DryRun             *bool
 }
 
 // CreateDefaultSubnetOutput is what CreateDefaultSubnet answers.
@@ -226,8 +230,8 @@ type CreateDefaultSubnetOutput struct {
 }
 
 // CreateDefaultVpcInput is what CreateDefaultVpc takes.
-// Refused by name: DryRun.
 type CreateDefaultVpcInput struct {
+	DryRun *bool
 }
 
 // CreateDefaultVpcOutput is what CreateDefaultVpc answers.
@@ -236,10 +240,11 @@ type CreateDefaultVpcOutput struct {
 }
 
 // CreateFlowLogsInput is what CreateFlowLogs takes.
-// Refused by name: DeliverCrossAccountRole, DestinationOptions, DryRun.
+// Refused by name: DeliverCrossAccountRole, DestinationOptions.
 type CreateFlowLogsInput struct {
 	ClientToken              string
 	DeliverLogsPermissionArn string
+	DryRun                   *bool
 	LogDestination           string
 	LogDestinationType       LogDestinationType
 	LogFormat                string
@@ -259,8 +264,8 @@ type CreateFlowLogsOutput struct {
 }
 
 // CreateInternetGatewayInput is what CreateInternetGateway takes.
-// Refused by name: DryRun.
 type CreateInternetGatewayInput struct {
+	DryRun            *bool
 	TagSpecifications []TagSpecification
 }
 
@@ -270,10 +275,10 @@ type CreateInternetGatewayOutput struct {
 }
 
 // CreateManagedPrefixListInput is what CreateManagedPrefixList takes.
-// Refused by name: DryRun.
 type CreateManagedPrefixListInput struct {
 	AddressFamily     string // required
 	ClientToken       string // idempotency token
+	DryRun            *bool
 	Entries           []AddPrefixListEntry
 	MaxEntries        int32  // required
 	PrefixListName    string // required
@@ -286,10 +291,11 @@ type CreateManagedPrefixListOutput struct {
 }
 
 // CreateNatGatewayInput is what CreateNatGateway takes.
-// Refused by name: AllocationId, AvailabilityMode, AvailabilityZoneAddresses, DryRun, SecondaryAllocationIds, SecondaryPrivateIpAddressCount, SecondaryPrivateIpAddresses, VpcId.
+// Refused by name: AllocationId, AvailabilityMode, AvailabilityZoneAddresses, SecondaryAllocationIds, SecondaryPrivateIpAddressCount, SecondaryPrivateIpAddresses, VpcId.
 type CreateNatGatewayInput struct {
 	ClientToken       string // idempotency token
 	ConnectivityType  ConnectivityType
+	DryRun            *bool
 	PrivateIpAddress  string
 	SubnetId          string
 	TagSpecifications []TagSpecification
@@ -302,9 +308,9 @@ type CreateNatGatewayOutput struct {
 }
 
 // CreateNetworkAclInput is what CreateNetworkAcl takes.
-// Refused by name: DryRun.
 type CreateNetworkAclInput struct {
 	ClientToken       string // idempotency token
+	DryRun            *bool
 	TagSpecifications []TagSpecification
 	VpcId             string // required
 }
@@ -316,9 +322,10 @@ type CreateNetworkAclOutput struct {
 }
 
 // CreateNetworkAclEntryInput is what CreateNetworkAclEntry takes.
-// Refused by name: DryRun, Ipv6CidrBlock.
+// Refused by name: Ipv6CidrBlock.
 type CreateNetworkAclEntryInput struct {
 	CidrBlock    string
+	DryRun       *bool
 	Egress       bool // required
 	IcmpTypeCode *IcmpTypeCode
 	NetworkAclId string // required
@@ -329,10 +336,11 @@ type CreateNetworkAclEntryInput struct {
 }
 
 // CreateRouteInput is what CreateRoute takes.
-// Refused by name: CarrierGatewayId, CoreNetworkArn, DestinationIpv6CidrBlock, DryRun, EgressOnlyInternetGatewayId, InstanceId, LocalGatewayId, OdbNetworkArn, VpcPeeringConnectionId.
+// Refused by name: CarrierGatewayId, CoreNetworkArn, DestinationIpv6CidrBlock, EgressOnlyInternetGatewayId, InstanceId, LocalGatewayId, OdbNetworkArn, VpcPeeringConnectionId.
 type CreateRouteInput struct {
 	DestinationCidrBlock    string
 	DestinationPrefixListId string
+	DryRun                  *bool
 	GatewayId               string
 	NatGatewayId            string
 	NetworkInterfaceId      string
@@ -347,9 +355,9 @@ type CreateRouteOutput struct {
 }
 
 // CreateRouteTableInput is what CreateRouteTable takes.
-// Refused by name: DryRun.
 type CreateRouteTableInput struct {
 	ClientToken       string // idempotency token
+	DryRun            *bool
 	TagSpecifications []TagSpecification
 	VpcId             string // required
 }
@@ -361,9 +369,9 @@ type CreateRouteTableOutput struct {
 }
 
 // CreateSecurityGroupInput is what CreateSecurityGroup takes.
-// Refused by name: DryRun.
 type CreateSecurityGroupInput struct {
 	Description       string // required
+	DryRun            *bool
 	GroupName         string // required
 	TagSpecifications []TagSpecification
 	VpcId             string
@@ -377,11 +385,12 @@ type CreateSecurityGroupOutput struct {
 }
 
 // CreateSubnetInput is what CreateSubnet takes.
-// Refused by name: DryRun, Ipv4IpamPoolId, Ipv4NetmaskLength, Ipv6CidrBlock, Ipv6IpamPoolId, Ipv6Native, Ipv6NetmaskLength, OutpostArn.
+// Refused by name: Ipv4IpamPoolId, Ipv4NetmaskLength, Ipv6CidrBlock, Ipv6IpamPoolId, Ipv6Native, Ipv6NetmaskLength, OutpostArn.
 type CreateSubnetInput struct {
 	AvailabilityZone   string
 	AvailabilityZoneId string
 	CidrBlock          string
+	DryRun             *bool
 	TagSpecifications  []TagSpecification
 	VpcId              string // required
 }
@@ -392,16 +401,16 @@ type CreateSubnetOutput struct {
 }
 
 // CreateTagsInput is what CreateTags takes.
-// Refused by name: DryRun.
 type CreateTagsInput struct {
+	DryRun    *bool
 	Resources []string // required
 	Tags      []Tag    // required
 }
 
 // CreateTransitGatewayInput is what CreateTransitGateway takes.
-// Refused by name: DryRun.
 type CreateTransitGatewayInput struct {
 	Description       string
+	DryRun            *bool
 	Options           *TransitGatewayRequestOptions
 	TagSpecifications []TagSpecification
 }
@@ -412,10 +421,10 @@ type CreateTransitGatewayOutput struct {
 }
 
 // CreateTransitGatewayRouteInput is what CreateTransitGatewayRoute takes.
-// Refused by name: DryRun.
 type CreateTransitGatewayRouteInput struct {
 	Blackhole                  *bool
 	DestinationCidrBlock       string // required
+	DryRun                     *bool
 	TransitGatewayAttachmentId string
 	TransitGatewayRouteTableId string // required
 }
@@ -426,8 +435,8 @@ type CreateTransitGatewayRouteOutput struct {
 }
 
 // CreateTransitGatewayRouteTableInput is what CreateTransitGatewayRouteTable takes.
-// Refused by name: DryRun.
 type CreateTransitGatewayRouteTableInput struct {
+	DryRun            *bool
 	TagSpecifications []TagSpecification
 	TransitGatewayId  string // required
 }
@@ -438,8 +447,8 @@ type CreateTransitGatewayRouteTableOutput struct {
 }
 
 // CreateTransitGatewayVpcAttachmentInput is what CreateTransitGatewayVpcAttachment takes.
-// Refused by name: DryRun.
 type CreateTransitGatewayVpcAttachmentInput struct {
+	DryRun            *bool
 	Options           *CreateTransitGatewayVpcAttachmentRequestOptions
 	SubnetIds         []string // required
 	TagSpecifications []TagSpecification
@@ -460,9 +469,10 @@ type CreateTransitGatewayVpcAttachmentRequestOptions struct {
 }
 
 // CreateVpcInput is what CreateVpc takes.
-// Refused by name: AmazonProvidedIpv6CidrBlock, DryRun, Ipv4IpamPoolId, Ipv4NetmaskLength, Ipv6CidrBlock, Ipv6CidrBlockNetworkBorderGroup, Ipv6IpamPoolId, Ipv6NetmaskLength, Ipv6Pool, VpcEncryptionControl.
+// Refused by name: AmazonProvidedIpv6CidrBlock, Ipv4IpamPoolId, Ipv4NetmaskLength, Ipv6CidrBlock, Ipv6CidrBlockNetworkBorderGroup, Ipv6IpamPoolId, Ipv6NetmaskLength, Ipv6Pool, VpcEncryptionControl.
 type CreateVpcInput struct {
 	CidrBlock         string
+	DryRun            *bool
 	InstanceTenancy   Tenancy
 	TagSpecifications []TagSpecification
 }
@@ -473,9 +483,10 @@ type CreateVpcOutput struct {
 }
 
 // CreateVpcEndpointInput is what CreateVpcEndpoint takes.
-// Refused by name: DnsOptions, DryRun, ResourceConfigurationArn, ServiceNetworkArn, ServiceRegion, SubnetConfigurations.
+// Refused by name: DnsOptions, ResourceConfigurationArn, ServiceNetworkArn, ServiceRegion, SubnetConfigurations.
 type CreateVpcEndpointInput struct {
 	ClientToken       string
+	DryRun            *bool
 	IpAddressType     IpAddressType
 	PolicyDocument    string
 	PrivateDnsEnabled *bool
@@ -495,10 +506,11 @@ type CreateVpcEndpointOutput struct {
 }
 
 // CreateVpcEndpointServiceConfigurationInput is what CreateVpcEndpointServiceConfiguration takes.
-// Refused by name: DryRun, GatewayLoadBalancerArns, PrivateDnsName, SupportedRegions.
+// Refused by name: GatewayLoadBalancerArns, PrivateDnsName, SupportedRegions.
 type CreateVpcEndpointServiceConfigurationInput struct {
 	AcceptanceRequired      *bool
 	ClientToken             string
+	DryRun                  *bool
 	NetworkLoadBalancerArns []string
 	SupportedIpAddressTypes []string
 	TagSpecifications       []TagSpecification
@@ -511,8 +523,8 @@ type CreateVpcEndpointServiceConfigurationOutput struct {
 }
 
 // DeleteFlowLogsInput is what DeleteFlowLogs takes.
-// Refused by name: DryRun.
 type DeleteFlowLogsInput struct {
+	DryRun     *bool
 	FlowLogIds []string // required
 }
 
@@ -522,14 +534,14 @@ type DeleteFlowLogsOutput struct {
 }
 
 // DeleteInternetGatewayInput is what DeleteInternetGateway takes.
-// Refused by name: DryRun.
 type DeleteInternetGatewayInput struct {
+	DryRun            *bool
 	InternetGatewayId string // required
 }
 
 // DeleteManagedPrefixListInput is what DeleteManagedPrefixList takes.
-// Refused by name: DryRun.
 type DeleteManagedPrefixListInput struct {
+	DryRun       *bool
 	PrefixListId string // required
 }
 
@@ -539,8 +551,8 @@ type DeleteManagedPrefixListOutput struct {
 }
 
 // DeleteNatGatewayInput is what DeleteNatGateway takes.
-// Refused by name: DryRun.
 type DeleteNatGatewayInput struct {
+	DryRun       *bool
 	NatGatewayId string // required
 }
 
@@ -550,36 +562,38 @@ type DeleteNatGatewayOutput struct {
 }
 
 // DeleteNetworkAclInput is what DeleteNetworkAcl takes.
-// Refused by name: DryRun.
 type DeleteNetworkAclInput struct {
+	DryRun       *bool
 	NetworkAclId string // required
 }
 
 // DeleteNetworkAclEntryInput is what DeleteNetworkAclEntry takes.
-// Refused by name: DryRun.
 type DeleteNetworkAclEntryInput struct {
+	DryRun       *bool
 	Egress       bool   // required
 	NetworkAclId string // required
 	RuleNumber   int32  // required
 }
 
 // DeleteRouteInput is what DeleteRoute takes.
-// Refused by name: DestinationIpv6CidrBlock, DryRun.
+// Refused by name: DestinationIpv6CidrBlock.
 type DeleteRouteInput struct {
 	DestinationCidrBlock    string
 	DestinationPrefixListId string
+	DryRun                  *bool
 	RouteTableId            string // required
 }
 
 // DeleteRouteTableInput is what DeleteRouteTable takes.
-// Refused by name: DryRun.
 type DeleteRouteTableInput struct {
+	DryRun       *bool
 	RouteTableId string // required
 }
 
 // DeleteSecurityGroupInput is what DeleteSecurityGroup takes.
-// Refused by name: DryRun, GroupName.
+// Refused by name: GroupName.
 type DeleteSecurityGroupInput struct {
+	DryRun  *bool
 	GroupId string
 }
 
@@ -590,21 +604,21 @@ type DeleteSecurityGroupOutput struct {
 }
 
 // DeleteSubnetInput is what DeleteSubnet takes.
-// Refused by name: DryRun.
 type DeleteSubnetInput struct {
+	DryRun   *bool
 	SubnetId string // required
 }
 
 // DeleteTagsInput is what DeleteTags takes.
-// Refused by name: DryRun.
 type DeleteTagsInput struct {
+	DryRun    *bool
 	Resources []string // required
 	Tags      []Tag
 }
 
 // DeleteTransitGatewayInput is what DeleteTransitGateway takes.
-// Refused by name: DryRun.
 type DeleteTransitGatewayInput struct {
+	DryRun           *bool
 	TransitGatewayId string // required
 }
 
@@ -614,9 +628,9 @@ type DeleteTransitGatewayOutput struct {
 }
 
 // DeleteTransitGatewayRouteInput is what DeleteTransitGatewayRoute takes.
-// Refused by name: DryRun.
 type DeleteTransitGatewayRouteInput struct {
 	DestinationCidrBlock       string // required
+	DryRun                     *bool
 	TransitGatewayRouteTableId string // required
 }
 
@@ -626,8 +640,8 @@ type DeleteTransitGatewayRouteOutput struct {
 }
 
 // DeleteTransitGatewayRouteTableInput is what DeleteTransitGatewayRouteTable takes.
-// Refused by name: DryRun.
 type DeleteTransitGatewayRouteTableInput struct {
+	DryRun                     *bool
 	TransitGatewayRouteTableId string // required
 }
 
@@ -637,8 +651,8 @@ type DeleteTransitGatewayRouteTableOutput struct {
 }
 
 // DeleteTransitGatewayVpcAttachmentInput is what DeleteTransitGatewayVpcAttachment takes.
-// Refused by name: DryRun.
 type DeleteTransitGatewayVpcAttachmentInput struct {
+	DryRun                     *bool
 	TransitGatewayAttachmentId string // required
 }
 
@@ -648,14 +662,14 @@ type DeleteTransitGatewayVpcAttachmentOutput struct {
 }
 
 // DeleteVpcInput is what DeleteVpc takes.
-// Refused by name: DryRun.
 type DeleteVpcInput struct {
-	VpcId string // required
+	DryRun *bool
+	VpcId  string // required
 }
 
 // DeleteVpcEndpointServiceConfigurationsInput is what DeleteVpcEndpointServiceConfigurations takes.
-// Refused by name: DryRun.
 type DeleteVpcEndpointServiceConfigurationsInput struct {
+	DryRun     *bool
 	ServiceIds []string // required
 }
 
@@ -665,8 +679,8 @@ type DeleteVpcEndpointServiceConfigurationsOutput struct {
 }
 
 // DeleteVpcEndpointsInput is what DeleteVpcEndpoints takes.
-// Refused by name: DryRun.
 type DeleteVpcEndpointsInput struct {
+	DryRun         *bool
 	VpcEndpointIds []string // required
 }
 
@@ -676,9 +690,9 @@ type DeleteVpcEndpointsOutput struct {
 }
 
 // DescribeAccountAttributesInput is what DescribeAccountAttributes takes.
-// Refused by name: DryRun.
 type DescribeAccountAttributesInput struct {
 	AttributeNames []AccountAttributeName
+	DryRun         *bool
 }
 
 // DescribeAccountAttributesOutput is what DescribeAccountAttributes answers.
@@ -687,9 +701,9 @@ type DescribeAccountAttributesOutput struct {
 }
 
 // DescribeAvailabilityZonesInput is what DescribeAvailabilityZones takes.
-// Refused by name: DryRun.
 type DescribeAvailabilityZonesInput struct {
 	AllAvailabilityZones *bool
+	DryRun               *bool
 	Filters              []Filter
 	ZoneIds              []string
 	ZoneNames            []string
@@ -701,9 +715,9 @@ type DescribeAvailabilityZonesOutput struct {
 }
 
 // DescribeDhcpOptionsInput is what DescribeDhcpOptions takes.
-// Refused by name: DryRun.
 type DescribeDhcpOptionsInput struct {
 	DhcpOptionsIds []string
+	DryRun         *bool
 	Filters        []Filter
 	MaxResults     *int32
 	NextToken      string
@@ -716,8 +730,8 @@ type DescribeDhcpOptionsOutput struct {
 }
 
 // DescribeFlowLogsInput is what DescribeFlowLogs takes.
-// Refused by name: DryRun.
 type DescribeFlowLogsInput struct {
+	DryRun     *bool
 	Filter     []Filter
 	FlowLogIds []string
 	MaxResults *int32
@@ -731,8 +745,8 @@ type DescribeFlowLogsOutput struct {
 }
 
 // DescribeInternetGatewaysInput is what DescribeInternetGateways takes.
-// Refused by name: DryRun.
 type DescribeInternetGatewaysInput struct {
+	DryRun             *bool
 	Filters            []Filter
 	InternetGatewayIds []string
 	MaxResults         *int32
@@ -746,8 +760,8 @@ type DescribeInternetGatewaysOutput struct {
 }
 
 // DescribeManagedPrefixListsInput is what DescribeManagedPrefixLists takes.
-// Refused by name: DryRun.
 type DescribeManagedPrefixListsInput struct {
+	DryRun        *bool
 	Filters       []Filter
 	MaxResults    *int32
 	NextToken     string
@@ -761,8 +775,8 @@ type DescribeManagedPrefixListsOutput struct {
 }
 
 // DescribeNatGatewaysInput is what DescribeNatGateways takes.
-// Refused by name: DryRun.
 type DescribeNatGatewaysInput struct {
+	DryRun        *bool
 	Filter        []Filter
 	MaxResults    *int32
 	NatGatewayIds []string
@@ -776,8 +790,8 @@ type DescribeNatGatewaysOutput struct {
 }
 
 // DescribeNetworkAclsInput is what DescribeNetworkAcls takes.
-// Refused by name: DryRun.
 type DescribeNetworkAclsInput struct {
+	DryRun        *bool
 	Filters       []Filter
 	MaxResults    *int32
 	NetworkAclIds []string
@@ -791,9 +805,9 @@ type DescribeNetworkAclsOutput struct {
 }
 
 // DescribeNetworkInterfaceAttributeInput is what DescribeNetworkInterfaceAttribute takes.
-// Refused by name: DryRun.
 type DescribeNetworkInterfaceAttributeInput struct {
 	Attribute          NetworkInterfaceAttribute
+	DryRun             *bool
 	NetworkInterfaceId string // required
 }
 
@@ -808,8 +822,9 @@ type DescribeNetworkInterfaceAttributeOutput struct {
 }
 
 // DescribeNetworkInterfacesInput is what DescribeNetworkInterfaces takes.
-// Refused by name: DryRun, IncludeManagedResources.
+// Refused by name: IncludeManagedResources.
 type DescribeNetworkInterfacesInput struct {
+	DryRun              *bool
 	Filters             []Filter
 	MaxResults          *int32
 	NetworkInterfaceIds []string
@@ -823,8 +838,8 @@ type DescribeNetworkInterfacesOutput struct {
 }
 
 // DescribePrefixListsInput is what DescribePrefixLists takes.
-// Refused by name: DryRun.
 type DescribePrefixListsInput struct {
+	DryRun        *bool
 	Filters       []Filter
 	MaxResults    *int32
 	NextToken     string
@@ -838,9 +853,9 @@ type DescribePrefixListsOutput struct {
 }
 
 // DescribeRegionsInput is what DescribeRegions takes.
-// Refused by name: DryRun.
 type DescribeRegionsInput struct {
 	AllRegions  *bool
+	DryRun      *bool
 	Filters     []Filter
 	RegionNames []string
 }
@@ -851,8 +866,8 @@ type DescribeRegionsOutput struct {
 }
 
 // DescribeRouteTablesInput is what DescribeRouteTables takes.
-// Refused by name: DryRun.
 type DescribeRouteTablesInput struct {
+	DryRun        *bool
 	Filters       []Filter
 	MaxResults    *int32
 	NextToken     string
@@ -866,8 +881,8 @@ type DescribeRouteTablesOutput struct {
 }
 
 // DescribeSecurityGroupRulesInput is what DescribeSecurityGroupRules takes.
-// Refused by name: DryRun.
 type DescribeSecurityGroupRulesInput struct {
+	DryRun               *bool
 	Filters              []Filter
 	MaxResults           *int32
 	NextToken            string
@@ -881,26 +896,11 @@ type DescribeSecurityGroupRulesOutput struct {
 }
 
 // DescribeSecurityGroupsInput is what DescribeSecurityGroups takes.
-// Refused by name: DryRun.
 type DescribeSecurityGroupsInput struct {
+	DryRun     *bool
 	Filters    []Filter
 	GroupIds   []string
 	GroupNames []string
 	MaxResults *int32
 	NextToken  string
-}
-
-// DescribeSecurityGroupsOutput is what DescribeSecurityGroups answers.
-type DescribeSecurityGroupsOutput struct {
-	NextToken      string
-	SecurityGroups []SecurityGroup
-}
-
-// DescribeSubnetsInput is what DescribeSubnets takes.
-// Refused by name: DryRun.
-type DescribeSubnetsInput struct {
-	Filters    []Filter
-	MaxResults *int32
-	NextToken  string
-	SubnetIds  []string
 }

@@ -4,6 +4,21 @@ package ec2
 
 import "time"
 
+// DescribeSecurityGroupsOutput is what DescribeSecurityGroups answers.
+type DescribeSecurityGroupsOutput struct {
+	NextToken      string
+	SecurityGroups []SecurityGroup
+}
+
+// DescribeSubnetsInput is what DescribeSubnets takes.
+type DescribeSubnetsInput struct {
+	DryRun     *bool
+	Filters    []Filter
+	MaxResults *int32
+	NextToken  string
+	SubnetIds  []string
+}
+
 // DescribeSubnetsOutput is what DescribeSubnets answers.
 type DescribeSubnetsOutput struct {
 	NextToken string
@@ -11,8 +26,8 @@ type DescribeSubnetsOutput struct {
 }
 
 // DescribeTagsInput is what DescribeTags takes.
-// Refused by name: DryRun.
 type DescribeTagsInput struct {
+	DryRun     *bool
 	Filters    []Filter
 	MaxResults *int32
 	NextToken  string
@@ -25,8 +40,8 @@ type DescribeTagsOutput struct {
 }
 
 // DescribeTransitGatewayAttachmentsInput is what DescribeTransitGatewayAttachments takes.
-// Refused by name: DryRun.
 type DescribeTransitGatewayAttachmentsInput struct {
+	DryRun                      *bool
 	Filters                     []Filter
 	MaxResults                  *int32
 	NextToken                   string
@@ -40,8 +55,8 @@ type DescribeTransitGatewayAttachmentsOutput struct {
 }
 
 // DescribeTransitGatewayRouteTablesInput is what DescribeTransitGatewayRouteTables takes.
-// Refused by name: DryRun.
 type DescribeTransitGatewayRouteTablesInput struct {
+	DryRun                      *bool
 	Filters                     []Filter
 	MaxResults                  *int32
 	NextToken                   string
@@ -55,8 +70,8 @@ type DescribeTransitGatewayRouteTablesOutput struct {
 }
 
 // DescribeTransitGatewayVpcAttachmentsInput is what DescribeTransitGatewayVpcAttachments takes.
-// Refused by name: DryRun.
 type DescribeTransitGatewayVpcAttachmentsInput struct {
+	DryRun                      *bool
 	Filters                     []Filter
 	MaxResults                  *int32
 	NextToken                   string
@@ -70,8 +85,8 @@ type DescribeTransitGatewayVpcAttachmentsOutput struct {
 }
 
 // DescribeTransitGatewaysInput is what DescribeTransitGateways takes.
-// Refused by name: DryRun.
 type DescribeTransitGatewaysInput struct {
+	DryRun            *bool
 	Filters           []Filter
 	MaxResults        *int32
 	NextToken         string
@@ -85,10 +100,10 @@ type DescribeTransitGatewaysOutput struct {
 }
 
 // DescribeVpcAttributeInput is what DescribeVpcAttribute takes.
-// Refused by name: DryRun.
 type DescribeVpcAttributeInput struct {
 	Attribute VpcAttributeName // required
-	VpcId     string           // required
+	DryRun    *bool
+	VpcId     string // required
 }
 
 // DescribeVpcAttributeOutput is what DescribeVpcAttribute answers.
@@ -100,8 +115,8 @@ type DescribeVpcAttributeOutput struct {
 }
 
 // DescribeVpcEndpointConnectionsInput is what DescribeVpcEndpointConnections takes.
-// Refused by name: DryRun.
 type DescribeVpcEndpointConnectionsInput struct {
+	DryRun     *bool
 	Filters    []Filter
 	MaxResults *int32
 	NextToken  string
@@ -114,8 +129,8 @@ type DescribeVpcEndpointConnectionsOutput struct {
 }
 
 // DescribeVpcEndpointServiceConfigurationsInput is what DescribeVpcEndpointServiceConfigurations takes.
-// Refused by name: DryRun.
 type DescribeVpcEndpointServiceConfigurationsInput struct {
+	DryRun     *bool
 	Filters    []Filter
 	MaxResults *int32
 	NextToken  string
@@ -129,8 +144,8 @@ type DescribeVpcEndpointServiceConfigurationsOutput struct {
 }
 
 // DescribeVpcEndpointServicePermissionsInput is what DescribeVpcEndpointServicePermissions takes.
-// Refused by name: DryRun.
 type DescribeVpcEndpointServicePermissionsInput struct {
+	DryRun     *bool
 	Filters    []Filter
 	MaxResults *int32
 	NextToken  string
@@ -144,8 +159,9 @@ type DescribeVpcEndpointServicePermissionsOutput struct {
 }
 
 // DescribeVpcEndpointServicesInput is what DescribeVpcEndpointServices takes.
-// Refused by name: DryRun, ServiceRegions.
+// Refused by name: ServiceRegions.
 type DescribeVpcEndpointServicesInput struct {
+	DryRun       *bool
 	Filters      []Filter
 	MaxResults   *int32
 	NextToken    string
@@ -160,8 +176,8 @@ type DescribeVpcEndpointServicesOutput struct {
 }
 
 // DescribeVpcEndpointsInput is what DescribeVpcEndpoints takes.
-// Refused by name: DryRun.
 type DescribeVpcEndpointsInput struct {
+	DryRun         *bool
 	Filters        []Filter
 	MaxResults     *int32
 	NextToken      string
@@ -175,8 +191,8 @@ type DescribeVpcEndpointsOutput struct {
 }
 
 // DescribeVpcsInput is what DescribeVpcs takes.
-// Refused by name: DryRun.
 type DescribeVpcsInput struct {
+	DryRun     *bool
 	Filters    []Filter
 	MaxResults *int32
 	NextToken  string
@@ -190,8 +206,8 @@ type DescribeVpcsOutput struct {
 }
 
 // DetachInternetGatewayInput is what DetachInternetGateway takes.
-// Refused by name: DryRun.
 type DetachInternetGatewayInput struct {
+	DryRun            *bool
 	InternetGatewayId string // required
 	VpcId             string // required
 }
@@ -211,8 +227,9 @@ type DhcpOptions struct {
 }
 
 // DisableTransitGatewayRouteTablePropagationInput is what DisableTransitGatewayRouteTablePropagation takes.
-// Refused by name: DryRun, TransitGatewayRouteTableAnnouncementId.
+// Refused by name: TransitGatewayRouteTableAnnouncementId.
 type DisableTransitGatewayRouteTablePropagationInput struct {
+	DryRun                     *bool
 	TransitGatewayAttachmentId string
 	TransitGatewayRouteTableId string // required
 }
@@ -223,14 +240,14 @@ type DisableTransitGatewayRouteTablePropagationOutput struct {
 }
 
 // DisassociateRouteTableInput is what DisassociateRouteTable takes.
-// Refused by name: DryRun.
 type DisassociateRouteTableInput struct {
 	AssociationId string // required
+	DryRun        *bool
 }
 
 // DisassociateTransitGatewayRouteTableInput is what DisassociateTransitGatewayRouteTable takes.
-// Refused by name: DryRun.
 type DisassociateTransitGatewayRouteTableInput struct {
+	DryRun                     *bool
 	TransitGatewayAttachmentId string // required
 	TransitGatewayRouteTableId string // required
 }
@@ -259,8 +276,9 @@ type DnsEntry struct {
 }
 
 // EnableTransitGatewayRouteTablePropagationInput is what EnableTransitGatewayRouteTablePropagation takes.
-// Refused by name: DryRun, TransitGatewayRouteTableAnnouncementId.
+// Refused by name: TransitGatewayRouteTableAnnouncementId.
 type EnableTransitGatewayRouteTablePropagationInput struct {
+	DryRun                     *bool
 	TransitGatewayAttachmentId string
 	TransitGatewayRouteTableId string // required
 }
@@ -295,8 +313,8 @@ type FlowLog struct {
 }
 
 // GetManagedPrefixListAssociationsInput is what GetManagedPrefixListAssociations takes.
-// Refused by name: DryRun.
 type GetManagedPrefixListAssociationsInput struct {
+	DryRun       *bool
 	MaxResults   *int32
 	NextToken    string
 	PrefixListId string // required
@@ -309,8 +327,8 @@ type GetManagedPrefixListAssociationsOutput struct {
 }
 
 // GetManagedPrefixListEntriesInput is what GetManagedPrefixListEntries takes.
-// Refused by name: DryRun.
 type GetManagedPrefixListEntriesInput struct {
+	DryRun        *bool
 	MaxResults    *int32
 	NextToken     string
 	PrefixListId  string // required
@@ -324,8 +342,8 @@ type GetManagedPrefixListEntriesOutput struct {
 }
 
 // GetTransitGatewayAttachmentPropagationsInput is what GetTransitGatewayAttachmentPropagations takes.
-// Refused by name: DryRun.
 type GetTransitGatewayAttachmentPropagationsInput struct {
+	DryRun                     *bool
 	Filters                    []Filter
 	MaxResults                 *int32
 	NextToken                  string
@@ -339,8 +357,8 @@ type GetTransitGatewayAttachmentPropagationsOutput struct {
 }
 
 // GetTransitGatewayRouteTableAssociationsInput is what GetTransitGatewayRouteTableAssociations takes.
-// Refused by name: DryRun.
 type GetTransitGatewayRouteTableAssociationsInput struct {
+	DryRun                     *bool
 	Filters                    []Filter
 	MaxResults                 *int32
 	NextToken                  string
@@ -354,8 +372,8 @@ type GetTransitGatewayRouteTableAssociationsOutput struct {
 }
 
 // GetTransitGatewayRouteTablePropagationsInput is what GetTransitGatewayRouteTablePropagations takes.
-// Refused by name: DryRun.
 type GetTransitGatewayRouteTablePropagationsInput struct {
+	DryRun                     *bool
 	Filters                    []Filter
 	MaxResults                 *int32
 	NextToken                  string
@@ -424,10 +442,11 @@ type ManagedPrefixList struct {
 }
 
 // ModifyManagedPrefixListInput is what ModifyManagedPrefixList takes.
-// Refused by name: DryRun, IpamPrefixListResolverSyncEnabled.
+// Refused by name: IpamPrefixListResolverSyncEnabled.
 type ModifyManagedPrefixListInput struct {
 	AddEntries     []AddPrefixListEntry
 	CurrentVersion *int64
+	DryRun         *bool
 	MaxEntries     *int32
 	PrefixListId   string // required
 	PrefixListName string
@@ -440,17 +459,18 @@ type ModifyManagedPrefixListOutput struct {
 }
 
 // ModifyNetworkInterfaceAttributeInput is what ModifyNetworkInterfaceAttribute takes.
-// Refused by name: AssociatePublicIpAddress, AssociatedSubnetIds, Attachment, ConnectionTrackingSpecification, DryRun, EnaSrdSpecification, EnablePrimaryIpv6.
+// Refused by name: AssociatePublicIpAddress, AssociatedSubnetIds, Attachment, ConnectionTrackingSpecification, EnaSrdSpecification, EnablePrimaryIpv6.
 type ModifyNetworkInterfaceAttributeInput struct {
 	Description        *AttributeValue
+	DryRun             *bool
 	Groups             []string
 	NetworkInterfaceId string // required
 	SourceDestCheck    *AttributeBooleanValue
 }
 
 // ModifySecurityGroupRulesInput is what ModifySecurityGroupRules takes.
-// Refused by name: DryRun.
 type ModifySecurityGroupRulesInput struct {
+	DryRun             *bool
 	GroupId            string                    // required
 	SecurityGroupRules []SecurityGroupRuleUpdate // required
 }
@@ -461,9 +481,9 @@ type ModifySecurityGroupRulesOutput struct {
 }
 
 // ModifyTransitGatewayInput is what ModifyTransitGateway takes.
-// Refused by name: DryRun.
 type ModifyTransitGatewayInput struct {
 	Description      string
+	DryRun           *bool
 	Options          *ModifyTransitGatewayOptions
 	TransitGatewayId string // required
 }
@@ -485,9 +505,9 @@ type ModifyTransitGatewayOptions struct {
 }
 
 // ModifyTransitGatewayVpcAttachmentInput is what ModifyTransitGatewayVpcAttachment takes.
-// Refused by name: DryRun.
 type ModifyTransitGatewayVpcAttachmentInput struct {
 	AddSubnetIds               []string
+	DryRun                     *bool
 	Options                    *ModifyTransitGatewayVpcAttachmentRequestOptions
 	RemoveSubnetIds            []string
 	TransitGatewayAttachmentId string // required
@@ -514,11 +534,12 @@ type ModifyVpcAttributeInput struct {
 }
 
 // ModifyVpcEndpointInput is what ModifyVpcEndpoint takes.
-// Refused by name: DnsOptions, DryRun, IpAddressType, SubnetConfigurations.
+// Refused by name: DnsOptions, IpAddressType, SubnetConfigurations.
 type ModifyVpcEndpointInput struct {
 	AddRouteTableIds       []string
 	AddSecurityGroupIds    []string
 	AddSubnetIds           []string
+	DryRun                 *bool
 	PolicyDocument         string
 	PrivateDnsEnabled      *bool
 	RemoveRouteTableIds    []string
@@ -534,10 +555,11 @@ type ModifyVpcEndpointOutput struct {
 }
 
 // ModifyVpcEndpointServiceConfigurationInput is what ModifyVpcEndpointServiceConfiguration takes.
-// Refused by name: AddGatewayLoadBalancerArns, AddSupportedIpAddressTypes, AddSupportedRegions, DryRun, PrivateDnsName, RemoveGatewayLoadBalancerArns, RemovePrivateDnsName, RemoveSupportedIpAddressTypes, RemoveSupportedRegions.
+// Refused by name: AddGatewayLoadBalancerArns, AddSupportedIpAddressTypes, AddSupportedRegions, PrivateDnsName, RemoveGatewayLoadBalancerArns, RemovePrivateDnsName, RemoveSupportedIpAddressTypes, RemoveSupportedRegions.
 type ModifyVpcEndpointServiceConfigurationInput struct {
 	AcceptanceRequired            *bool
 	AddNetworkLoadBalancerArns    []string
+	DryRun                        *bool
 	RemoveNetworkLoadBalancerArns []string
 	ServiceId                     string // required
 }
@@ -548,9 +570,9 @@ type ModifyVpcEndpointServiceConfigurationOutput struct {
 }
 
 // ModifyVpcEndpointServicePermissionsInput is what ModifyVpcEndpointServicePermissions takes.
-// Refused by name: DryRun.
 type ModifyVpcEndpointServicePermissionsInput struct {
 	AddAllowedPrincipals    []string
+	DryRun                  *bool
 	RemoveAllowedPrincipals []string
 	ServiceId               string // required
 }
@@ -705,8 +727,8 @@ type Region struct {
 }
 
 // RejectTransitGatewayVpcAttachmentInput is what RejectTransitGatewayVpcAttachment takes.
-// Refused by name: DryRun.
 type RejectTransitGatewayVpcAttachmentInput struct {
+	DryRun                     *bool
 	TransitGatewayAttachmentId string // required
 }
 
@@ -716,8 +738,8 @@ type RejectTransitGatewayVpcAttachmentOutput struct {
 }
 
 // RejectVpcEndpointConnectionsInput is what RejectVpcEndpointConnections takes.
-// Refused by name: DryRun.
 type RejectVpcEndpointConnectionsInput struct {
+	DryRun         *bool
 	ServiceId      string   // required
 	VpcEndpointIds []string // required
 }
@@ -733,9 +755,9 @@ type RemovePrefixListEntry struct {
 }
 
 // ReplaceNetworkAclAssociationInput is what ReplaceNetworkAclAssociation takes.
-// Refused by name: DryRun.
 type ReplaceNetworkAclAssociationInput struct {
 	AssociationId string // required
+	DryRun        *bool
 	NetworkAclId  string // required
 }
 
@@ -745,9 +767,10 @@ type ReplaceNetworkAclAssociationOutput struct {
 }
 
 // ReplaceNetworkAclEntryInput is what ReplaceNetworkAclEntry takes.
-// Refused by name: DryRun, Ipv6CidrBlock.
+// Refused by name: Ipv6CidrBlock.
 type ReplaceNetworkAclEntryInput struct {
 	CidrBlock    string
+	DryRun       *bool
 	Egress       bool // required
 	IcmpTypeCode *IcmpTypeCode
 	NetworkAclId string // required
@@ -758,10 +781,11 @@ type ReplaceNetworkAclEntryInput struct {
 }
 
 // ReplaceRouteInput is what ReplaceRoute takes.
-// Refused by name: CarrierGatewayId, CoreNetworkArn, DestinationIpv6CidrBlock, DryRun, EgressOnlyInternetGatewayId, InstanceId, LocalGatewayId, LocalTarget, OdbNetworkArn, VpcPeeringConnectionId.
+// Refused by name: CarrierGatewayId, CoreNetworkArn, DestinationIpv6CidrBlock, EgressOnlyInternetGatewayId, InstanceId, LocalGatewayId, LocalTarget, OdbNetworkArn, VpcPeeringConnectionId.
 type ReplaceRouteInput struct {
 	DestinationCidrBlock    string
 	DestinationPrefixListId string
+	DryRun                  *bool
 	GatewayId               string
 	NatGatewayId            string
 	NetworkInterfaceId      string
@@ -771,9 +795,9 @@ type ReplaceRouteInput struct {
 }
 
 // ReplaceRouteTableAssociationInput is what ReplaceRouteTableAssociation takes.
-// Refused by name: DryRun.
 type ReplaceRouteTableAssociationInput struct {
 	AssociationId string // required
+	DryRun        *bool
 	RouteTableId  string // required
 }
 
@@ -784,10 +808,10 @@ type ReplaceRouteTableAssociationOutput struct {
 }
 
 // ReplaceTransitGatewayRouteInput is what ReplaceTransitGatewayRoute takes.
-// Refused by name: DryRun.
 type ReplaceTransitGatewayRouteInput struct {
 	Blackhole                  *bool
 	DestinationCidrBlock       string // required
+	DryRun                     *bool
 	TransitGatewayAttachmentId string
 	TransitGatewayRouteTableId string // required
 }
@@ -798,9 +822,9 @@ type ReplaceTransitGatewayRouteOutput struct {
 }
 
 // RestoreManagedPrefixListVersionInput is what RestoreManagedPrefixListVersion takes.
-// Refused by name: DryRun.
 type RestoreManagedPrefixListVersionInput struct {
-	CurrentVersion  int64  // required
+	CurrentVersion  int64 // required
+	DryRun          *bool
 	PrefixListId    string // required
 	PreviousVersion int64  // required
 }
@@ -811,8 +835,9 @@ type RestoreManagedPrefixListVersionOutput struct {
 }
 
 // RevokeSecurityGroupEgressInput is what RevokeSecurityGroupEgress takes.
-// Refused by name: CidrIp, DryRun, FromPort, IpProtocol, SourceSecurityGroupName, SourceSecurityGroupOwnerId, ToPort.
+// Refused by name: CidrIp, FromPort, IpProtocol, SourceSecurityGroupName, SourceSecurityGroupOwnerId, ToPort.
 type RevokeSecurityGroupEgressInput struct {
+	DryRun               *bool
 	GroupId              string // required
 	IpPermissions        []IpPermission
 	SecurityGroupRuleIds []string
@@ -826,9 +851,10 @@ type RevokeSecurityGroupEgressOutput struct {
 }
 
 // RevokeSecurityGroupIngressInput is what RevokeSecurityGroupIngress takes.
-// Refused by name: DryRun, GroupName, SourceSecurityGroupName, SourceSecurityGroupOwnerId.
+// Refused by name: GroupName, SourceSecurityGroupName, SourceSecurityGroupOwnerId.
 type RevokeSecurityGroupIngressInput struct {
 	CidrIp               string
+	DryRun               *bool
 	FromPort             *int32
 	GroupId              string
 	IpPermissions        []IpPermission
@@ -868,38 +894,4 @@ type Route struct {
 	Origin                  RouteOrigin
 	State                   RouteState
 	TransitGatewayId        string
-}
-
-// RouteTable is a structure of the API.
-type RouteTable struct {
-	Associations []RouteTableAssociation
-	OwnerId      string
-	RouteTableId string
-	Routes       []Route
-	Tags         []Tag
-	VpcId        string
-}
-
-// RouteTableAssociation is a structure of the API.
-type RouteTableAssociation struct {
-	AssociationState        *RouteTableAssociationState
-	Main                    *bool
-	RouteTableAssociationId string
-	RouteTableId            string
-	SubnetId                string
-}
-
-// RouteTableAssociationState is a structure of the API.
-type RouteTableAssociationState struct {
-	State         RouteTableAssociationStateCode
-	StatusMessage string
-}
-
-// SearchTransitGatewayRoutesInput is what SearchTransitGatewayRoutes takes.
-// Refused by name: DryRun.
-type SearchTransitGatewayRoutesInput struct {
-	Filters                    []Filter // required
-	MaxResults                 *int32
-	NextToken                  string
-	TransitGatewayRouteTableId string // required
 }

@@ -4,6 +4,40 @@ package ec2
 
 import "time"
 
+// RouteTable is a structure of the API.
+type RouteTable struct {
+	Associations []RouteTableAssociation
+	OwnerId      string
+	RouteTableId string
+	Routes       []Route
+	Tags         []Tag
+	VpcId        string
+}
+
+// RouteTableAssociation is a structure of the API.
+type RouteTableAssociation struct {
+	AssociationState        *RouteTableAssociationState
+	Main                    *bool
+	RouteTableAssociationId string
+	RouteTableId            string
+	SubnetId                string
+}
+
+// RouteTableAssociationState is a structure of the API.
+type RouteTableAssociationState struct {
+	State         RouteTableAssociationStateCode
+	StatusMessage string
+}
+
+// SearchTransitGatewayRoutesInput is what SearchTransitGatewayRoutes takes.
+type SearchTransitGatewayRoutesInput struct {
+	DryRun                     *bool
+	Filters                    []Filter // required
+	MaxResults                 *int32
+	NextToken                  string
+	TransitGatewayRouteTableId string // required
+}
+
 // SearchTransitGatewayRoutesOutput is what SearchTransitGatewayRoutes answers.
 type SearchTransitGatewayRoutesOutput struct {
 	AdditionalRoutesAvailable *bool
@@ -303,8 +337,9 @@ type UnsuccessfulItemError struct {
 }
 
 // UpdateSecurityGroupRuleDescriptionsEgressInput is what UpdateSecurityGroupRuleDescriptionsEgress takes.
-// Refused by name: DryRun, GroupName.
+// Refused by name: GroupName.
 type UpdateSecurityGroupRuleDescriptionsEgressInput struct {
+	DryRun                        *bool
 	GroupId                       string
 	IpPermissions                 []IpPermission
 	SecurityGroupRuleDescriptions []SecurityGroupRuleDescription
@@ -316,8 +351,9 @@ type UpdateSecurityGroupRuleDescriptionsEgressOutput struct {
 }
 
 // UpdateSecurityGroupRuleDescriptionsIngressInput is what UpdateSecurityGroupRuleDescriptionsIngress takes.
-// Refused by name: DryRun, GroupName.
+// Refused by name: GroupName.
 type UpdateSecurityGroupRuleDescriptionsIngressInput struct {
+	DryRun                        *bool
 	GroupId                       string
 	IpPermissions                 []IpPermission
 	SecurityGroupRuleDescriptions []SecurityGroupRuleDescription
@@ -866,30 +902,4 @@ const (
 	ServiceStateDeleting  ServiceState = "Deleting"
 	ServiceStateDeleted   ServiceState = "Deleted"
 	ServiceStateFailed    ServiceState = "Failed"
-)
-
-// ServiceType is an enumeration of the API.
-type ServiceType string
-
-// The values of ServiceType.
-const (
-	ServiceTypeInterface           ServiceType = "Interface"
-	ServiceTypeGateway             ServiceType = "Gateway"
-	ServiceTypeGatewayLoadBalancer ServiceType = "GatewayLoadBalancer"
-)
-
-// State is an enumeration of the API.
-type State string
-
-// The values of State.
-const (
-	StatePendingAcceptance State = "PendingAcceptance"
-	StatePending           State = "Pending"
-	StateAvailable         State = "Available"
-	StateDeleting          State = "Deleting"
-	StateDeleted           State = "Deleted"
-	StateRejected          State = "Rejected"
-	StateFailed            State = "Failed"
-	StateExpired           State = "Expired"
-	StatePartial           State = "Partial"
 )

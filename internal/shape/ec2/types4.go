@@ -2,6 +2,32 @@
 
 package ec2
 
+// ServiceType is an enumeration of the API.
+type ServiceType string
+
+// The values of ServiceType.
+const (
+	ServiceTypeInterface           ServiceType = "Interface"
+	ServiceTypeGateway             ServiceType = "Gateway"
+	ServiceTypeGatewayLoadBalancer ServiceType = "GatewayLoadBalancer"
+)
+
+// State is an enumeration of the API.
+type State string
+
+// The values of State.
+const (
+	StatePendingAcceptance State = "PendingAcceptance"
+	StatePending           State = "Pending"
+	StateAvailable         State = "Available"
+	StateDeleting          State = "Deleting"
+	StateDeleted           State = "Deleted"
+	StateRejected          State = "Rejected"
+	StateFailed            State = "Failed"
+	StateExpired           State = "Expired"
+	StatePartial           State = "Partial"
+)
+
 // SubnetState is an enumeration of the API.
 type SubnetState string
 
