@@ -28,12 +28,12 @@ func (f *Fabric) Listen(ctx context.Context, vpcID string, addr netip.AddrPort) 
 	}
 	var file *os.File
 	err = inside(n.path, func() error {
-		l, err := net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(addr))
+		l, err := listenTCP(addr)
 		if err != nil {
 			return err
 		}
 		defer l.Close()
-		file, err = l.File()
+		file, err = l.(*net.TCPListener).File()
 		return err
 	})
 	return file, err
@@ -45,4 +45,12 @@ func served(v *netmodel.VPC, addr netip.AddrPort) bool {
 	}
 	e := v.EndpointAt(addr.Addr())
 	return e != nil && slices.Contains(e.Ports, addr.Port())
+}
+
+// listenTCP listens in the namespace of the calling thread. It does without multipath TCP, in which a connection can go on
+// from addresses other than the one that it has, and when that one's flows have been cut.
+func listenTCP(addr netip.AddrPort) (net.Listener, error) {
+	var c net.ListenConfig
+	c.SetMultipathTCP(false)
+	return c.Listen(context.Background(), "tcp4", addr.String())
 }

@@ -73,7 +73,7 @@ func (s *nameServer) open() error {
 			return err
 		}
 		s.add(&dns.Server{PacketConn: packets})
-		stream, err := net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(at))
+		stream, err := listenTCP(at)
 		if err != nil {
 			return err
 		}

@@ -199,6 +199,7 @@ var routing = [...]setting{
 	{"ipv4/conf/all/route_localnet", "0", false},
 	{"ipv4/conf/default/route_localnet", "0", false},
 	{"ipv4/icmp_echo_ignore_all", "1", false},
+	{"mptcp/enabled", "0", true},
 }
 
 // tracking is how a VPC's namespace follows connections: only those that it saw begin.
