@@ -14,8 +14,9 @@
 // Trust: the fabric runs as root and trusts its caller to choose which VPCs exist; it validates every description again.
 // It trusts nothing from inside a namespace. Whoever controls a workload's namespace, root and raw sockets included, can
 // send from the interface's own address to what the security groups admit, can ask the private name server for names that
-// exist only in the VPC, and can talk to the listeners that were opened; forged sources, IPv6, the router's own addresses,
-// the host, other VPCs and every outside address are unreachable. Where the machine lacks something, [Fabric.Missing] says
+// exist only in the VPC, and can talk to the listeners that were opened; forged sources, fragments, IPv6, the router's own
+// addresses, the host, other VPCs and every outside address lead nowhere. Families of sockets that the kernel does not keep
+// apart by network namespace, AF_VSOCK among them, are the sandbox's to refuse. Where the machine lacks something, [Fabric.Missing] says
 // what, and nothing is set up at all.
 //
 // Everything that must outlive the process lives in the kernel and in mount points under the state directory, whose names
