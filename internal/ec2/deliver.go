@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -103,7 +105,7 @@ func (s *Service) lines(n *network, l *flowLog, flows []Flow) ([]*delivery, erro
 	}
 	var out []*delivery
 	streams := map[string]*delivery{}
-	all, named := n.logged(l)
+	all, named := n.logged(l, s.leavers(n))
 	for i := range flows {
 		f := &flows[i]
 		if f.Action != skipped && l.Traffic != "ALL" && f.Action != l.Traffic {
@@ -132,13 +134,16 @@ func (s *Service) lines(n *network, l *flowLog, flows []Flow) ([]*delivery, erro
 
 // logged are the interfaces of which a log tells, also by the names that a Flow may
 // have for them: their own, and those of the endpoint or gateway that they are of.
-func (n *network) logged(l *flowLog) (all []*networkInterface, named map[string][]*networkInterface) {
+// Those that left have a name only.
+func (n *network) logged(l *flowLog, left []*networkInterface) (all []*networkInterface, named map[string][]*networkInterface) {
 	named = map[string][]*networkInterface{}
-	for _, i := range n.interfaces {
+	for at, i := range slices.Concat(n.interfaces, left) {
 		if l.Resource != n.vpc.ID && l.Resource != i.Subnet && l.Resource != i.ID {
 			continue
 		}
-		all = append(all, i)
+		if at < len(n.interfaces) {
+			all = append(all, i)
+		}
 		for _, name := range []string{i.ID, i.Endpoint, i.NAT} {
 			if name != "" {
 				named[name] = append(named[name], i)
@@ -146,6 +151,39 @@ func (n *network) logged(l *flowLog) (all []*networkInterface, named map[string]
 		}
 	}
 	return all, named
+}
+
+// A leaver is a workload's interface that is gone. What flowed at its end is told
+// after that.
+type leaver struct {
+	*networkInterface
+	at time.Time
+}
+
+// leaverTime is how long flows of a leaver may still come: several intervals in which
+// the machine tells them.
+const leaverTime = 2 * time.Minute
+
+// leaves remembers an interface in the change that deletes it, which may yet fail.
+func (s *Service) leaves(i *networkInterface) {
+	now := s.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.left, func(_ string, l leaver) bool { return now.Sub(l.at) > leaverTime })
+	s.left[i.ID] = leaver{i, now}
+}
+
+// leavers are the interfaces that a network no longer has.
+func (s *Service) leavers(n *network) []*networkInterface {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []*networkInterface
+	for id, l := range s.left {
+		if l.VPC == n.vpc.ID && byID(n.interfaces, id) == nil {
+			out = append(out, l.networkInterface)
+		}
+	}
+	return out
 }
 
 // delivered remembers how the last delivery of a log ended.

@@ -102,3 +102,37 @@ func TestDeliver(t *testing.T) {
 		t.Errorf("%v, %v", err, status())
 	}
 }
+
+// What a workload sent at its very end is told though its interface is gone.
+func TestDeliverOfTheDeparted(t *testing.T) {
+	b := newBench(t)
+	id := b.typical(t)
+	eni, err := b.reserve(t, api.Reservation{
+		Account: apitest.Account, SubnetIDs: []string{id["a"]}, SecurityGroupIDs: []string{id["work"]}, Workload: "w", Service: "sagemaker",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	apitest.Must[ec2.CreateFlowLogsOutput](t, b.admin, "ec2:CreateFlowLogs", &ec2.CreateFlowLogsInput{
+		ResourceIds: []string{id["vpc"]}, ResourceType: "VPC", TrafficType: "ALL", LogGroupName: "all", DeliverLogsPermissionArn: "arn:aws:iam::123456789012:role/flow",
+	})
+	if err := b.Store.Update(t.Context(), func(tx *store.Tx) error { return b.service.Release(tx, eni) }); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Unix(1700000000, 0)
+	last := Flow{Start: start, End: start, Interface: eni, Src: netip.MustParseAddrPort("10.0.1.9:1"), Dst: netip.MustParseAddrPort("10.0.2.9:2"), Protocol: netmodel.UDP, Packets: 1, Bytes: 29, Action: "ACCEPT"}
+	if err := b.service.Deliver(t.Context(), b.Store, id["vpc"], []Flow{last, {Start: start, End: start, Action: "SKIPDATA"}}); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for to, lines := range b.logs.got {
+		if to.Stream == eni+"-all" {
+			for _, l := range lines {
+				got = append(got, l.Text)
+			}
+		}
+	}
+	if len(got) != 1 || !strings.Contains(got[0], " 10.0.1.9 10.0.2.9 1 2 17 1 29 ") {
+		t.Errorf("%q", got)
+	}
+}

@@ -106,5 +106,6 @@ func (s *Service) Release(tx *store.Tx, interfaceID string) error {
 	if err := s.touchTargets(tx, n, i.ID); err != nil {
 		return err
 	}
+	s.leaves(i)
 	return s.drop(tx, gone...)
 }
