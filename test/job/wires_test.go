@@ -4,8 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // A wire is a job of wire.py: what it listens on, and whom it tries to reach.
@@ -129,6 +134,30 @@ func (h *house) admits(t testing.TB, who, group string, port int, from string) {
 func (h *house) shuts(t testing.TB, who, group string, port int, from string) {
 	t.Helper()
 	h.must(t, who, "ec2", "revoke_security_group_ingress", args{"GroupId": group, "IpPermissions": tcp(port, from)}, nil)
+}
+
+// insideOf runs fn in the namespace of a network, as root of the machine can.
+func (h *house) insideOf(t testing.TB, network string, fn func() error) error {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(h.dir, "state", "net", "*."+network))
+	if err != nil || len(paths) != 1 {
+		t.Fatalf("the namespace of %s: %v, %v", network, paths, err)
+	}
+	space, err := os.Open(paths[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer space.Close()
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		if err := unix.Setns(int(space.Fd()), unix.CLONE_NEWNET); err != nil {
+			done <- err
+			return
+		}
+		done <- fn()
+	}()
+	return <-done
 }
 
 // never fails if a job has ever reached one of these.

@@ -33,10 +33,12 @@ def greet(c, caller):
 
 
 def told(results, name, target):
-    host, port = target.rsplit(":", 1)
+    """What the other side says of itself; of one that waits for the caller to speak ("knock HOST:PORT"), that it is open."""
+    knock = target.startswith("knock ")
+    host, port = target.removeprefix("knock ").rsplit(":", 1)
     try:
         with socket.create_connection((host, int(port)), PATIENCE) as s:
-            results[name] = s.makefile().readline().strip() or "closed"
+            results[name] = "open" if knock else s.makefile().readline().strip() or "closed"
     except Exception as e:
         results[name] = f"{type(e).__name__}: {e}"
 
