@@ -84,6 +84,9 @@ func (s *Server) Outside(ctx context.Context, in OutsideRequest) ([]OutsideRule,
 		group := trail.Resource{ARN: "arn:aws:ec2:" + s.cfg.Region + ":" + r.Account + ":security-group/" + r.Group, Account: r.Account, Type: "AWS::EC2::SecurityGroup"}
 		return s.opened(ctx, tx, name, in.Operator, r.Account, out, group)
 	})
+	if err == nil && in.Do == "revoke" && s.places != nil {
+		s.places.recheck(out.VPC) // without waiting for the machine
+	}
 	return []OutsideRule{out}, err
 }
 

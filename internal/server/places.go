@@ -38,8 +38,9 @@ type places struct {
 	ways    *ways
 	log     *slog.Logger
 
-	mu   sync.Mutex
-	vpcs map[string]*place
+	mu      sync.Mutex
+	vpcs    map[string]*place
+	closing sync.WaitGroup // of proxies, which wait for records
 }
 
 // networkHost is what places ask of the host.
@@ -75,6 +76,7 @@ type door struct {
 // ApplyVPC implements ec2.Machines: the network first, then what listens in it.
 func (p *places) ApplyVPC(ctx context.Context, v *netmodel.VPC) error {
 	if err := p.host.ApplyVPC(ctx, v); err != nil {
+		p.recheck(v.ID)
 		return err
 	}
 	proxies, err := p.furnish(ctx, v)
@@ -83,6 +85,22 @@ func (p *places) ApplyVPC(ctx context.Context, v *netmodel.VPC) error {
 		proxy.Recheck()
 	}
 	return err
+}
+
+// recheck asks again about what is open in these VPCs, or in all: that obeys a change
+// also while the machine does not.
+func (p *places) recheck(ids ...string) {
+	p.mu.Lock()
+	var proxies []*egress.Proxy
+	for id, here := range p.vpcs {
+		if len(ids) == 0 || slices.Contains(ids, id) {
+			proxies = slices.AppendSeq(proxies, maps.Values(here.proxies))
+		}
+	}
+	p.mu.Unlock()
+	for _, proxy := range proxies {
+		proxy.Recheck()
+	}
 }
 
 // furnish opens what is to be open in a VPC and closes all else. It answers the
@@ -107,7 +125,7 @@ func (p *places) furnish(ctx context.Context, v *netmodel.VPC) ([]*egress.Proxy,
 		if ec2.LeadsToService(e) {
 			now := p.ways.routes(ctx, e)
 			if now != here.routes[e.ID] {
-				here.shut(e.ID)
+				p.shut(here, e.ID)
 			}
 			here.routes[e.ID] = now
 		}
@@ -125,7 +143,7 @@ func (p *places) furnish(ctx context.Context, v *netmodel.VPC) ([]*egress.Proxy,
 	}
 	for id := range here.proxies {
 		if !leading[id] {
-			here.shut(id)
+			p.shut(here, id)
 		}
 	}
 	var errs []error
@@ -192,7 +210,7 @@ func (p *places) behind(here *place, l net.Listener, port uint16, e *netmodel.En
 }
 
 // shut ends what is open at an endpoint, with its proxy.
-func (here *place) shut(id string) {
+func (p *places) shut(here *place, id string) {
 	for addr, d := range here.doors {
 		if d.endpoint == id {
 			d.close()
@@ -200,7 +218,7 @@ func (here *place) shut(id string) {
 		}
 	}
 	if proxy := here.proxies[id]; proxy != nil {
-		go proxy.Close() // it waits for records
+		p.closing.Go(proxy.Close)
 		delete(here.proxies, id)
 	}
 	delete(here.routes, id)
@@ -230,7 +248,13 @@ func (p *places) RemoveVPC(ctx context.Context, id string) error {
 }
 
 // VPCs implements ec2.Machines.
-func (p *places) VPCs(ctx context.Context) ([]string, error) { return p.host.VPCs(ctx) }
+func (p *places) VPCs(ctx context.Context) ([]string, error) {
+	ids, err := p.host.VPCs(ctx)
+	if err != nil {
+		p.recheck()
+	}
+	return ids, err
+}
 
 // ApplyTransit implements ec2.Machines: nothing of the server's is in a gateway.
 func (p *places) ApplyTransit(ctx context.Context, g *netmodel.TransitGateway) error {
@@ -256,7 +280,7 @@ func (p *places) leave(id string) {
 		d.close()
 	}
 	for _, proxy := range here.proxies {
-		proxy.Close()
+		p.closing.Go(proxy.Close)
 	}
 	if here.reading != nil {
 		here.reading()
@@ -264,11 +288,12 @@ func (p *places) leave(id string) {
 	delete(p.vpcs, id)
 }
 
-// close leaves every VPC.
+// close leaves every VPC, and returns when all that was open is recorded.
 func (p *places) close() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	for id := range p.vpcs {
 		p.leave(id)
 	}
+	p.mu.Unlock()
+	p.closing.Wait()
 }
