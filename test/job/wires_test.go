@@ -15,7 +15,7 @@ import (
 
 // A wire is a job of wire.py: what it listens on, and whom it tries to reach.
 type wire struct {
-	who, name        string
+	name             string
 	listen           []int
 	targets, streams map[string]string // name to host:port
 }
