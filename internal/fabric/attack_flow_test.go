@@ -1,6 +1,7 @@
 package fabric
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -87,22 +88,78 @@ func TestFlowsAreBounded(t *testing.T) {
 			a.settled()
 		}
 	}
+	count := a.flowsOf(attackerIP)
+	if count > netmodel.MaxFlows || count < netmodel.MaxFlows/2 {
+		t.Errorf("one source has %d flows", count)
+	}
+	friend.passes("tcp", closedIP+":5432")
+}
+
+// Flows that have ended are no longer counted, and stay in the table for a while: who begins and ends many is bounded too.
+func TestEndedFlowsAreBounded(t *testing.T) {
+	a := newArena(t)
+	const ports, first = 4, 9000
+	a.agentOf("eni-open", first, first+1, first+2, first+3)
+	path, _ := a.NetNS("eni-train")
+	if err := inside(path, func() error {
+		for i := range 50000 {
+			from := netip.AddrPortFrom(netip.MustParseAddr(attackerIP), uint16(2048+i/ports))
+			err := touch(from, netip.AddrPortFrom(netip.MustParseAddr(friendIP), uint16(first+i%ports)))
+			if errors.Is(err, unix.ETIMEDOUT) { // he is over his share
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	const lasting = 10 // seconds that an ended flow lasts
+	if n := a.flowsOf(attackerIP); n > netmodel.FlowBurst+lasting*netmodel.FlowRate {
+		t.Errorf("one source has %d flows, most of which have ended", n)
+	}
+}
+
+// touch connects and resets.
+func touch(from, to netip.AddrPort) error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := errors.Join(unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}),
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1),
+		unix.Bind(fd, &unix.SockaddrInet4{Addr: from.Addr().As4(), Port: int(from.Port())})); err != nil {
+		return err
+	}
+	if err := unix.Connect(fd, &unix.SockaddrInet4{Addr: to.Addr().As4(), Port: int(to.Port())}); err != unix.EINPROGRESS {
+		return err
+	}
+	n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, int(despair.Milliseconds()))
+	if n == 0 && err == nil {
+		return unix.ETIMEDOUT
+	}
+	return err
+}
+
+// flowsOf counts what the router tracks of one source.
+func (a *arena) flowsOf(source string) int {
+	a.t.Helper()
 	count := 0
 	if err := inside(a.path(kindVPC, "vpc-1"), func() error {
 		all, err := flows(ctGet)
 		for _, f := range all {
-			if f.src.Addr() == netip.MustParseAddr(attackerIP) {
+			if f.src.Addr() == netip.MustParseAddr(source) {
 				count++
 			}
 		}
 		return err
 	}); err != nil {
-		t.Fatal(err)
+		a.t.Fatal(err)
 	}
-	if count > netmodel.MaxFlows || count < netmodel.MaxFlows/2 {
-		t.Errorf("one source has %d flows", count)
-	}
-	friend.passes("tcp", closedIP+":5432")
+	return count
 }
 
 // Who listens in the VPC hears whom the kernel names, and nobody who claims to be another: not at the credentials of other

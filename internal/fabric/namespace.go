@@ -208,7 +208,7 @@ var tracking = [...]setting{
 	{"netfilter/nf_conntrack_acct", "1", false},
 	{"netfilter/nf_conntrack_timestamp", "1", false},
 	{"netfilter/nf_conntrack_events", "1", false},
-	{"netfilter/nf_conntrack_tcp_timeout_time_wait", "30", false},
+	{"netfilter/nf_conntrack_tcp_timeout_time_wait", "10", false},
 }
 
 // forwarding is set last: nothing is forwarded before the rest holds.

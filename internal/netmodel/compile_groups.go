@@ -146,7 +146,7 @@ func (c *compiler) shared(groups []string) (from, to string) {
 		return from, to
 	}
 	c.chained[all] = true
-	steps := append([]Step{{Crowd: true, Do: Drop}, {Do: Jump, To: chainServices}}, jumps("out", groups, Ports{})...)
+	steps := append([]Step{{Rush: true, Do: Drop}, {Crowd: true, Do: Drop}, {Do: Jump, To: chainServices}}, jumps("out", groups, Ports{})...)
 	c.chain(from, append(steps, refuseAt(GateEgress))...)
 	c.chain(to, append(jumps("in", groups, Ports{}), refuseAt(GateIngress))...)
 	return from, to

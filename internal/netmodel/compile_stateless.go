@@ -77,7 +77,7 @@ func (c *compiler) attachments() {
 		exits.put(Element{Mark: c.mark(a.ID), Device: device})
 		senders.put(Element{Device: device, Do: Goto, To: chainLanded})
 	}
-	c.chain(chainLanded, Step{Crowd: true, Do: Drop}, Step{Do: Goto, To: chainArrive})
+	c.chain(chainLanded, Step{Rush: true, Do: Drop}, Step{Crowd: true, Do: Drop}, Step{Do: Goto, To: chainArrive})
 }
 
 // mark is the number that a packet carries from where its route is chosen to where it leaves: the two must name one

@@ -126,7 +126,7 @@ func (m *machine) lookup(by Field, set string, f *frame) *Element {
 }
 
 func (m *machine) matches(s *Step, f *frame) bool {
-	if s.OtherFamily || s.Fragment || s.Large || s.Flood || s.Crowd || s.Busy {
+	if s.OtherFamily || s.Fragment || s.Large || s.Flood || s.Rush || s.Crowd || s.Busy {
 		return false
 	}
 	if s.State != "" && !(f.state == s.State || s.State == Related && f.state == Known) {

@@ -120,6 +120,8 @@ const (
 	FloodRate  = 256   // name server packets per second and source
 	FloodBurst = 512   // name server packets before the rate counts
 	MaxFlows   = 16384 // tracked flows per sender
+	FlowRate   = 2000  // flows that one sender begins per second
+	FlowBurst  = 16384 // flows begun before the rate counts
 )
 
 // CounterOver is the name of the counter of refused packets that were not copied because there were too many.
@@ -137,7 +139,8 @@ type Step struct {
 	Flood       bool // the source is over FloodRate
 	Fragment    bool // it is a part of a packet
 	Large       bool // it is larger than MTU, for somebody to cut into segments, and from here on nobody may make fragments of it
-	Crowd       bool // the source has over MaxFlows flows that still live
+	Rush        bool // it begins a flow, and its source is over FlowRate
+	Crowd       bool // it begins a flow, and its source has over MaxFlows that still live
 	Busy        bool // this step is over LogRate
 
 	Mark     string // map of destinations; sets the packet's mark if it has the destination

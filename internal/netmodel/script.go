@@ -14,6 +14,7 @@ func (r Ruleset) Script() string {
 	fmt.Fprintf(&b, "add table inet %[1]s\ndelete table inet %[1]s\nadd table inet %[1]s\n", Table)
 	fmt.Fprintf(&b, "add counter inet %s %s\n", Table, CounterOver)
 	fmt.Fprintf(&b, "add set inet %s flood { type ipv4_addr; size 8192; flags dynamic,timeout; timeout 1m; }\n", Table)
+	fmt.Fprintf(&b, "add set inet %s rush { type ipv4_addr; size 65535; flags dynamic,timeout; timeout 1m; }\n", Table)
 	fmt.Fprintf(&b, "add set inet %s crowd { type ipv4_addr; size 65535; flags dynamic; }\n", Table)
 	// Names are declared before anything refers to them.
 	for i := range r.Chains {
@@ -174,6 +175,12 @@ func (s *Step) writeMatch(b *strings.Builder) {
 	}
 	if s.Large {
 		fmt.Fprintf(b, "meta length > %d ip frag-off & 0x4000 == 0 ip frag-off set 0x4000 ", MTU)
+	}
+	if s.Rush || s.Crowd { // a flow that nobody answers is new for ever, but begins once
+		b.WriteString("ct status & confirmed == 0 ")
+	}
+	if s.Rush {
+		fmt.Fprintf(b, "update @rush { ip saddr limit rate over %d/second burst %d packets } ", FlowRate, FlowBurst)
 	}
 	if s.Crowd {
 		fmt.Fprintf(b, "add @crowd { ip saddr ct count over %d } ", MaxFlows)
