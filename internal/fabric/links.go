@@ -33,8 +33,8 @@ var perLink = [...]struct {
 	value  uint32
 }{
 	{"forwarding", 1, 1}, {"proxy_arp", 3, 0}, {"accept_redirects", 4, 0}, {"send_redirects", 6, 0}, {rpFilter, 8, 1},
-	{"accept_source_route", 9, 0}, {"arp_announce", 18, 2}, {"arp_ignore", 19, 1}, {"accept_local", 23, 0}, {"proxy_arp_pvlan", 25, 0},
-	{"route_localnet", 26, 0},
+	{"accept_source_route", 9, 0}, {"log_martians", 11, 0}, {"arp_announce", 18, 2}, {"arp_ignore", 19, 1}, {"arp_accept", 21, 0}, {"accept_local", 23, 0},
+	{"proxy_arp_pvlan", 25, 0}, {"route_localnet", 26, 0},
 }
 
 const rpFilter = "rp_filter"

@@ -176,7 +176,9 @@ var noIPv6 = [...]setting{
 	{"ipv6/conf/default/disable_ipv6", "1", true},
 }
 
-// routing is how a namespace of ours forwards: between its own links only, answering nothing on behalf of others. Of
+// routing is how a namespace of ours forwards: between its own links only, answering nothing on behalf of others, whatever
+// the host itself does, from which a namespace inherits. A workload can have neither a neighbour of its choice, of which all
+// namespaces together have a bounded number, nor lines in the host's log. Of
 // rp_filter the larger of a link's own value and the one of all counts: a workload's link is checked, and one to a transit
 // gateway, which has no route of its own to every sender, is not: there the packet filter knows who may send.
 var routing = [...]setting{
@@ -194,6 +196,10 @@ var routing = [...]setting{
 	{"ipv4/conf/default/arp_ignore", "1", false},
 	{"ipv4/conf/all/arp_announce", "2", false},
 	{"ipv4/conf/default/arp_announce", "2", false},
+	{"ipv4/conf/all/arp_accept", "0", false},
+	{"ipv4/conf/default/arp_accept", "0", false},
+	{"ipv4/conf/all/log_martians", "0", false},
+	{"ipv4/conf/default/log_martians", "0", false},
 	{"ipv4/conf/all/proxy_arp", "0", false},
 	{"ipv4/conf/default/proxy_arp", "0", false},
 	{"ipv4/conf/all/route_localnet", "0", false},
