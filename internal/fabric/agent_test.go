@@ -266,11 +266,12 @@ func ping(o order) reply {
 	}
 	b := make([]byte, 512)
 	for {
-		n, _, err := c.(*net.IPConn).ReadFrom(b) // unlike Read, leaves the IP header out
+		n, from, err := c.(*net.IPConn).ReadFrom(b) // unlike Read, leaves the IP header out
 		if err != nil {
 			return outcome(err)
 		}
-		if n >= 8 && b[0] == 0 && b[4] == 0x42 && b[5] == 0x57 {
+		// Before it was connected the socket heard the answers to others, too.
+		if n >= 8 && b[0] == 0 && b[4] == 0x42 && b[5] == 0x57 && from.String() == o.Address {
 			return reply{Outcome: ok}
 		}
 	}
