@@ -265,7 +265,9 @@ func TestWorkloadCannotKeepTheWatchBusy(t *testing.T) {
 	}
 
 	path, _ = l.NetNS("eni-db-1") // another one puts a link of its own where the new one would go
-	drop(func() error { return netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: inner}, PeerName: "eth1"}) })
+	drop(func() error {
+		return netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: inner}, PeerName: "eth1"})
+	})
 	if last := told[len(told)-1]; last.Repaired || !strings.Contains(last.Why, "cannot be made again") {
 		t.Errorf("told %+v", last)
 	}
