@@ -140,6 +140,9 @@ func (h *house) lend(t testing.TB, who string, place *network, w wire) (job, add
 	return job, address
 }
 
+// An offer is an endpoint service, and an endpoint that leads to it.
+type offer struct{ id, name, behind, endpoint, dns, state string }
+
 // An account offers a job of its own and a site of the operator's to another account,
 // whose job reaches them, and nothing else, for as long as all agree: the provider,
 // its groups, the operator and the consumer's groups.
@@ -155,20 +158,19 @@ func TestPrivateLink(t *testing.T) {
 
 	// What is offered.
 	balancers := "arn:aws:elasticloadbalancing:" + region + ":" + other + ":loadbalancer/net/"
-	type offer struct{ id, name, endpoint, dns, state string }
-	offered := func(target string) (o offer) {
+	offered := func(target, behind string) (o offer) {
 		var made struct {
 			ServiceConfiguration struct{ ServiceId, ServiceName string }
 		}
 		h.must(t, who, "ec2", "create_vpc_endpoint_service_configuration", args{"AcceptanceRequired": true, "NetworkLoadBalancerArns": []string{balancers + target}}, &made)
-		return offer{id: made.ServiceConfiguration.ServiceId, name: made.ServiceConfiguration.ServiceName}
+		return offer{id: made.ServiceConfiguration.ServiceId, name: made.ServiceConfiguration.ServiceName, behind: behind}
 	}
 	site := args{"AcceptanceRequired": true, "NetworkLoadBalancerArns": []string{balancers + "site/archive"}}
 	if r := h.call(t, who, "ec2", "create_vpc_endpoint_service_configuration", site, nil); r == nil || !strings.Contains(r.Message, "does not exist") {
 		t.Errorf("a site that nobody approved: %v", r)
 	}
 	h.bawn(t, "site", "allow", "archive", fmt.Sprintf("%s:%d", siteHost, sitePort), "--account", other)
-	data, archive := offered(interfaceID+"/5432"), offered("site/archive")
+	data, archive := offered(interfaceID+"/5432", ":training-job/provider-job"), offered("site/archive", "archive")
 	var list struct {
 		NetworkInterfaces []struct{ PrivateIpAddress, Description string }
 	}
@@ -256,30 +258,42 @@ func TestPrivateLink(t *testing.T) {
 	h.bawn(t, "site", "revoke", "archive", "--account", other)
 	h.cuts(t, job, "site")
 	h.settled(t, job, "the site was withdrawn", reached)
-	h.linkRecorded(t, job, here, map[string][2]string{data.endpoint: {data.id, ":training-job/provider-job"}, archive.endpoint: {archive.id, "site/archive"}})
+	h.linkRecorded(t, job, here, other, map[string]offer{data.endpoint: data, archive.endpoint: archive})
 }
 
-// linkRecorded looks for both ends of connections through endpoints, with the person.
-func (h *house) linkRecorded(t testing.TB, job, from string, to map[string][2]string) {
+// linkRecorded looks for connections in both accounts' records: in the consumer's with
+// the person, in the provider's with what was reached, and in neither what is the
+// other's.
+func (h *house) linkRecorded(t testing.TB, job, from, other string, to map[string]offer) {
 	t.Helper()
-	for _, event := range []string{"ConnectionOpened", "ConnectionClosed"} {
-		all := h.audit(t, "--event", event, "--person", "ada")
-		for endpoint, service := range to {
-			seen, cut := false, false
-			for _, e := range all {
-				d := e.AdditionalEventData
-				if e.VPCEndpointID != endpoint {
-					continue
-				}
-				if d["serviceId"] != service[0] || !strings.HasSuffix(fmt.Sprint(d["target"]), service[1]) || d["networkInterfaceId"] != from ||
-					!strings.HasSuffix(fmt.Sprint(d["workload"]), "/"+job) || e.UserIdentity.OnBehalfOf.UserID != h.ada {
-					t.Fatalf("%s at %s: %v", event, endpoint, d)
-				}
-				received, _ := d["bytesReceived"].(float64)
-				seen, cut = seen || event == "ConnectionOpened" || received > 0, cut || d["cut"] != nil
+	for _, name := range []string{"ConnectionOpened", "ConnectionClosed"} {
+		theirs := map[string]event{}
+		for _, e := range h.audit(t, "--event", name, "--account", other) {
+			theirs[e.SharedEventID] = e
+		}
+		seen, cut := map[string]bool{}, map[string]bool{}
+		for _, e := range h.audit(t, "--event", name, "--account", account, "--person", "ada") {
+			o, ok := to[e.VPCEndpointID]
+			if !ok {
+				continue
 			}
-			if !seen || event == "ConnectionClosed" && !cut {
-				t.Errorf("%s at %s: seen %v, cut %v, in %d", event, endpoint, seen, cut, len(all))
+			d, there := e.AdditionalEventData, theirs[e.SharedEventID].AdditionalEventData
+			if d["serviceId"] != o.id || d["networkInterfaceId"] != from || !strings.HasSuffix(fmt.Sprint(d["workload"]), "/"+job) || e.UserIdentity.OnBehalfOf.UserID != h.ada {
+				t.Fatalf("%s at %s: %v", name, o.endpoint, d)
+			}
+			if there["serviceId"] != o.id || there["consumerAccountId"] != account || !strings.Contains(text(there), o.behind) {
+				t.Fatalf("%s at %s, as the provider has it: %v", name, o.endpoint, there)
+			}
+			if strings.Contains(text(d), o.behind) || strings.Contains(text(theirs[e.SharedEventID]), h.ada) || strings.Contains(text(there), job) {
+				t.Fatalf("%s at %s: one account learns of the other's: %v, %v", name, o.endpoint, d, there)
+			}
+			received, _ := d["bytesReceived"].(float64)
+			seen[o.endpoint] = seen[o.endpoint] || name == "ConnectionOpened" || received > 0 && received == there["bytesReceived"]
+			cut[o.endpoint] = cut[o.endpoint] || d["cut"] != nil
+		}
+		for endpoint := range to {
+			if !seen[endpoint] || name == "ConnectionClosed" && !cut[endpoint] {
+				t.Errorf("%s at %s: seen %v, cut %v", name, endpoint, seen, cut)
 			}
 		}
 	}

@@ -11,6 +11,7 @@ import (
 // An event is what these tests read of a record.
 type event struct {
 	EventName, EventSource, EventType, ErrorCode string
+	SharedEventID                                string `json:"sharedEventID"`
 	VPCEndpointID                                string `json:"vpcEndpointId"`
 	UserIdentity                                 struct {
 		ARN, InvokedBy string
