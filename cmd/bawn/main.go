@@ -22,7 +22,7 @@ import (
 const (
 	exitUsage    = 2
 	exitNotReady = 3 // not initialized, or not running
-	exitProblems = 4 // fsck found something
+	exitProblems = 4 // fsck or verify found something
 	exitDenied   = 5 // explain, reach: it would be denied
 )
 
@@ -35,6 +35,7 @@ type cli struct {
 	Network     networkCmd     `cmd:"" help:"Show the networks as they are enforced, and every flow that they let pass; or draw them."`
 	Reach       reachCmd       `cmd:"" help:"Say whether a packet would pass between two places, and why."`
 	Fsck        fsckCmd        `cmd:"" help:"Check the database, the record and the stored bytes."`
+	Verify      verifyCmd      `cmd:"" help:"Take the record out, and check offline what was taken out."`
 	Rekey       rekeyCmd       `cmd:"" help:"Put another root key in force: a file, a passphrase or a PKCS#11 token."`
 	Image       imageCmd       `cmd:"" help:"Manage the images that workloads run."`
 	Scim        scimCmd        `cmd:"" help:"Manage the tokens with which an identity provider provisions people and groups."`

@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
@@ -41,8 +40,8 @@ func parseCheckpoint(text string) (Checkpoint, error) {
 	if len(lines) != 4 || lines[0] == "" || lines[3] != "" {
 		return Checkpoint{}, ErrCheckpoint
 	}
-	size, err := strconv.ParseInt(lines[1], 10, 64)
-	if err != nil || size < 0 || strconv.FormatInt(size, 10) != lines[1] {
+	size, err := decimal(lines[1])
+	if err != nil {
 		return Checkpoint{}, ErrCheckpoint
 	}
 	root, err := base64.StdEncoding.Strict().DecodeString(lines[2])

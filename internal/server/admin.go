@@ -64,6 +64,10 @@ func (s *Server) adminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST /audit", command(s.Audit))
 	mux.Handle("POST /fsck", command(s.Check))
+	mux.Handle("POST /record/key", command(s.RecordKey))
+	mux.Handle("POST /record/export", s.exporting())
+	mux.Handle("POST /record/prove", command(s.Prove))
+	mux.Handle("POST /record/extend", command(s.Extend))
 	mux.Handle("POST /scim/create-token", command(s.CreateScimToken))
 	mux.Handle("POST /scim/list-tokens", command(s.ListScimTokens))
 	mux.Handle("POST /scim/delete-token", command(s.DeleteScimToken))
@@ -100,6 +104,11 @@ func command[In, Out any](do func(context.Context, In) (Out, error)) http.Handle
 // AskRunning sends a command to the running server. ErrNotRunning if there is
 // none.
 func AskRunning(ctx context.Context, cfg config.Config, path string, in, out any) error {
+	return StreamRunning(ctx, cfg, path, in, func(answer io.Reader) error { return json.UnmarshalRead(answer, out) })
+}
+
+// StreamRunning is AskRunning for an answer that is read as it comes.
+func StreamRunning(ctx context.Context, cfg config.Config, path string, in any, read func(io.Reader) error) error {
 	var dialer net.Dialer
 	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		c, err := dialer.DialContext(ctx, "unix", cfg.Path("run", "admin.sock"))
@@ -126,7 +135,7 @@ func AskRunning(ctx context.Context, cfg config.Config, path string, in, out any
 		why, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))
 		return errors.New(string(bytes.TrimSpace(why)))
 	}
-	return json.UnmarshalRead(bufio.NewReader(resp.Body), out)
+	return read(bufio.NewReader(resp.Body))
 }
 
 // ErrNotRunning says that no server answers on the data directory's socket.

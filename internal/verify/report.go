@@ -1,0 +1,65 @@
+package verify
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+)
+
+// A Problem is one thing that is wrong, and where.
+type Problem struct {
+	Where string `json:"where"` // a file, or a leaf
+	What  string `json:"what"`
+}
+
+// A Report is what a check found.
+type Report struct {
+	Of       string    `json:"of"`             // log, range, record, heads, trail
+	Log      string    `json:"log,omitempty"`  // its name
+	Size     int64     `json:"size,omitempty"` // leaves under the checkpoint
+	Checked  int64     `json:"checked"`        // records or files that were read and hold
+	Notes    []string  `json:"notes,omitempty"`
+	Problems []Problem `json:"problems"`
+	// Truncated says that there are more problems than are listed.
+	Truncated bool `json:"truncated,omitempty"`
+}
+
+// maxProblems bounds the list.
+const maxProblems = 100
+
+func newReport(of string) *Report { return &Report{Of: of, Problems: []Problem{}} }
+
+func (r *Report) problem(where, format string, args ...any) {
+	if len(r.Problems) >= maxProblems {
+		r.Truncated = true
+		return
+	}
+	r.Problems = append(r.Problems, Problem{where, fmt.Sprintf(format, args...)})
+}
+
+func (r *Report) note(format string, args ...any) {
+	if len(r.Notes) < maxProblems {
+		r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
+	}
+}
+
+// readFile reads a file of at most so many bytes.
+func readFile(from fs.FS, name string, limit int64) ([]byte, error) {
+	f, err := from.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readAll(f, name, limit)
+}
+
+func readAll(f io.Reader, name string, limit int64) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("%s: more than %d bytes", name, limit)
+	}
+	return data, nil
+}
