@@ -74,7 +74,7 @@ func (f *Fabric) look(round uint32) {
 		}
 		turn := fnv.New32a()
 		turn.Write([]byte(n.id))
-		suspect := n.space != nil && n.settled && ((turn.Sum32()+round)%fullRound == 0 || n.suspicious())
+		suspect := n.space != nil && ((turn.Sum32()+round)%fullRound == 0 || n.settled && n.suspicious())
 		n.mu.Unlock()
 		if suspect {
 			f.check(n)
@@ -105,7 +105,11 @@ func (f *Fabric) check(n *network) {
 	defer f.changing.Unlock()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.space == nil || !n.settled || n.model == nil && n.gateway == nil {
+	if n.space == nil || n.model == nil && n.gateway == nil {
+		return
+	}
+	if !n.settled { // a change failed half-way: what holds now is that, or what held before, but one of them
+		f.finish(n)
 		return
 	}
 	found, err := f.repair(n)
@@ -118,6 +122,19 @@ func (f *Fabric) check(n *network) {
 		return
 	}
 	f.tell(n, found, err)
+}
+
+// finish makes the machine match a network's model as a change would have. Whoever asked for the change knows that it failed.
+func (f *Fabric) finish(n *network) {
+	ctx, cancel := context.WithTimeout(context.Background(), repairTime)
+	defer cancel()
+	err := f.enforce(ctx, n, n.compile(), func() {})
+	if err == nil {
+		err = f.settlePeers(f.peers(n))
+	}
+	if err != nil {
+		f.log.Warn("a network is not as it should be since a change failed", "network", n.id, "error", err)
+	}
 }
 
 // tell tells of drift, and of what prevented its repair only once.

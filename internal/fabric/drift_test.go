@@ -393,3 +393,39 @@ func TestEventsWait(t *testing.T) {
 		t.Errorf("%v, %+v", err, heard[len(heard)-1])
 	}
 }
+
+// A change that failed half-way, and that nobody tries again, leaves no network unwatched.
+func TestHalfMadeChangesAreWatched(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	v := ward("vpc-1")
+	l.apply(v)
+	l.attach(v, "eni-open")
+	lone := l.attach(v, "eni-lone")
+	lone.noAnswer("tcp", "10.50.1.11:80")
+	l.changing.Lock()
+	nft := l.nft
+	l.nft = "/bin/false"
+	l.changing.Unlock()
+	v.Interfaces[2].Groups = []string{"sg-open"}
+	if err := l.Apply(t.Context(), copied(t, v)); err == nil {
+		t.Fatal("nothing was loaded, and nobody said so")
+	}
+	l.mu.Lock()
+	w := l.Fabric.watch
+	l.Fabric.watch = nil
+	l.mu.Unlock()
+	w.end() // and the test looks itself
+	l.nft = nft
+	if err := inside(l.path(kindVPC, v.ID), func() error { return runNFT(t.Context(), nft, flushAll) }); err != nil {
+		t.Fatal(err)
+	}
+	lone.passes("tcp", "10.50.1.11:80")
+	for round := range uint32(fullRound) {
+		l.look(round)
+	}
+	lone.noAnswer("tcp", "10.50.1.11:80") // as before the change
+	v.Interfaces[2].Groups = []string{"sg-open"}
+	l.apply(v)
+	lone.passes("tcp", "10.50.1.11:80")
+}
