@@ -3,10 +3,12 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -136,5 +138,18 @@ func TestRemovalWaitsForNoRecord(t *testing.T) {
 	h.close()
 	if !h.written.Load() {
 		t.Error("close returns before the end of a connection is recorded")
+	}
+}
+
+// The consumer of an endpoint service reads in her record that it did not answer, and
+// not where the provider has it.
+func TestRefusalsNameNothingOfTheProvider(t *testing.T) {
+	w := &ways{server: &Server{log: slog.New(slog.DiscardHandler)}}
+	why := fmt.Errorf("%w: %w", egress.ErrDial, errors.New("dial tcp 10.77.0.5:5432: connect: connection refused"))
+	if said := w.reason(egress.Connection{Kind: egress.Relay}, why); said == "" || strings.Contains(said, "10.77") {
+		t.Errorf("the consumer hears %q", said)
+	}
+	if said := w.reason(egress.Connection{Kind: egress.TLS}, why); !strings.Contains(said, "10.77") {
+		t.Errorf("who asked for a name hears only %q", said)
 	}
 }

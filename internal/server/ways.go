@@ -285,11 +285,21 @@ func (w *ways) closed(at *place, door string, c egress.Connection) {
 
 func (w *ways) refused(at *place, door string, c egress.Connection, why error) {
 	e, _ := w.event(at, door, "ConnectionRefused", c)
-	e.ErrorCode, e.ErrorMessage = "AccessDenied", why.Error()
+	e.ErrorCode, e.ErrorMessage = "AccessDenied", w.reason(c, why)
 	if c.Unrecorded > 0 {
 		e.Details["unrecorded"] = c.Unrecorded
 	}
 	w.tell(e, func(*store.Tx) error { return nil }, func() {})
+}
+
+// reason is what the account of a workload hears of a refusal. What lies behind an
+// endpoint service is another's: that it did not answer, and how, is for the operator.
+func (w *ways) reason(c egress.Connection, why error) string {
+	if c.Kind == egress.Relay && errors.Is(why, egress.ErrDial) {
+		w.server.log.Warn("what an endpoint service offers cannot be reached", "endpoint", c.Name, "port", c.Port, "err", why)
+		return egress.ErrDial.Error()
+	}
+	return why.Error()
 }
 
 // recordTime bounds how long the end of a connection waits for its record.
