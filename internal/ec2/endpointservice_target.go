@@ -102,7 +102,7 @@ const maxDialers = 100
 // interface that it connects from. before are the VPCs that it may stand in.
 func (s *Service) dial(tx *store.Tx, v *endpointService, before []string, now time.Time) error {
 	for _, id := range unique(slices.Concat(before, v.vpcs())) {
-		n, err := load(tx, id)
+		n, err := loadUnruled(tx, id)
 		if err != nil {
 			return err
 		}

@@ -163,7 +163,7 @@ func (s *Service) deleteSecurityGroup(_ context.Context, _ *api.Call, _ *ec2.Del
 		return nil, fail("CannotDelete", "the specified group: \"%s\" name: \"%s\" cannot be deleted by a user", g.ID, g.Name)
 	}
 	return func(tx *store.Tx) (*ec2.DeleteSecurityGroupOutput, error) {
-		n, err := change(tx, g.VPC)
+		n, err := changeRuled(tx, g.VPC)
 		if err != nil {
 			return nil, err
 		}

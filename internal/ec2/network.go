@@ -221,8 +221,18 @@ func (n *network) aclOf(sub *subnet) *acl {
 // prefixList is a list of the account by id; nil for another.
 func (n *network) prefixList(id string) *prefixList { return byID(n.lists, id) }
 
-// change reads a VPC inside a change that was decided on its being there.
+// change reads a VPC, but for its rules, inside a change that was decided on its being
+// there. Everybody waits for the writer meanwhile.
 func change(tx *store.Tx, vpcID string) (*network, error) {
+	n, err := loadUnruled(tx, vpcID)
+	if err == nil && n == nil {
+		return nil, kindVPC.missing(vpcID)
+	}
+	return n, err
+}
+
+// changeRuled is change with the rules.
+func changeRuled(tx *store.Tx, vpcID string) (*network, error) {
 	n, err := load(tx, vpcID)
 	if err == nil && n == nil {
 		return nil, kindVPC.missing(vpcID)

@@ -177,7 +177,7 @@ func (s *Service) resize(tx *store.Tx, l *prefixList, entries int) error {
 		return err
 	}
 	for _, id := range networks {
-		n, err := change(tx, id)
+		n, err := changeRuled(tx, id)
 		if err != nil {
 			return err
 		}
@@ -187,10 +187,8 @@ func (s *Service) resize(tx *store.Tx, l *prefixList, entries int) error {
 				return err
 			}
 		}
-		for _, t := range n.tables {
-			if err := n.roomFor(t.Routes); err != nil {
-				return err
-			}
+		if err := n.roomForRoutes(); err != nil {
+			return err
 		}
 	}
 	return nil

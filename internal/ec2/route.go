@@ -11,9 +11,13 @@ import (
 	"bawn.dev/internal/store"
 )
 
-// maxRoutes is how many routes a table has. A prefix list counts as many as the
-// entries that it may have.
-const maxRoutes = 1000
+// How many routes a table has, and a VPC: AWS has no limit for all tables together,
+// but here one machine obeys them. A prefix list counts as many as the entries that
+// it may have.
+const (
+	maxRoutes      = 1000
+	maxRoutesOfVPC = 20_000
+)
 
 // routable says whether a range can be another network's: no route leads to what
 // means something to every machine.
@@ -105,7 +109,7 @@ func (s *Service) createRoute(_ context.Context, _ *api.Call, in *ec2.CreateRout
 				return fail("RouteAlreadyExists", "The route identified by %s already exists.", r.to())
 			}
 			t.Routes = append(t.Routes, r)
-			return cmp.Or(n.admitsRoute(tx, t, r), n.roomFor(t.Routes))
+			return cmp.Or(n.admitsRoute(tx, t, r), n.roomForRoutes())
 		})
 	}, nil
 }

@@ -43,18 +43,24 @@ func (n *network) attachedTo(id string) bool {
 	return slices.ContainsFunc(n.attachments, func(a *attachment) bool { return a.VPC == id && a.State == attachmentAvailable })
 }
 
-// roomFor refuses more routes than a table may have.
-func (n *network) roomFor(routes []route) error {
-	count := 0
-	for _, r := range routes {
-		if l := n.prefixList(r.List); l != nil {
-			count += int(l.Max)
-		} else {
+// roomForRoutes refuses more routes than a table may have, or all of the VPC's.
+func (n *network) roomForRoutes() error {
+	all := 0
+	for _, t := range n.tables {
+		count := 0
+		for _, r := range t.Routes {
 			count++
+			if r.List == "" {
+				continue
+			}
+			if l := n.prefixList(r.List); l != nil {
+				count += int(l.Max) - 1
+			}
 		}
-	}
-	if count > maxRoutes {
-		return fail("RouteLimitExceeded", "The maximum number of %d routes has been reached, of which a prefix list takes as many as its maximum number of entries.", maxRoutes)
+		all += count
+		if count > maxRoutes || all > maxRoutesOfVPC {
+			return fail("RouteLimitExceeded", "The maximum number of %d routes of a table, or %d of a VPC, has been reached, of which a prefix list takes as many as its maximum number of entries.", maxRoutes, maxRoutesOfVPC)
+		}
 	}
 	return nil
 }

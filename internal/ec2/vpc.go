@@ -125,7 +125,7 @@ func one[T object](s *Service, c *api.Call, action, id string) (*found[T], []api
 // deleteVPC deletes an empty VPC with what came into being with it.
 func (s *Service) deleteVPC(_ context.Context, _ *api.Call, _ *ec2.DeleteVpcInput, f *found[*vpc]) (api.Commit[ec2.DeleteVpcOutput], error) {
 	return func(tx *store.Tx) (*ec2.DeleteVpcOutput, error) {
-		n, err := change(tx, f.it.ID)
+		n, err := changeRuled(tx, f.it.ID)
 		if err != nil {
 			return nil, err
 		}

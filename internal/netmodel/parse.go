@@ -6,8 +6,9 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// MaxSize bounds the encoded form of a VPC, in bytes.
-const MaxSize = 8 << 20
+// MaxSize bounds the encoded form of a VPC, in bytes. One within all limits of package ec2 has less: what the machine
+// would not take could not be changed any more, neither for the better.
+const MaxSize = 32 << 20
 
 // Parse decodes and validates one VPC. Unknown members, duplicate names, names in another case, trailing data and input
 // over [MaxSize] are errors.
