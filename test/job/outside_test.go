@@ -108,7 +108,7 @@ func (s *stranger) watch(packets int) {
 // A way is a VPC with a subnet for work and one for a NAT gateway that leads outside.
 type way struct {
 	network
-	gateway, natTable, workTable, nat, address, igw string
+	natTable, workTable, nat, address, igw string
 }
 
 func (h *house) newWay(t testing.TB) (w way) {
