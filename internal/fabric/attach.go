@@ -49,7 +49,11 @@ func (f *Fabric) Attach(ctx context.Context, vpcID string, ifc netmodel.Interfac
 	}
 	p := jointOf(&ifc)
 	n.plugged[netmodel.Device(ifc.ID)] = p
-	if err := join(n.space, path, p); err != nil {
+	err = join(n.space, path, p)
+	if err == nil {
+		err = n.space.carries(netmodel.Device(ifc.ID))
+	}
+	if err != nil {
 		return "", errors.Join(fmt.Errorf("fabric: attaching %s: %w", ifc.ID, err), f.detach(n, place{path, kindAttached, vpcID, ifc.ID}))
 	}
 	return path, nil
@@ -110,7 +114,7 @@ func join(router *space, workload string, p joint) error {
 	if _, err := setUpLink(router.Handle, name, netmodel.Gateway, p.address, p.mac); err != nil {
 		return err
 	}
-	err = inside(workload, func() error {
+	return inside(workload, func() error {
 		here, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 		if err != nil {
 			return err
@@ -125,10 +129,6 @@ func join(router *space, workload string, p joint) error {
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return router.carries(name)
 }
 
 // carrierWait bounds the wait for a link that is up at both ends to carry.
