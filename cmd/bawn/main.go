@@ -82,7 +82,7 @@ func main() {
 
 func exitCode(err error) int {
 	switch {
-	case errors.Is(err, config.ErrNotInitialized), errors.Is(err, server.ErrRunning):
+	case errors.Is(err, config.ErrNotInitialized), errors.Is(err, server.ErrRunning), errors.Is(err, server.ErrNotRunning):
 		return exitNotReady
 	case errors.Is(err, errProblems):
 		return exitProblems

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"unicode"
@@ -28,7 +29,11 @@ func TestTableHoldsNothingThatATerminalObeys(t *testing.T) {
 			t.Fatal(err)
 		}
 		var out strings.Builder
-		if err := table(&out, []server.AuditLine{{Person: name, Event: raw}}); err != nil {
+		w, err := newAuditWriter(&out, "table")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(w.write(server.AuditLine{Person: name, Event: raw}), w.end()); err != nil {
 			t.Fatal(err)
 		}
 		if n := strings.Count(out.String(), "\n"); n != 2 {

@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"bawn.dev/internal/policy"
 	"bawn.dev/internal/trail"
 	"bawn.dev/internal/uuid"
 	"bawn.dev/internal/wire"
@@ -201,6 +202,7 @@ func (c *Call) identity() trail.UserIdentity {
 		return serviceIdentity(s.Claim.ID, s.Claim)
 	}
 	u := trail.UserIdentity{
+		InScopeOf:   inScopeOf(s.Claim),
 		PrincipalID: s.Principal.ID,
 		ARN:         s.Principal.ARN,
 		AccountID:   s.Principal.Account,
@@ -215,6 +217,9 @@ func (c *Call) identity() trail.UserIdentity {
 			CreationDate:   s.Claim.Issued.UTC().Truncate(time.Second),
 			MFA:            !s.Claim.MFA.IsZero(),
 			SourceIdentity: s.Claim.SourceIdentity,
+		}
+		if strings.Contains(s.Claim.Provider, ":oidc-provider/") {
+			u.SessionContext.FederatedProvider, u.SessionContext.Attributes = s.Claim.Provider, attributes(s.Claim.Vouched)
 		}
 	}
 	issuer := trail.SessionIssuer{
@@ -233,6 +238,26 @@ func (c *Call) identity() trail.UserIdentity {
 	return u
 }
 
+// attributes are the keys that a provider vouched for, without its name before them.
+func attributes(vouched policy.Context) map[string]string {
+	out := make(map[string]string, len(vouched))
+	for key, values := range vouched {
+		out[key[strings.LastIndexByte(key, ':')+1:]] = strings.Join(values, ",")
+	}
+	return out
+}
+
+// inScopeOf is what a session, or a service's act, belongs to.
+func inScopeOf(claim Claim) *trail.InScopeOf {
+	switch {
+	case claim.Workload != "":
+		return &trail.InScopeOf{IssuerType: claim.WorkloadType, CredentialsIssuedTo: claim.Workload}
+	case claim.Kind == KindService && claim.SourceARN != "":
+		return &trail.InScopeOf{SourceARN: claim.SourceARN, SourceAccount: claim.SourceAccount}
+	}
+	return nil
+}
+
 func onBehalfOf(p *Person) *trail.OnBehalfOf {
 	if p == nil {
 		return nil
@@ -242,5 +267,5 @@ func onBehalfOf(p *Person) *trail.OnBehalfOf {
 
 func serviceIdentity(service string, claim Claim) trail.UserIdentity {
 	// A service that acts for the holder of a token says for which.
-	return trail.UserIdentity{Type: "AWSService", InvokedBy: service, AccountID: claim.Account, AccessKeyID: claim.AccessKeyID, OnBehalfOf: onBehalfOf(claim.Person)}
+	return trail.UserIdentity{Type: "AWSService", InvokedBy: service, AccountID: claim.Account, AccessKeyID: claim.AccessKeyID, OnBehalfOf: onBehalfOf(claim.Person), InScopeOf: inScopeOf(claim)}
 }

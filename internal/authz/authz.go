@@ -83,6 +83,10 @@ type Claim struct {
 	Vouched policy.Context
 	Person  *Person
 
+	// Workload is the ARN, and WorkloadType the type, of the workload that the session was
+	// made for. Records name it; no policy can.
+	Workload, WorkloadType string
+
 	// SourceARN and SourceAccount say for which resource a service acts.
 	SourceARN, SourceAccount string
 }

@@ -137,7 +137,7 @@ type found struct {
 func (s *Service) find(sn *store.Snapshot, account, name string) (*found, error) {
 	name = strings.ToLower(name)
 	f := &found{resource: api.Resource{
-		ARN: s.jobARN(account, name), Account: account, Type: "AWS::SageMaker::TrainingJob", Missing: notFound(),
+		ARN: s.jobARN(account, name), Account: account, Type: recordType, Missing: notFound(),
 	}}
 	version, err := sn.Version(versionKey(account, name))
 	if err != nil || version == 0 {

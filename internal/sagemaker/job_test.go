@@ -134,6 +134,9 @@ func TestRecordsCarryRoleAndPerson(t *testing.T) {
 			if u.OnBehalfOf == nil || u.OnBehalfOf.UserID != "ada" {
 				t.Errorf("%s was not done on behalf of the person", name)
 			}
+			if i := u.InScopeOf; i == nil || i.IssuerType != "AWS::SageMaker::TrainingJob" || !strings.HasSuffix(i.CredentialsIssuedTo, ":training-job/recorded") {
+				t.Errorf("%s does not name the job: %+v", name, i)
+			}
 		}
 		if !found {
 			t.Errorf("no %s was done in the role", name)

@@ -93,7 +93,7 @@ func (w *worker) tell(ctx context.Context, j *job, name string, details map[stri
 	event := api.Event{
 		Service: "sagemaker", Name: name, Claim: j.claim(),
 		Resources: []api.Resource{
-			{ARN: j.arn, Account: j.account, Type: "AWS::SageMaker::TrainingJob"}, {ARN: j.role, Account: j.account, Type: "AWS::IAM::Role"},
+			{ARN: j.arn, Account: j.account, Type: recordType}, {ARN: j.role, Account: j.account, Type: "AWS::IAM::Role"},
 		},
 		Details: map[string]any{"trainingJobName": j.shown, "roleArn": j.role},
 	}
@@ -125,9 +125,13 @@ func (w *worker) tell(ctx context.Context, j *job, name string, details map[stri
 	return err
 }
 
+// recordType is what a record calls a job.
+const recordType = "AWS::SageMaker::TrainingJob"
+
 // claim is as whom everything is done for the job.
 func (j *job) claim() api.Claim {
-	return api.Claim{Kind: api.KindRole, Account: j.account, ID: j.roleID, SessionName: "SageMaker", Person: j.person}
+	return api.Claim{Kind: api.KindRole, Account: j.account, ID: j.roleID, SessionName: "SageMaker", Person: j.person,
+		Workload: j.arn, WorkloadType: recordType}
 }
 
 // order gets the job a key for its volume and an interface, if it wants one.

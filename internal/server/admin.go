@@ -3,18 +3,14 @@ package server
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"slices"
-	"time"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"bawn.dev/internal/config"
 	"bawn.dev/internal/store"
@@ -24,25 +20,6 @@ import (
 // An administration command goes to the running server over its socket. When none
 // runs, the command opens the data directory itself. Either way it is recorded,
 // with the name of who ran it as the operating system gave it.
-
-// AuditRequest asks for records.
-type AuditRequest struct {
-	Operator string    `json:"operator"`
-	Account  string    `json:"account,omitempty"` // empty: all accounts
-	Person   string    `json:"person,omitempty"`  // user name or id in the identity store
-	Name     string    `json:"name,omitempty"`    // of the event
-	Resource string    `json:"resource,omitempty"`
-	Username string    `json:"username,omitempty"`
-	Errors   bool      `json:"errors,omitempty"`
-	Since    time.Time `json:"since,omitzero"`
-	Limit    int       `json:"limit,omitempty"` // 0: 100
-}
-
-// AuditLine is one record as `bawn audit` gets it.
-type AuditLine struct {
-	Person string         `json:"person,omitempty"` // the name behind onBehalfOf
-	Event  jsontext.Value `json:"event"`
-}
 
 // CheckRequest asks for a check of everything stored.
 type CheckRequest struct {
@@ -60,9 +37,10 @@ type Report struct {
 // maxAdminBody bounds what the socket reads.
 const maxAdminBody = 64 << 10
 
-func (s *Server) adminHandler() http.Handler {
+func (s *Server) adminHandler(ctx context.Context) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST /audit", command(s.Audit))
+	mux.Handle("POST /audit/follow", streamed(ctx, s.FollowAudit))
 	mux.Handle("POST /fsck", command(s.Check))
 	mux.Handle("POST /record/key", command(s.RecordKey))
 	mux.Handle("POST /record/export", s.exporting())
@@ -154,80 +132,6 @@ func (s *Server) administered(ctx context.Context, name, operator string, parame
 			EventType:    "BawnAdministration", ManagementEvent: true, ReadOnly: true, RequestParameters: raw,
 		})
 	})
-}
-
-// Audit finds records, newest first, in one account or all.
-func (s *Server) Audit(ctx context.Context, in AuditRequest) ([]AuditLine, error) {
-	if err := s.administered(ctx, "Audit", in.Operator, in); err != nil {
-		return nil, err
-	}
-	sn, err := s.store.Snapshot(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer sn.Close()
-	accounts := []string{in.Account}
-	if in.Account == "" {
-		if accounts, err = s.organizations.Accounts(sn); err != nil {
-			return nil, err
-		}
-	}
-	person := in.Person
-	if person != "" {
-		if id, err := s.identity.UserID(sn, person); err != nil {
-			return nil, err
-		} else if id != "" {
-			person = id
-		}
-	}
-	limit := in.Limit
-	if limit <= 0 {
-		limit = 100
-	}
-	query := trail.Query{
-		Start: in.Since, Person: person, EventName: in.Name, ResourceName: in.Resource,
-		Username: in.Username, ErrorsOnly: in.Errors,
-	}
-	var entries []trail.Entry
-	for _, query.Account = range accounts {
-		found, err := s.newest(ctx, query, limit)
-		if err != nil {
-			return nil, err
-		}
-		entries = append(entries, found...)
-	}
-	slices.SortFunc(entries, func(a, b trail.Entry) int { return cmp.Compare(b.Seq, a.Seq) })
-	entries = entries[:min(limit, len(entries))]
-	lines := make([]AuditLine, len(entries))
-	names := map[string]string{}
-	for i, e := range entries {
-		lines[i].Event = e.Event
-		if b := e.Record.UserIdentity.OnBehalfOf; b != nil {
-			if _, ok := names[b.UserID]; !ok {
-				if names[b.UserID], err = s.identity.UserName(sn, b.UserID); err != nil {
-					return nil, err
-				}
-			}
-			lines[i].Person = names[b.UserID]
-		}
-	}
-	return lines, nil
-}
-
-// newest finds the newest records of one account.
-func (s *Server) newest(ctx context.Context, q trail.Query, limit int) ([]trail.Entry, error) {
-	var out []trail.Entry
-	for {
-		page, err := s.trail.Find(ctx, q)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, page.Entries...)
-		if page.NextToken == "" || len(out) >= limit {
-			return out[:min(limit, len(out))], nil
-		}
-		q.Token = page.NextToken
-	}
 }
 
 // Check verifies the record's ledger and the references between

@@ -29,9 +29,9 @@ func TestFrontDoor(t *testing.T) {
 	if strings.Contains(b.Log.String(), "MARKER") {
 		t.Error("plaintext is in the log")
 	}
-	lines, err := b.Audit(context.Background(), server.AuditRequest{Operator: "test", Person: user})
-	if err != nil || len(lines) < 5 {
-		t.Errorf("%d records on her behalf, %v", len(lines), err)
+	page, err := b.Audit(context.Background(), server.AuditRequest{Operator: "test", Person: user})
+	if err != nil || len(page.Lines) < 5 {
+		t.Errorf("%+v on her behalf, %v", page, err)
 	}
 	report, err := b.Check(context.Background(), server.CheckRequest{Operator: "test"})
 	if err != nil || len(report.Problems) > 0 {

@@ -68,7 +68,7 @@ func (s *Server) Serve(ctx context.Context, ready func(addr string)) error {
 	group, ctx := errgroup.WithContext(ctx)
 	s.background(ctx, group)
 	s.run(ctx, group, front, s.public(s.door.Handler(api.Origin{}), provisioning, web))
-	s.run(ctx, group, admin, s.adminHandler())
+	s.run(ctx, group, admin, s.adminHandler(ctx))
 	if ready != nil {
 		ready(front.Addr().String())
 	}

@@ -25,9 +25,9 @@ func TestFrontDoorOnPostgres(t *testing.T) {
 		t.Error(err)
 	}
 	b.Restart(t)
-	lines, err := b.Audit(context.Background(), server.AuditRequest{Operator: "test", Person: user})
-	if err != nil || len(lines) < 5 {
-		t.Errorf("%d records on her behalf, %v", len(lines), err)
+	page, err := b.Audit(context.Background(), server.AuditRequest{Operator: "test", Person: user})
+	if err != nil || len(page.Lines) < 5 {
+		t.Errorf("%+v on her behalf, %v", page, err)
 	}
 	report, err := b.Check(context.Background(), server.CheckRequest{Operator: "test"})
 	if err != nil || len(report.Problems) > 0 {

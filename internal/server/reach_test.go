@@ -234,12 +234,12 @@ func TestReachSaysWhichGate(t *testing.T) {
 			t.Errorf("%s to %s at %s: refused by %q, not %q, or does not say %q:\n%s", c.from, c.to, c.port, gate, c.gate, c.says, text)
 		}
 	}
-	var lines []server.AuditLine
-	if err := server.AskRunning(t.Context(), w.Config, "/audit", server.AuditRequest{Operator: "test", Name: "Reach", Limit: 1}, &lines); err != nil {
+	var page server.AuditPage
+	if err := server.AskRunning(t.Context(), w.Config, "/audit", server.AuditRequest{Operator: "test", Name: "Reach", Limit: 1}, &page); err != nil {
 		t.Fatal(err)
 	}
-	if len(lines) != 1 || !strings.Contains(string(lines[0].Event), `"from":"`+w.id["b"]) {
-		t.Errorf("the question is not on record: %+v", lines)
+	if len(page.Lines) != 1 || !strings.Contains(string(page.Lines[0].Event), `"from":"`+w.id["b"]) {
+		t.Errorf("the question is not on record: %+v", page)
 	}
 }
 

@@ -24,15 +24,15 @@ import (
 func TestOperatorsAreRecordedAsTheKernelKnowsThem(t *testing.T) {
 	b := servertest.Start(t)
 	ctx := context.Background()
-	var lines []server.AuditLine
-	if err := server.AskRunning(ctx, b.Config, "/audit", server.AuditRequest{Operator: "somebody-else"}, &lines); err != nil {
+	var page server.AuditPage
+	if err := server.AskRunning(ctx, b.Config, "/audit", server.AuditRequest{Operator: "somebody-else"}, &page); err != nil {
 		t.Fatal(err)
 	}
-	page, err := b.Trail().Find(ctx, trail.Query{Account: b.Config.AccountID, EventName: "Audit"})
-	if err != nil || len(page.Entries) != 1 {
-		t.Fatalf("%d records, %v", len(page.Entries), err)
+	found, err := b.Trail().Find(ctx, trail.Query{Account: b.Config.AccountID, EventName: "Audit"})
+	if err != nil || len(found.Entries) != 1 {
+		t.Fatalf("%d records, %v", len(found.Entries), err)
 	}
-	if got, want := page.Entries[0].Record.UserIdentity.PrincipalID, fmt.Sprintf("uid-%d", os.Getuid()); got != want {
+	if got, want := found.Entries[0].Record.UserIdentity.PrincipalID, fmt.Sprintf("uid-%d", os.Getuid()); got != want {
 		t.Errorf("recorded %q, not %q", got, want)
 	}
 }

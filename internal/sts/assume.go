@@ -27,6 +27,14 @@ func (s *Service) assumedRole(ctx context.Context, c *api.Call, in *shape.Assume
 	if g.claim.Person, err = s.person(ctx, c, in.ProvidedContexts, g.keys); err != nil {
 		return nil, nil, err
 	}
+	// Who assumes one role after the other stays named in the record; a job's session the
+	// job's. No policy knows of it: for that, the context must be given again.
+	if p := c.Claim().Person; p != nil && g.claim.Person == nil {
+		behind := *p
+		behind.Audit = true
+		g.claim.Person = &behind
+	}
+	g.claim.Workload, g.claim.WorkloadType = c.Claim().Workload, c.Claim().WorkloadType
 	if len(in.ProvidedContexts) > 0 {
 		g.actions = append(g.actions, "sts:SetContext")
 	}

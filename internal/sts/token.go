@@ -39,6 +39,8 @@ type token struct {
 	MFA        int64             `json:"f,omitempty"`
 	Provider   string            `json:"o,omitempty"`
 	Vouched    policy.Context    `json:"v,omitempty"`
+	Workload   string            `json:"w,omitempty"`
+	WorkType   string            `json:"wt,omitempty"`
 }
 
 // The kinds of session beside a role's.
@@ -63,7 +65,7 @@ func newToken(secret string, claim api.Claim, policies SessionPolicies, madeBy s
 		Issued: claim.Issued.UnixMicro(), Expires: claim.Expires.UnixMicro(),
 		Inline: policies.Inline, Managed: policies.Managed,
 		Tags: claim.Tags, Transitive: claim.TransitiveTags, Source: claim.SourceIdentity, Chained: claim.Chained,
-		MadeBy: madeBy, Provider: claim.Provider, Vouched: claim.Vouched,
+		MadeBy: madeBy, Provider: claim.Provider, Vouched: claim.Vouched, Workload: claim.Workload, WorkType: claim.WorkloadType,
 	}
 	switch claim.Kind {
 	case api.KindUser:
@@ -123,7 +125,7 @@ func (t *token) claim() (api.Claim, error) {
 		Issued: time.UnixMicro(t.Issued).UTC(), Expires: time.UnixMicro(t.Expires).UTC(),
 		HasSession: t.Inline != "" || len(t.Managed) > 0,
 		Tags:       t.Tags, TransitiveTags: t.Transitive, SourceIdentity: t.Source, Chained: t.Chained,
-		Provider: t.Provider, Vouched: t.Vouched,
+		Provider: t.Provider, Vouched: t.Vouched, Workload: t.Workload, WorkloadType: t.WorkType,
 	}
 	switch t.Kind {
 	case "":

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -16,12 +18,13 @@ import (
 // Limits on what one record holds. CloudTrail cuts long fields too; a call is
 // never refused because its user agent is long, and no caller fills the disk.
 const (
-	maxName      = 256
-	maxARN       = 2048
-	maxText      = 1024
-	maxJSON      = 16 << 10
-	maxResources = 256
-	maxEvent     = 256 << 10
+	maxName       = 256
+	maxARN        = 2048
+	maxText       = 1024
+	maxJSON       = 16 << 10
+	maxResources  = 256
+	maxAttributes = 32
+	maxEvent      = 256 << 10
 )
 
 // complete fills in what a record may leave out and bounds every field.
@@ -54,6 +57,14 @@ func (r *Record) complete() error {
 			bound(x, maxName)
 		}
 		bound(&s.SessionIssuer.ARN, maxARN)
+		bound(&s.FederatedProvider, maxARN)
+		s.Attributes = boundAttributes(s.Attributes)
+	}
+	if i := u.InScopeOf; i != nil {
+		bound(&i.SourceARN, maxARN)
+		bound(&i.SourceAccount, maxName)
+		bound(&i.IssuerType, maxName)
+		bound(&i.CredentialsIssuedTo, maxARN)
 	}
 	if p := u.OnBehalfOf; p != nil {
 		bound(&p.UserID, maxName)
@@ -92,6 +103,24 @@ func bound(s *string, limit int) {
 		end--
 	}
 	*s = (*s)[:end] + "…"
+}
+
+// boundAttributes cuts names and values; of more than maxAttributes the first are kept.
+func boundAttributes(m map[string]string) map[string]string {
+	if len(m) == 0 {
+		return nil
+	}
+	out := make(map[string]string, min(len(m), maxAttributes))
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		if len(out) == maxAttributes {
+			break
+		}
+		value := m[name]
+		bound(&name, maxName)
+		bound(&value, maxName)
+		out[name] = value
+	}
+	return out
 }
 
 // boundJSON checks that a value is one JSON object. In one that is too long its longest

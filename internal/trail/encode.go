@@ -2,6 +2,8 @@ package trail
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -87,6 +89,16 @@ func (w *writer) name(name string) {
 	w.buf = append(w.buf, '"', ':')
 }
 
+// chosen is text under a name that others chose.
+func (w *writer) chosen(name, value string) {
+	quoted, err := jsontext.AppendQuote(nil, name)
+	if err != nil {
+		w.err = errors.Join(w.err, err)
+		return
+	}
+	w.text(string(quoted[1:len(quoted)-1]), value)
+}
+
 func (w *writer) text(name, value string) {
 	w.name(name)
 	if plain(value) {
@@ -167,6 +179,18 @@ func (w *writer) identity(u *UserIdentity) {
 		w.time("creationDate", s.CreationDate)
 		w.text("mfaAuthenticated", strconv.FormatBool(s.MFA))
 		w.close()
+		if s.FederatedProvider != "" {
+			w.name("webIdFederationData")
+			w.open()
+			w.text("federatedProvider", s.FederatedProvider)
+			w.name("attributes")
+			w.open()
+			for _, name := range slices.Sorted(maps.Keys(s.Attributes)) {
+				w.chosen(name, s.Attributes[name])
+			}
+			w.close()
+			w.close()
+		}
 		w.some("sourceIdentity", s.SourceIdentity)
 		w.close()
 	}
@@ -180,5 +204,14 @@ func (w *writer) identity(u *UserIdentity) {
 	w.some("invokedBy", u.InvokedBy)
 	w.some("credentialId", u.CredentialID)
 	w.some("identityProvider", u.IdentityProvider)
+	if i := u.InScopeOf; i != nil {
+		w.name("inScopeOf")
+		w.open()
+		w.some("sourceArn", i.SourceARN)
+		w.some("sourceAccount", i.SourceAccount)
+		w.some("issuerType", i.IssuerType)
+		w.some("credentialsIssuedTo", i.CredentialsIssuedTo)
+		w.close()
+	}
 	w.close()
 }

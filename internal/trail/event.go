@@ -54,12 +54,26 @@ type identity struct {
 	InvokedBy        string    `json:"invokedBy,omitzero"`
 	CredentialID     string    `json:"credentialId,omitzero"`
 	IdentityProvider string    `json:"identityProvider,omitzero"`
+	InScopeOf        *scope    `json:"inScopeOf,omitzero"`
+}
+
+type scope struct {
+	SourceARN           string `json:"sourceArn,omitzero"`
+	SourceAccount       string `json:"sourceAccount,omitzero"`
+	IssuerType          string `json:"issuerType,omitzero"`
+	CredentialsIssuedTo string `json:"credentialsIssuedTo,omitzero"`
 }
 
 type session struct {
 	SessionIssuer  issuer     `json:"sessionIssuer,omitzero"`
 	Attributes     attributes `json:"attributes"`
+	WebIdentity    *federated `json:"webIdFederationData,omitzero"`
 	SourceIdentity string     `json:"sourceIdentity,omitzero"`
+}
+
+type federated struct {
+	Provider   string            `json:"federatedProvider"`
+	Attributes map[string]string `json:"attributes"`
 }
 
 type issuer struct {
@@ -122,6 +136,12 @@ func UnmarshalEvent(data []byte) (*Record, error) {
 		if r.UserIdentity.SessionContext.CreationDate, err = unstamp(s.Attributes.CreationDate); err != nil {
 			return nil, err
 		}
+		if f := s.WebIdentity; f != nil {
+			r.UserIdentity.SessionContext.FederatedProvider, r.UserIdentity.SessionContext.Attributes = f.Provider, f.Attributes
+		}
+	}
+	if i := u.InScopeOf; i != nil {
+		r.UserIdentity.InScopeOf = &InScopeOf{i.SourceARN, i.SourceAccount, i.IssuerType, i.CredentialsIssuedTo}
 	}
 	if p := u.OnBehalfOf; p != nil {
 		r.UserIdentity.OnBehalfOf = &OnBehalfOf{p.UserID, p.IdentityStoreARN}

@@ -28,6 +28,7 @@ type Query struct {
 	AccessKeyID  string
 	ReadOnly     *bool
 	Person       string // OnBehalfOf.UserID
+	Scope        string // what the call belongs to (InScopeOf): an ARN, or the last part of one
 	ErrorsOnly   bool
 	Limit        int    // 1 to 50; 0 stands for 50
 	Token        string // NextToken of the page before, of the same query
@@ -38,6 +39,8 @@ type Entry struct {
 	Seq    int64 // rises with insertion; for Follow
 	Record *Record
 	Event  []byte // CloudTrail's JSON, the exact bytes under the leaf's hash
+
+	at place
 }
 
 // Page is one answer to a Query, newest first.
@@ -80,53 +83,66 @@ func (t *Trail) Find(ctx context.Context, q Query) (Page, error) {
 		return Page{}, err
 	}
 	defer n.Close()
-	return q.page(n, at)
+	found, next, _, err := q.page(n, at)
+	if err != nil {
+		return Page{}, err
+	}
+	page := Page{Entries: found}
+	if next != nil {
+		page.NextToken = q.token(*next)
+	}
+	return page, nil
 }
 
-func (q Query) page(n *store.Snapshot, at place) (Page, error) {
-	start, end := int64(math.MinInt64), int64(math.MaxInt64)
+// page reads the records of one page, and answers where the next begins, nil at the
+// end, and how many records it looked at.
+func (q Query) page(n *store.Snapshot, at place) (entries []Entry, next *place, read int, err error) {
+	start, end := q.window()
+	wanted := q.traits()
+	filtered := len(wanted) > 1 && !slices.Equal(wanted[1:], []string{""})
+	for read < examined {
+		places, err := before(n, posted{q.Account, wanted[0]}, at, start, end, q.Limit+1)
+		if err != nil {
+			return nil, nil, read, err
+		}
+		rows, err := recordsAt(n, places)
+		if err != nil {
+			return nil, nil, read, err
+		}
+		for _, r := range rows {
+			record, err := UnmarshalEvent(r.event)
+			if err != nil {
+				return nil, nil, read, fmt.Errorf("record %d: %w", r.seq, err)
+			}
+			if filtered && !containsAll(record.traits(), wanted) {
+				at = place{r.time, r.seq}
+				continue
+			}
+			if len(entries) == q.Limit {
+				return entries, &at, read, nil
+			}
+			at = place{r.time, r.seq}
+			entries = append(entries, Entry{r.seq, record, r.event, at})
+		}
+		read += len(places)
+		if len(places) <= q.Limit {
+			return entries, nil, read, nil
+		}
+		at = places[len(places)-1]
+	}
+	return entries, &at, read, nil
+}
+
+// window is the time that a query is about, in microseconds.
+func (q Query) window() (start, end int64) {
+	start, end = math.MinInt64, math.MaxInt64
 	if !q.Start.IsZero() {
 		start = q.Start.UnixMicro()
 	}
 	if !q.End.IsZero() {
 		end = q.End.UnixMicro()
 	}
-	wanted := q.traits()
-	filtered := len(wanted) > 1 && !slices.Equal(wanted[1:], []string{""})
-	var page Page
-	for read := 0; read < examined; {
-		places, err := before(n, posted{q.Account, wanted[0]}, at, start, end, q.Limit+1)
-		if err != nil {
-			return Page{}, err
-		}
-		rows, err := recordsAt(n, places)
-		if err != nil {
-			return Page{}, err
-		}
-		for _, r := range rows {
-			record, err := UnmarshalEvent(r.event)
-			if err != nil {
-				return Page{}, fmt.Errorf("record %d: %w", r.seq, err)
-			}
-			if filtered && !containsAll(record.traits(), wanted) {
-				at = place{r.time, r.seq}
-				continue
-			}
-			if len(page.Entries) == q.Limit {
-				page.NextToken = q.token(at)
-				return page, nil
-			}
-			at = place{r.time, r.seq}
-			page.Entries = append(page.Entries, Entry{r.seq, record, r.event})
-		}
-		if len(places) <= q.Limit {
-			return page, nil
-		}
-		at = places[len(places)-1]
-		read += len(places)
-	}
-	page.NextToken = q.token(at)
-	return page, nil
+	return start, end
 }
 
 // recordsAt reads the records at places, in their order.
@@ -168,7 +184,7 @@ func (q Query) token(at place) string {
 
 func (q Query) place() (place, error) {
 	if q.Token == "" {
-		return place{math.MaxInt64, math.MaxInt64}, nil
+		return beyond, nil
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(q.Token)
 	if err != nil || len(b) != 32 || string(b[:16]) != string(q.digest()) {

@@ -58,7 +58,7 @@ func (t *Trail) follow(ctx context.Context, from int64, fn func(Entry) error) (i
 		if err != nil {
 			return from, fmt.Errorf("record %d: %w", r.seq, err)
 		}
-		if err := fn(Entry{r.seq, record, r.event}); err != nil {
+		if err := fn(Entry{r.seq, record, r.event, place{r.time, r.seq}}); err != nil {
 			return from, err
 		}
 		from = r.seq

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"container/heap"
 	"encoding/binary"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -24,6 +25,11 @@ const placeSize = 16
 
 // place is where a record stands in the order of Find.
 type place struct{ time, seq int64 }
+
+// beyond is newer than every record.
+var beyond = place{math.MaxInt64, math.MaxInt64}
+
+func (p place) String() string { return fmt.Sprintf("%d.%d", p.time, p.seq) }
 
 func (p place) compare(o place) int {
 	return cmp.Or(cmp.Compare(p.time, o.time), cmp.Compare(p.seq, o.seq))

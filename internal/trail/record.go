@@ -56,6 +56,14 @@ type UserIdentity struct {
 	// IdentityProvider is the ARN of the provider that vouches for a WebIdentityUser
 	// or SAMLUser.
 	IdentityProvider string
+	InScopeOf        *InScopeOf // nil where nothing but the caller stands behind the call
+}
+
+// InScopeOf is the resource that the call belongs to: the one for which a service
+// acts, or the workload that the credentials were made for.
+type InScopeOf struct {
+	SourceARN, SourceAccount        string // of the first
+	IssuerType, CredentialsIssuedTo string // of the second
 }
 
 // SessionContext is where a session came from.
@@ -64,6 +72,10 @@ type SessionContext struct {
 	CreationDate   time.Time
 	MFA            bool
 	SourceIdentity string
+	// FederatedProvider is the OIDC provider that a session began with, and Attributes
+	// what it vouched for.
+	FederatedProvider string
+	Attributes        map[string]string
 }
 
 // SessionIssuer is the role or user that a session stands for.

@@ -17,6 +17,7 @@ const (
 	byResourceType = "t:"
 	byKey          = "k:"
 	byPerson       = "p:"
+	byScope        = "w:"
 	byUsername     = "u:"
 	byName         = "n:"
 	bySource       = "s:"
@@ -95,6 +96,12 @@ func (r *Record) traits() []string {
 	if p := r.UserIdentity.OnBehalfOf; p != nil {
 		add(byPerson, p.UserID)
 	}
+	if i := r.UserIdentity.InScopeOf; i != nil {
+		for _, about := range []string{i.SourceARN, i.CredentialsIssuedTo} {
+			add(byScope, about)
+			add(byScope, shortName(about))
+		}
+	}
 	if r.ErrorCode != "" {
 		traits = append(traits, byError)
 	}
@@ -130,6 +137,7 @@ func (q Query) traits() []string {
 	add(byEvent, q.EventID)
 	add(byResource, q.ResourceName)
 	add(byKey, q.AccessKeyID)
+	add(byScope, q.Scope)
 	add(byPerson, q.Person)
 	add(byUsername, q.Username)
 	if q.ErrorsOnly {

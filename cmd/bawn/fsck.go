@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"bawn.dev/internal/server"
+)
+
+type fsckCmd struct {
+	Data     string `required:"" type:"path" help:"Data directory."`
+	Database string `env:"BAWN_DATABASE" help:"postgres:// URL, if the server uses one."`
+	Output   string `enum:"text,json" default:"text" help:"text or json."`
+}
+
+// errProblems says that the check itself worked and found something.
+var errProblems = errors.New("problems found")
+
+func (c *fsckCmd) Run(ctx context.Context) error {
+	report, err := administrate(ctx, c.Data, c.Database, "/fsck", server.CheckRequest{Operator: server.Operator()}, (*server.Server).Check)
+	if err != nil {
+		return err
+	}
+	if c.Output == "json" {
+		if err := json.NewEncoder(os.Stdout).Encode(report); err != nil {
+			return err
+		}
+	} else {
+		for _, p := range report.Problems {
+			fmt.Println("problem:", visible(p))
+		}
+		fmt.Printf("checked: %s; %d problems; %d orphans collected, %d blobs moved together\n",
+			strings.Join(report.Checked, ", "), len(report.Problems), report.Orphans, report.Moved)
+	}
+	if len(report.Problems) > 0 {
+		return fmt.Errorf("%d %w", len(report.Problems), errProblems)
+	}
+	return nil
+}
