@@ -368,6 +368,11 @@ func (w *ways) routes(ctx context.Context, e *netmodel.Endpoint) string {
 func (w *ways) cross(ctx context.Context, way ec2.Route) (net.Conn, netip.Addr, error) {
 	if way.VPC != "" {
 		c, err := w.server.places.host.Dial(ctx, way.VPC, way.From, way.To)
+		if tcp, ok := c.(*net.TCPConn); ok {
+			// Rules of the provider's that shut say nothing to whoever is connected: what
+			// gets no answer any more is to end, and be on record, soon.
+			err = errors.Join(err, tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}))
+		}
 		return c, way.To.Addr(), err
 	}
 	c, err := fetch.Elsewhere(ctx, net.JoinHostPort(way.Host, strconv.Itoa(int(way.Port))))
