@@ -20,6 +20,12 @@ func (s *Service) changedEndpoint(_ context.Context, c *api.Call, in *ec2.Modify
 	if err != nil {
 		return nil, nil, err
 	}
+	f.changes(
+		given{"AddRouteTableIds", len(in.AddRouteTableIds) > 0}, given{"RemoveRouteTableIds", len(in.RemoveRouteTableIds) > 0},
+		given{"AddSecurityGroupIds", len(in.AddSecurityGroupIds) > 0}, given{"RemoveSecurityGroupIds", len(in.RemoveSecurityGroupIds) > 0},
+		given{"AddSubnetIds", len(in.AddSubnetIds) > 0}, given{"RemoveSubnetIds", len(in.RemoveSubnetIds) > 0},
+		given{"PolicyDocument", in.PolicyDocument != ""}, given{"ResetPolicy", in.ResetPolicy != nil}, given{"PrivateDnsEnabled", in.PrivateDnsEnabled != nil},
+	)
 	w, more, err := s.wire(c, "ModifyVpcEndpoint", in.AddRouteTableIds, in.AddSubnetIds, in.AddSecurityGroupIds)
 	return &rewiring{f, w}, append([]api.Demand{f.demand("ModifyVpcEndpoint")}, more...), err
 }

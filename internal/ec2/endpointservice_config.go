@@ -51,7 +51,9 @@ func (s *Service) createEndpointService(_ context.Context, c *api.Call, in *ec2.
 }
 
 func (s *Service) changedEndpointService(_ context.Context, c *api.Call, in *ec2.ModifyVpcEndpointServiceConfigurationInput) (*found[*endpointService], []api.Demand, error) {
-	return one[*endpointService](s, c, "ModifyVpcEndpointServiceConfiguration", in.ServiceId)
+	return changing[*endpointService](s, c, "ModifyVpcEndpointServiceConfiguration", in.ServiceId,
+		given{"AcceptanceRequired", in.AcceptanceRequired != nil}, given{"AddNetworkLoadBalancerArns", len(in.AddNetworkLoadBalancerArns) > 0},
+		given{"RemoveNetworkLoadBalancerArns", len(in.RemoveNetworkLoadBalancerArns) > 0})
 }
 
 // modifyEndpointService takes load balancers away also while endpoints lead to the

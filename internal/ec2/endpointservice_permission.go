@@ -64,7 +64,8 @@ const (
 )
 
 func (s *Service) changedPermissions(_ context.Context, c *api.Call, in *ec2.ModifyVpcEndpointServicePermissionsInput) (*found[*endpointService], []api.Demand, error) {
-	return one[*endpointService](s, c, "ModifyVpcEndpointServicePermissions", in.ServiceId)
+	return changing[*endpointService](s, c, "ModifyVpcEndpointServicePermissions", in.ServiceId,
+		given{"AddAllowedPrincipals", len(in.AddAllowedPrincipals) > 0}, given{"RemoveAllowedPrincipals", len(in.RemoveAllowedPrincipals) > 0})
 }
 
 func (s *Service) modifyPermissions(_ context.Context, c *api.Call, in *ec2.ModifyVpcEndpointServicePermissionsInput, f *found[*endpointService]) (api.Commit[ec2.ModifyVpcEndpointServicePermissionsOutput], error) {

@@ -107,6 +107,29 @@ func (s *Service) modifyManagedPrefixList(_ context.Context, c *api.Call, in *ec
 	}, nil
 }
 
+// A given is a member of a request by which it would change something of a resource.
+type given struct {
+	name string
+	is   bool
+}
+
+// changing is one for an operation that changes the members that are given.
+func changing[T object](s *Service, c *api.Call, action, id string, members ...given) (*found[T], []api.Demand, error) {
+	f, demands, err := one[T](s, c, action, id)
+	if err == nil {
+		f.changes(members...)
+	}
+	return f, demands, err
+}
+
+func (f *found[T]) changes(members ...given) {
+	var names []string
+	for _, m := range where(members, func(m given) bool { return m.is }) {
+		names = append(names, m.name)
+	}
+	setAttributes(f.keys, names...)
+}
+
 // at refuses a change that was made up looking at another version.
 func (l *prefixList) at(version *int64) error {
 	if version != nil && *version != l.Version {

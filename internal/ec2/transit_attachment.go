@@ -143,6 +143,7 @@ func (s *Service) changedAttachment(_ context.Context, c *api.Call, in *ec2.Modi
 	if err != nil {
 		return nil, nil, err
 	}
+	f.changes(given{"AddSubnetIds", len(in.AddSubnetIds) > 0}, given{"RemoveSubnetIds", len(in.RemoveSubnetIds) > 0}, given{"Options", in.Options != nil})
 	w, more, err := s.wire(c, action, nil, slices.Concat(in.AddSubnetIds, in.RemoveSubnetIds), nil)
 	return &tie{found: f, wiring: w}, append([]api.Demand{f.demand(action)}, more...), err
 }

@@ -13,7 +13,8 @@ import (
 // its default ones.
 func (s *Service) changedTransit(_ context.Context, c *api.Call, in *ec2.ModifyTransitGatewayInput) (*found[*transitGateway], []api.Demand, error) {
 	const action = "ModifyTransitGateway"
-	g, demands, err := one[*transitGateway](s, c, action, in.TransitGatewayId)
+	g, demands, err := changing[*transitGateway](s, c, action, in.TransitGatewayId,
+		given{"Description", in.Description != ""}, given{"Options", in.Options != nil})
 	if err != nil || in.Options == nil {
 		return g, demands, err
 	}

@@ -28,7 +28,8 @@ func (s *Service) describeVPCAttribute(_ context.Context, _ *api.Call, in *ec2.D
 }
 
 func (s *Service) changedAttribute(_ context.Context, c *api.Call, in *ec2.ModifyVpcAttributeInput) (*found[*vpc], []api.Demand, error) {
-	return one[*vpc](s, c, "ModifyVpcAttribute", in.VpcId)
+	return changing[*vpc](s, c, "ModifyVpcAttribute", in.VpcId,
+		given{"EnableDnsSupport", in.EnableDnsSupport != nil}, given{"EnableDnsHostnames", in.EnableDnsHostnames != nil})
 }
 
 func (s *Service) modifyVPCAttribute(_ context.Context, _ *api.Call, in *ec2.ModifyVpcAttributeInput, f *found[*vpc]) (api.Commit[ec2.ModifyVpcAttributeOutput], error) {
