@@ -11,6 +11,7 @@ import (
 
 func (s *Service) newEndpointService(_ context.Context, c *api.Call, in *ec2.CreateVpcEndpointServiceConfigurationInput) (meta, []api.Demand, error) {
 	m, demands := s.creation(c, "CreateVpcEndpointServiceConfiguration", kindService, "", in.TagSpecifications)
+	demands[0].Keys.Set("ec2:VpceServiceRegion", s.Region)
 	return m, demands, nil
 }
 

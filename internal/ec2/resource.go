@@ -68,9 +68,12 @@ func find[T object](s *Service, c *api.Call, id string) (*found[T], error) {
 	}
 	f.it, f.resource.Tags = it, it.head().Tags
 	f.keys = s.keys(c.Account, k, id, it.head().VPC, it.head().Tags)
-	if e, ok := o.(*endpoint); ok {
-		f.keys.Set("ec2:VpceServiceName", s.serviceName(e.Service))
+	switch o := o.(type) {
+	case *endpoint:
+		f.keys.Set("ec2:VpceServiceName", s.serviceName(o.Service))
 		f.keys.Set("ec2:VpceServiceRegion", s.Region)
+	case *networkInterface:
+		f.keys.Set("ec2:Subnet", s.arn(c.Account, kindSubnet, o.Subnet))
 	}
 	return f, nil
 }
