@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"bawn.dev/internal/api"
 	"bawn.dev/internal/ec2"
@@ -73,8 +74,14 @@ type door struct {
 	close    func() error
 }
 
+// hostTime is how long the host may take over one network: one that hangs is to hold
+// up no other for longer, and to be known as one that does not obey.
+const hostTime = time.Minute
+
 // ApplyVPC implements ec2.Machines: the network first, then what listens in it.
 func (p *places) ApplyVPC(ctx context.Context, v *netmodel.VPC) error {
+	ctx, cancel := context.WithTimeout(ctx, hostTime)
+	defer cancel()
 	if err := p.host.ApplyVPC(ctx, v); err != nil {
 		p.recheck(v.ID)
 		return err
@@ -244,11 +251,15 @@ func (p *places) RemoveVPC(ctx context.Context, id string) error {
 	p.mu.Lock()
 	p.leave(id)
 	p.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, hostTime)
+	defer cancel()
 	return p.host.RemoveVPC(ctx, id)
 }
 
 // VPCs implements ec2.Machines.
 func (p *places) VPCs(ctx context.Context) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, hostTime)
+	defer cancel()
 	ids, err := p.host.VPCs(ctx)
 	if err != nil {
 		p.recheck()
@@ -258,16 +269,24 @@ func (p *places) VPCs(ctx context.Context) ([]string, error) {
 
 // ApplyTransit implements ec2.Machines: nothing of the server's is in a gateway.
 func (p *places) ApplyTransit(ctx context.Context, g *netmodel.TransitGateway) error {
+	ctx, cancel := context.WithTimeout(ctx, hostTime)
+	defer cancel()
 	return p.host.ApplyTransit(ctx, g)
 }
 
 // RemoveTransit implements ec2.Machines.
 func (p *places) RemoveTransit(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, hostTime)
+	defer cancel()
 	return p.host.RemoveTransit(ctx, id)
 }
 
 // Transits implements ec2.Machines.
-func (p *places) Transits(ctx context.Context) ([]string, error) { return p.host.Transits(ctx) }
+func (p *places) Transits(ctx context.Context) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, hostTime)
+	defer cancel()
+	return p.host.Transits(ctx)
+}
 
 // leave closes what is open in a VPC.
 func (p *places) leave(id string) {
