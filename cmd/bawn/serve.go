@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"bawn.dev/internal/config"
 	"bawn.dev/internal/locked"
@@ -54,13 +55,14 @@ func (c *initCmd) Run(ctx context.Context) error {
 }
 
 type serveCmd struct {
-	Data        string   `required:"" type:"path" help:"Directory that bawn init made."`
-	Listen      string   `default:"${listen}" help:"ADDR:PORT for people's clients."`
-	PlainHTTP   bool     `name:"plain-http" help:"Without TLS; on a loopback address only."`
-	Database    string   `env:"BAWN_DATABASE" help:"postgres:// URL instead of the embedded database."`
-	Blobs       string   `env:"BAWN_BLOBS" help:"${blobs}"`
-	AllowEgress []string `help:"HOST:PORT that egress rules may open though its address is not public, such as a mirror in your network. May be repeated."`
-	AllowFetch  []string `help:"HOST:PORT of an identity provider that the server may ask though its address is private. May be repeated."`
+	Data        string        `required:"" type:"path" help:"Directory that bawn init made."`
+	Listen      string        `default:"${listen}" help:"ADDR:PORT for people's clients."`
+	PlainHTTP   bool          `name:"plain-http" help:"Without TLS; on a loopback address only."`
+	Database    string        `env:"BAWN_DATABASE" help:"postgres:// URL instead of the embedded database."`
+	Blobs       string        `env:"BAWN_BLOBS" help:"${blobs}"`
+	AllowEgress []string      `help:"HOST:PORT that egress rules may open though its address is not public, such as a mirror in your network. May be repeated."`
+	AllowFetch  []string      `help:"HOST:PORT of an identity provider that the server may ask though its address is private. May be repeated."`
+	TrailPeriod time.Duration `default:"5m" help:"How often CloudTrail trails deliver, from 1s to 1h."`
 	rootSecret
 }
 
@@ -71,6 +73,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		return err
 	}
 	cfg.Listen, cfg.PlainHTTP, cfg.AllowFetch, cfg.AllowEgress, cfg.Secret, cfg.Blobs = c.Listen, c.PlainHTTP, c.AllowFetch, c.AllowEgress, c.ask, c.Blobs
+	cfg.TrailPeriod = c.TrailPeriod
 	if err := cfg.Validate(); err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -25,15 +24,15 @@ func (s *Service) question(_ context.Context, c *api.Call, in *shape.LookupEvent
 	q := trail.Query{Account: c.Account, Start: in.StartTime, End: in.EndTime, Limit: maxResults, Token: in.NextToken}
 	if in.MaxResults != nil {
 		if *in.MaxResults < 1 || *in.MaxResults > maxResults {
-			return q, nil, invalid("InvalidMaxResultsException", "MaxResults must be from 1 to %d.", maxResults)
+			return q, nil, fail("InvalidMaxResultsException", "MaxResults must be from 1 to %d.", maxResults)
 		}
 		q.Limit = int(*in.MaxResults)
 	}
 	if !in.StartTime.IsZero() && !in.EndTime.IsZero() && in.EndTime.Before(in.StartTime) {
-		return q, nil, invalid("InvalidTimeRangeException", "The end time is before the start time.")
+		return q, nil, fail("InvalidTimeRangeException", "The end time is before the start time.")
 	}
 	if len(in.LookupAttributes) > 1 {
-		return q, nil, invalid("InvalidLookupAttributesException", "Only one lookup attribute can be given.")
+		return q, nil, fail("InvalidLookupAttributesException", "Only one lookup attribute can be given.")
 	}
 	for _, a := range in.LookupAttributes {
 		if err := narrow(&q, a); err != nil {
@@ -46,7 +45,7 @@ func (s *Service) question(_ context.Context, c *api.Call, in *shape.LookupEvent
 func narrow(q *trail.Query, a shape.LookupAttribute) error {
 	v := a.AttributeValue
 	if v == "" || len(v) > 2000 {
-		return invalid("InvalidLookupAttributesException", "The value of %s is empty or too long.", a.AttributeKey)
+		return fail("InvalidLookupAttributesException", "The value of %s is empty or too long.", a.AttributeKey)
 	}
 	switch a.AttributeKey {
 	case shape.LookupAttributeKeyEventId:
@@ -56,7 +55,7 @@ func narrow(q *trail.Query, a shape.LookupAttribute) error {
 	case shape.LookupAttributeKeyReadOnly:
 		b, err := strconv.ParseBool(strings.ToLower(v))
 		if err != nil {
-			return invalid("InvalidLookupAttributesException", "ReadOnly is true or false.")
+			return fail("InvalidLookupAttributesException", "ReadOnly is true or false.")
 		}
 		q.ReadOnly = &b
 	case shape.LookupAttributeKeyUsername:
@@ -70,15 +69,15 @@ func narrow(q *trail.Query, a shape.LookupAttribute) error {
 	case shape.LookupAttributeKeyAccessKeyId:
 		q.AccessKeyID = v
 	default:
-		return invalid("InvalidLookupAttributesException", "%s is not a lookup attribute.", a.AttributeKey)
+		return fail("InvalidLookupAttributesException", "%s is not a lookup attribute.", a.AttributeKey)
 	}
 	return nil
 }
 
 func (s *Service) lookupEvents(ctx context.Context, c *api.Call, in *shape.LookupEventsInput, q trail.Query) (*shape.LookupEventsOutput, error) {
-	page, err := s.records.Find(ctx, q)
+	page, err := s.Records.Find(ctx, q)
 	if errors.Is(err, trail.ErrToken) {
-		return nil, invalid("InvalidNextTokenException", "The next token is not one that this question was answered with.")
+		return nil, fail("InvalidNextTokenException", "The next token is not one that this question was answered with.")
 	}
 	if err != nil {
 		return nil, err
@@ -133,8 +132,4 @@ func present(e trail.Entry) (shape.Event, error) {
 		out.Resources = append(out.Resources, shape.Resource{ResourceName: r.ARN, ResourceType: r.Type})
 	}
 	return out, nil
-}
-
-func invalid(code, format string, args ...any) *api.Error {
-	return &api.Error{Code: code, Status: http.StatusBadRequest, Message: fmt.Sprintf(format, args...)}
 }

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -53,6 +54,8 @@ type Config struct {
 	// AllowFetch names "host:port" of identity providers that the server may ask
 	// though their addresses are not public.
 	AllowFetch []string
+	// TrailPeriod is how often trails deliver to their buckets; 0 is every five minutes.
+	TrailPeriod time.Duration
 	// Root is the root key that init makes.
 	Root Root
 	// Secret asks for what the root key needs (a passphrase, a PIN), which it is told;

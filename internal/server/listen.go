@@ -100,6 +100,7 @@ func (s *Server) background(ctx context.Context, group *errgroup.Group) {
 	group.Go(func() error { return s.places.ways.spending(ctx) })
 	group.Go(func() error { return s.drifting(ctx) })
 	group.Go(func() error { return s.sagemaker.Run(ctx) })
+	group.Go(func() error { return s.delivering(ctx) })
 	group.Go(func() error { return s.compacting(ctx) })
 }
 

@@ -77,6 +77,7 @@ type Server struct {
 	accessgrants  *accessgrants.Service
 	ec2           *ec2.Service
 	logs          *logs.Service
+	cloudtrail    *cloudtrail.Service
 	sagemaker     *sagemaker.Service
 
 	host   *host.Client
@@ -121,13 +122,13 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 	for _, list := range [][]store.Migration{
 		keyMigrations, organizations.Migrations(), iam.Migrations(), identity.Migrations(), signin.Migrations(), kms.Migrations(), s3.Migrations(),
 		accessgrants.Migrations(),
-		ec2.Migrations(), logs.Migrations(), sagemaker.Migrations(), scim.Migrations(),
+		ec2.Migrations(), logs.Migrations(), sagemaker.Migrations(), scim.Migrations(), cloudtrail.Migrations(),
 	} {
 		if err = s.store.Migrate(ctx, list); err != nil {
 			return nil, err
 		}
 	}
-	keys, err := roomKeys(ctx, s.store, s.ring, "trail", "iam", "identity", "sts", "signin", "kms", "sagemaker")
+	keys, err := roomKeys(ctx, s.store, s.ring, "trail", "iam", "identity", "sts", "signin", "kms", "sagemaker", "cloudtrail")
 	if err != nil {
 		return nil, err
 	}
@@ -217,6 +218,9 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 	if err != nil {
 		return nil, err
 	}
+	if s.cloudtrail, err = cloudtrail.New(s.trails(keys["cloudtrail"])); err != nil {
+		return nil, err
+	}
 	s.host = host.NewClient(cfg.Data)
 	s.sagemaker, err = sagemaker.New(sagemaker.Config{
 		Region: cfg.Region, Key: keys["sagemaker"], Door: s.Door, Machines: s.host, Network: s.ec2, S3Endpoint: s.s3Endpoint,
@@ -289,7 +293,7 @@ func samlRecipients(cfg config.Config) []string {
 func (s *Server) services() []*api.Service {
 	list := []*api.Service{
 		s.iam.API(), s.sts.API(), s.organizations.API(), s.kms.API(), s.s3.API(), s.accessgrants.API(),
-		cloudtrail.New(s.trail).API(), s.signin.API(), s.signin.SignInAPI(), s.signin.PortalAPI(), s.ec2.API(), s.logs.API(), s.sagemaker.API(),
+		s.cloudtrail.API(), s.signin.API(), s.signin.SignInAPI(), s.signin.PortalAPI(), s.ec2.API(), s.logs.API(), s.sagemaker.API(),
 	}
 	return append(list, s.identity.APIs()...)
 }

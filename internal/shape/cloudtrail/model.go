@@ -7,9 +7,18 @@ import "bawn.dev/internal/shape"
 // Model makes the descriptor of the API.
 func Model() *shape.Service {
 	types := append(scalars(), []*shape.Type{
+		typeAdvancedEventSelector(),
+		typeAdvancedFieldSelector(),
+		typeDataResource(),
 		typeEvent(),
+		typeEventSelector(),
 		typeLookupAttribute(),
+		typePublicKey(),
 		typeResource(),
+		typeResourceTag(),
+		typeTag(),
+		typeTrail(),
+		typeTrailInfo(),
 	}...)
 	return shape.Link(&shape.Service{
 		Name: "cloudtrail", ID: "CloudTrail", Package: "cloudtrail",
@@ -17,7 +26,22 @@ func Model() *shape.Service {
 		Protocol: "json", JSONVersion: "1.1", TargetPrefix: "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101",
 		APIVersion: "2013-11-01", XMLNamespace: "",
 		Operations: []*shape.Operation{
+			opAddTags(),
+			opCreateTrail(),
+			opDeleteTrail(),
+			opDescribeTrails(),
+			opGetEventSelectors(),
+			opGetTrail(),
+			opGetTrailStatus(),
+			opListPublicKeys(),
+			opListTags(),
+			opListTrails(),
 			opLookupEvents(),
+			opPutEventSelectors(),
+			opRemoveTags(),
+			opStartLogging(),
+			opStopLogging(),
+			opUpdateTrail(),
 		},
 		Errors: errors(),
 	}, types...)
@@ -25,27 +49,278 @@ func Model() *shape.Service {
 
 func errors() map[string]*shape.Error {
 	return map[string]*shape.Error{
-		"InvalidEventCategoryException":    {Name: "InvalidEventCategoryException", Code: "InvalidEventCategoryException", Status: 400, Server: false},
-		"InvalidLookupAttributesException": {Name: "InvalidLookupAttributesException", Code: "InvalidLookupAttributesException", Status: 400, Server: false},
-		"InvalidMaxResultsException":       {Name: "InvalidMaxResultsException", Code: "InvalidMaxResultsException", Status: 400, Server: false},
-		"InvalidNextTokenException":        {Name: "InvalidNextTokenException", Code: "InvalidNextTokenException", Status: 400, Server: false},
-		"InvalidTimeRangeException":        {Name: "InvalidTimeRangeException", Code: "InvalidTimeRangeException", Status: 400, Server: false},
-		"OperationNotPermittedException":   {Name: "OperationNotPermittedException", Code: "OperationNotPermittedException", Status: 400, Server: false},
-		"UnsupportedOperationException":    {Name: "UnsupportedOperationException", Code: "UnsupportedOperationException", Status: 400, Server: false},
+		"ChannelARNInvalidException":                             {Name: "ChannelARNInvalidException", Code: "ChannelARNInvalidException", Status: 400, Server: false},
+		"ChannelNotFoundException":                               {Name: "ChannelNotFoundException", Code: "ChannelNotFoundException", Status: 400, Server: false},
+		"CloudTrailARNInvalidException":                          {Name: "CloudTrailARNInvalidException", Code: "CloudTrailARNInvalidException", Status: 400, Server: false},
+		"CloudTrailAccessNotEnabledException":                    {Name: "CloudTrailAccessNotEnabledException", Code: "CloudTrailAccessNotEnabledException", Status: 400, Server: false},
+		"CloudTrailInvalidClientTokenIdException":                {Name: "CloudTrailInvalidClientTokenIdException", Code: "CloudTrailInvalidClientTokenIdException", Status: 400, Server: false},
+		"CloudWatchLogsDeliveryUnavailableException":             {Name: "CloudWatchLogsDeliveryUnavailableException", Code: "CloudWatchLogsDeliveryUnavailableException", Status: 400, Server: false},
+		"ConflictException":                                      {Name: "ConflictException", Code: "ConflictException", Status: 400, Server: false},
+		"EventDataStoreARNInvalidException":                      {Name: "EventDataStoreARNInvalidException", Code: "EventDataStoreARNInvalidException", Status: 400, Server: false},
+		"EventDataStoreNotFoundException":                        {Name: "EventDataStoreNotFoundException", Code: "EventDataStoreNotFoundException", Status: 400, Server: false},
+		"InactiveEventDataStoreException":                        {Name: "InactiveEventDataStoreException", Code: "InactiveEventDataStoreException", Status: 400, Server: false},
+		"InsufficientDependencyServiceAccessPermissionException": {Name: "InsufficientDependencyServiceAccessPermissionException", Code: "InsufficientDependencyServiceAccessPermissionException", Status: 400, Server: false},
+		"InsufficientEncryptionPolicyException":                  {Name: "InsufficientEncryptionPolicyException", Code: "InsufficientEncryptionPolicyException", Status: 400, Server: false},
+		"InsufficientS3BucketPolicyException":                    {Name: "InsufficientS3BucketPolicyException", Code: "InsufficientS3BucketPolicyException", Status: 400, Server: false},
+		"InsufficientSnsTopicPolicyException":                    {Name: "InsufficientSnsTopicPolicyException", Code: "InsufficientSnsTopicPolicyException", Status: 400, Server: false},
+		"InvalidCloudWatchLogsLogGroupArnException":              {Name: "InvalidCloudWatchLogsLogGroupArnException", Code: "InvalidCloudWatchLogsLogGroupArnException", Status: 400, Server: false},
+		"InvalidCloudWatchLogsRoleArnException":                  {Name: "InvalidCloudWatchLogsRoleArnException", Code: "InvalidCloudWatchLogsRoleArnException", Status: 400, Server: false},
+		"InvalidEventCategoryException":                          {Name: "InvalidEventCategoryException", Code: "InvalidEventCategoryException", Status: 400, Server: false},
+		"InvalidEventSelectorsException":                         {Name: "InvalidEventSelectorsException", Code: "InvalidEventSelectorsException", Status: 400, Server: false},
+		"InvalidHomeRegionException":                             {Name: "InvalidHomeRegionException", Code: "InvalidHomeRegionException", Status: 400, Server: false},
+		"InvalidKmsKeyIdException":                               {Name: "InvalidKmsKeyIdException", Code: "InvalidKmsKeyIdException", Status: 400, Server: false},
+		"InvalidLookupAttributesException":                       {Name: "InvalidLookupAttributesException", Code: "InvalidLookupAttributesException", Status: 400, Server: false},
+		"InvalidMaxResultsException":                             {Name: "InvalidMaxResultsException", Code: "InvalidMaxResultsException", Status: 400, Server: false},
+		"InvalidNextTokenException":                              {Name: "InvalidNextTokenException", Code: "InvalidNextTokenException", Status: 400, Server: false},
+		"InvalidParameterCombinationException":                   {Name: "InvalidParameterCombinationException", Code: "InvalidParameterCombinationException", Status: 400, Server: false},
+		"InvalidParameterException":                              {Name: "InvalidParameterException", Code: "InvalidParameterException", Status: 400, Server: false},
+		"InvalidS3BucketNameException":                           {Name: "InvalidS3BucketNameException", Code: "InvalidS3BucketNameException", Status: 400, Server: false},
+		"InvalidS3PrefixException":                               {Name: "InvalidS3PrefixException", Code: "InvalidS3PrefixException", Status: 400, Server: false},
+		"InvalidSnsTopicNameException":                           {Name: "InvalidSnsTopicNameException", Code: "InvalidSnsTopicNameException", Status: 400, Server: false},
+		"InvalidTagParameterException":                           {Name: "InvalidTagParameterException", Code: "InvalidTagParameterException", Status: 400, Server: false},
+		"InvalidTimeRangeException":                              {Name: "InvalidTimeRangeException", Code: "InvalidTimeRangeException", Status: 400, Server: false},
+		"InvalidTokenException":                                  {Name: "InvalidTokenException", Code: "InvalidTokenException", Status: 400, Server: false},
+		"InvalidTrailNameException":                              {Name: "InvalidTrailNameException", Code: "InvalidTrailNameException", Status: 400, Server: false},
+		"KmsException":                                           {Name: "KmsException", Code: "KmsException", Status: 400, Server: false},
+		"KmsKeyDisabledException":                                {Name: "KmsKeyDisabledException", Code: "KmsKeyDisabledException", Status: 400, Server: false},
+		"KmsKeyNotFoundException":                                {Name: "KmsKeyNotFoundException", Code: "KmsKeyNotFoundException", Status: 400, Server: false},
+		"MaximumNumberOfTrailsExceededException":                 {Name: "MaximumNumberOfTrailsExceededException", Code: "MaximumNumberOfTrailsExceededException", Status: 400, Server: false},
+		"NoManagementAccountSLRExistsException":                  {Name: "NoManagementAccountSLRExistsException", Code: "NoManagementAccountSLRExistsException", Status: 400, Server: false},
+		"NotOrganizationMasterAccountException":                  {Name: "NotOrganizationMasterAccountException", Code: "NotOrganizationMasterAccountException", Status: 400, Server: false},
+		"OperationNotPermittedException":                         {Name: "OperationNotPermittedException", Code: "OperationNotPermittedException", Status: 400, Server: false},
+		"OrganizationNotInAllFeaturesModeException":              {Name: "OrganizationNotInAllFeaturesModeException", Code: "OrganizationNotInAllFeaturesModeException", Status: 400, Server: false},
+		"OrganizationsNotInUseException":                         {Name: "OrganizationsNotInUseException", Code: "OrganizationsNotInUseException", Status: 400, Server: false},
+		"ResourceNotFoundException":                              {Name: "ResourceNotFoundException", Code: "ResourceNotFoundException", Status: 400, Server: false},
+		"ResourceTypeNotSupportedException":                      {Name: "ResourceTypeNotSupportedException", Code: "ResourceTypeNotSupportedException", Status: 400, Server: false},
+		"S3BucketDoesNotExistException":                          {Name: "S3BucketDoesNotExistException", Code: "S3BucketDoesNotExistException", Status: 400, Server: false},
+		"TagsLimitExceededException":                             {Name: "TagsLimitExceededException", Code: "TagsLimitExceededException", Status: 400, Server: false},
+		"ThrottlingException":                                    {Name: "ThrottlingException", Code: "ThrottlingException", Status: 400, Server: false},
+		"TrailAlreadyExistsException":                            {Name: "TrailAlreadyExistsException", Code: "TrailAlreadyExistsException", Status: 400, Server: false},
+		"TrailNotFoundException":                                 {Name: "TrailNotFoundException", Code: "TrailNotFoundException", Status: 400, Server: false},
+		"TrailNotProvidedException":                              {Name: "TrailNotProvidedException", Code: "TrailNotProvidedException", Status: 400, Server: false},
+		"UnsupportedOperationException":                          {Name: "UnsupportedOperationException", Code: "UnsupportedOperationException", Status: 400, Server: false},
 	}
 }
 
 func scalars() []*shape.Type {
 	return []*shape.Type{
+		{Name: "AdvancedEventSelectors", Kind: shape.List, ElemName: "AdvancedEventSelector"},
+		{Name: "AdvancedFieldSelectors", Kind: shape.List, Min: shape.Int(1), ElemName: "AdvancedFieldSelector"},
+		{Name: "Boolean", Kind: shape.Boolean},
+		{Name: "ByteBuffer", Kind: shape.Blob},
+		{Name: "DataResourceValues", Kind: shape.List, ElemName: "String"},
+		{Name: "DataResources", Kind: shape.List, ElemName: "DataResource"},
 		{Name: "Date", Kind: shape.Timestamp},
+		{Name: "EventSelectors", Kind: shape.List, ElemName: "EventSelector"},
 		{Name: "EventsList", Kind: shape.List, ElemName: "Event"},
+		{Name: "ExcludeManagementEventSources", Kind: shape.List, ElemName: "String"},
 		{Name: "LookupAttributeKey", Kind: shape.String, Enum: []string{"EventId", "EventName", "ReadOnly", "Username", "ResourceType", "ResourceName", "EventSource", "AccessKeyId"}},
 		{Name: "LookupAttributeValue", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(2000)},
 		{Name: "LookupAttributesList", Kind: shape.List, ElemName: "LookupAttribute"},
 		{Name: "MaxResults", Kind: shape.Integer, Min: shape.Int(1), Max: shape.Int(50)},
 		{Name: "NextToken", Kind: shape.String},
+		{Name: "Operator", Kind: shape.List, Min: shape.Int(1), ElemName: "OperatorValue"},
+		{Name: "OperatorValue", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(2048), Pattern: ".+"},
+		{Name: "PublicKeyList", Kind: shape.List, ElemName: "PublicKey"},
+		{Name: "ReadWriteType", Kind: shape.String, Enum: []string{"ReadOnly", "WriteOnly", "All"}},
+		{Name: "ResourceIdList", Kind: shape.List, ElemName: "String"},
 		{Name: "ResourceList", Kind: shape.List, ElemName: "Resource"},
+		{Name: "ResourceTagList", Kind: shape.List, ElemName: "ResourceTag"},
+		{Name: "SelectorField", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(1000), Pattern: "[\\w|\\d|\\.|_]+"},
+		{Name: "SelectorName", Kind: shape.String, Min: shape.Int(0), Max: shape.Int(1000), Pattern: ".*"},
 		{Name: "String", Kind: shape.String},
+		{Name: "TagKey", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(128)},
+		{Name: "TagValue", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(256)},
+		{Name: "TagsList", Kind: shape.List, Max: shape.Int(200), ElemName: "Tag"},
+		{Name: "TrailList", Kind: shape.List, ElemName: "Trail"},
+		{Name: "TrailNameList", Kind: shape.List, ElemName: "String"},
+		{Name: "Trails", Kind: shape.List, ElemName: "TrailInfo"},
+	}
+}
+
+func opAddTags() *shape.Operation {
+	return &shape.Operation{
+		Name: "AddTags", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "AddTagsInput", Fields: []shape.Field{
+			{Name: "ResourceId", GoName: "ResourceId", TypeName: "String", Location: shape.Body, Wire: "ResourceId", Required: true},
+			{Name: "TagsList", GoName: "TagsList", TypeName: "TagsList", Location: shape.Body, Wire: "TagsList", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "AddTagsOutput", Fields: []shape.Field{}},
+		Errors:    []string{"ResourceNotFoundException", "CloudTrailARNInvalidException", "EventDataStoreARNInvalidException", "ChannelARNInvalidException", "ResourceTypeNotSupportedException", "TagsLimitExceededException", "InvalidTrailNameException", "InvalidTagParameterException", "InactiveEventDataStoreException", "EventDataStoreNotFoundException", "ChannelNotFoundException", "UnsupportedOperationException", "OperationNotPermittedException", "NotOrganizationMasterAccountException", "NoManagementAccountSLRExistsException", "ConflictException"},
+		NewInput:  func() any { return new(AddTagsInput) },
+		NewOutput: func() any { return new(AddTagsOutput) },
+	}
+}
+
+func opCreateTrail() *shape.Operation {
+	return &shape.Operation{
+		Name: "CreateTrail", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "CreateTrailInput", Fields: []shape.Field{
+			{Name: "EnableLogFileValidation", GoName: "EnableLogFileValidation", TypeName: "Boolean", Location: shape.Body, Wire: "EnableLogFileValidation"},
+			{Name: "IncludeGlobalServiceEvents", GoName: "IncludeGlobalServiceEvents", TypeName: "Boolean", Location: shape.Body, Wire: "IncludeGlobalServiceEvents"},
+			{Name: "IsMultiRegionTrail", GoName: "IsMultiRegionTrail", TypeName: "Boolean", Location: shape.Body, Wire: "IsMultiRegionTrail"},
+			{Name: "IsOrganizationTrail", GoName: "IsOrganizationTrail", TypeName: "Boolean", Location: shape.Body, Wire: "IsOrganizationTrail"},
+			{Name: "KmsKeyId", GoName: "KmsKeyId", TypeName: "String", Location: shape.Body, Wire: "KmsKeyId"},
+			{Name: "Name", GoName: "Name", TypeName: "String", Location: shape.Body, Wire: "Name", Required: true},
+			{Name: "S3BucketName", GoName: "S3BucketName", TypeName: "String", Location: shape.Body, Wire: "S3BucketName", Required: true},
+			{Name: "S3KeyPrefix", GoName: "S3KeyPrefix", TypeName: "String", Location: shape.Body, Wire: "S3KeyPrefix"},
+			{Name: "TagsList", GoName: "TagsList", TypeName: "TagsList", Location: shape.Body, Wire: "TagsList"},
+		}, Refused: []shape.Refused{
+			{Name: "CloudWatchLogsLogGroupArn", Location: shape.Body, Wire: "CloudWatchLogsLogGroupArn"},
+			{Name: "CloudWatchLogsRoleArn", Location: shape.Body, Wire: "CloudWatchLogsRoleArn"},
+			{Name: "SnsTopicName", Location: shape.Body, Wire: "SnsTopicName"},
+		}},
+		Output: &shape.Struct{Name: "CreateTrailOutput", Fields: []shape.Field{
+			{Name: "IncludeGlobalServiceEvents", GoName: "IncludeGlobalServiceEvents", TypeName: "Boolean", Location: shape.Body, Wire: "IncludeGlobalServiceEvents"},
+			{Name: "IsMultiRegionTrail", GoName: "IsMultiRegionTrail", TypeName: "Boolean", Location: shape.Body, Wire: "IsMultiRegionTrail"},
+			{Name: "IsOrganizationTrail", GoName: "IsOrganizationTrail", TypeName: "Boolean", Location: shape.Body, Wire: "IsOrganizationTrail"},
+			{Name: "KmsKeyId", GoName: "KmsKeyId", TypeName: "String", Location: shape.Body, Wire: "KmsKeyId"},
+			{Name: "LogFileValidationEnabled", GoName: "LogFileValidationEnabled", TypeName: "Boolean", Location: shape.Body, Wire: "LogFileValidationEnabled"},
+			{Name: "Name", GoName: "Name", TypeName: "String", Location: shape.Body, Wire: "Name"},
+			{Name: "S3BucketName", GoName: "S3BucketName", TypeName: "String", Location: shape.Body, Wire: "S3BucketName"},
+			{Name: "S3KeyPrefix", GoName: "S3KeyPrefix", TypeName: "String", Location: shape.Body, Wire: "S3KeyPrefix"},
+			{Name: "TrailARN", GoName: "TrailARN", TypeName: "String", Location: shape.Body, Wire: "TrailARN"},
+		}},
+		Errors:    []string{"MaximumNumberOfTrailsExceededException", "TrailAlreadyExistsException", "S3BucketDoesNotExistException", "InsufficientS3BucketPolicyException", "InsufficientSnsTopicPolicyException", "InsufficientEncryptionPolicyException", "InvalidS3BucketNameException", "InvalidS3PrefixException", "InvalidSnsTopicNameException", "InvalidKmsKeyIdException", "InvalidTrailNameException", "TrailNotProvidedException", "TagsLimitExceededException", "InvalidParameterCombinationException", "InvalidParameterException", "KmsKeyNotFoundException", "KmsKeyDisabledException", "KmsException", "InvalidCloudWatchLogsLogGroupArnException", "InvalidCloudWatchLogsRoleArnException", "CloudWatchLogsDeliveryUnavailableException", "InvalidTagParameterException", "UnsupportedOperationException", "OperationNotPermittedException", "CloudTrailAccessNotEnabledException", "InsufficientDependencyServiceAccessPermissionException", "NotOrganizationMasterAccountException", "OrganizationsNotInUseException", "OrganizationNotInAllFeaturesModeException", "NoManagementAccountSLRExistsException", "CloudTrailInvalidClientTokenIdException", "ConflictException", "ThrottlingException"},
+		NewInput:  func() any { return new(CreateTrailInput) },
+		NewOutput: func() any { return new(CreateTrailOutput) },
+	}
+}
+
+func opDeleteTrail() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteTrail", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteTrailInput", Fields: []shape.Field{
+			{Name: "Name", GoName: "Name", TypeName: "String", Location: shape.Body, Wire: "Name", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "DeleteTrailOutput", Fields: []shape.Field{}},
+		Errors:    []string{"TrailNotFoundException", "InvalidTrailNameException", "CloudTrailARNInvalidException", "ConflictException", "ThrottlingException", "InvalidHomeRegionException", "UnsupportedOperationException", "OperationNotPermittedException", "NotOrganizationMasterAccountException", "NoManagementAccountSLRExistsException", "InsufficientDependencyServiceAccessPermissionException"},
+		NewInput:  func() any { return new(DeleteTrailInput) },
+		NewOutput: func() any { return new(DeleteTrailOutput) },
+	}
+}
+
+func opDescribeTrails() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeTrails", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeTrailsInput", Fields: []shape.Field{
+			{Name: "includeShadowTrails", GoName: "IncludeShadowTrails", TypeName: "Boolean", Location: shape.Body, Wire: "includeShadowTrails"},
+			{Name: "trailNameList", GoName: "TrailNameList", TypeName: "TrailNameList", Location: shape.Body, Wire: "trailNameList"},
+		}},
+		Output: &shape.Struct{Name: "DescribeTrailsOutput", Fields: []shape.Field{
+			{Name: "trailList", GoName: "TrailList", TypeName: "TrailList", Location: shape.Body, Wire: "trailList"},
+		}},
+		Errors:    []string{"UnsupportedOperationException", "OperationNotPermittedException", "InvalidTrailNameException", "CloudTrailARNInvalidException", "NoManagementAccountSLRExistsException"},
+		NewInput:  func() any { return new(DescribeTrailsInput) },
+		NewOutput: func() any { return new(DescribeTrailsOutput) },
+	}
+}
+
+func opGetEventSelectors() *shape.Operation {
+	return &shape.Operation{
+		Name: "GetEventSelectors", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "GetEventSelectorsInput", Fields: []shape.Field{
+			{Name: "TrailName", GoName: "TrailName", TypeName: "String", Location: shape.Body, Wire: "TrailName", Required: true},
+		}},
+		Output: &shape.Struct{Name: "GetEventSelectorsOutput", Fields: []shape.Field{
+			{Name: "AdvancedEventSelectors", GoName: "AdvancedEventSelectors", TypeName: "AdvancedEventSelectors", Location: shape.Body, Wire: "AdvancedEventSelectors"},
+			{Name: "EventSelectors", GoName: "EventSelectors", TypeName: "EventSelectors", Location: shape.Body, Wire: "EventSelectors"},
+			{Name: "TrailARN", GoName: "TrailARN", TypeName: "String", Location: shape.Body, Wire: "TrailARN"},
+		}},
+		Errors:    []string{"TrailNotFoundException", "InvalidTrailNameException", "CloudTrailARNInvalidException", "UnsupportedOperationException", "OperationNotPermittedException", "NoManagementAccountSLRExistsException"},
+		NewInput:  func() any { return new(GetEventSelectorsInput) },
+		NewOutput: func() any { return new(GetEventSelectorsOutput) },
+	}
+}
+
+func opGetTrail() *shape.Operation {
+	return &shape.Operation{
+		Name: "GetTrail", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "GetTrailInput", Fields: []shape.Field{
+			{Name: "Name", GoName: "Name", TypeName: "String", Location: shape.Body, Wire: "Name", Required: true},
+		}},
+		Output: &shape.Struct{Name: "GetTrailOutput", Fields: []shape.Field{
+			{Name: "Trail", GoName: "Trail", TypeName: "Trail", Location: shape.Body, Wire: "Trail"},
+		}},
+		Errors:    []string{"CloudTrailARNInvalidException", "TrailNotFoundException", "InvalidTrailNameException", "UnsupportedOperationException", "OperationNotPermittedException"},
+		NewInput:  func() any { return new(GetTrailInput) },
+		NewOutput: func() any { return new(GetTrailOutput) },
+	}
+}
+
+func opGetTrailStatus() *shape.Operation {
+	return &shape.Operation{
+		Name: "GetTrailStatus", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "GetTrailStatusInput", Fields: []shape.Field{
+			{Name: "Name", GoName: "Name", TypeName: "String", Location: shape.Body, Wire: "Name", Required: true},
+		}},
+		Output: &shape.Struct{Name: "GetTrailStatusOutput", Fields: []shape.Field{
+			{Name: "IsLogging", GoName: "IsLogging", TypeName: "Boolean", Location: shape.Body, Wire: "IsLogging"},
+			{Name: "LatestDeliveryAttemptSucceeded", GoName: "LatestDeliveryAttemptSucceeded", TypeName: "String", Location: shape.Body, Wire: "LatestDeliveryAttemptSucceeded"},
+			{Name: "LatestDeliveryAttemptTime", GoName: "LatestDeliveryAttemptTime", TypeName: "String", Location: shape.Body, Wire: "LatestDeliveryAttemptTime"},
+			{Name: "LatestDeliveryError", GoName: "LatestDeliveryError", TypeName: "String", Location: shape.Body, Wire: "LatestDeliveryError"},
+			{Name: "LatestDeliveryTime", GoName: "LatestDeliveryTime", TypeName: "Date", Location: shape.Body, Wire: "LatestDeliveryTime"},
+			{Name: "LatestDigestDeliveryError", GoName: "LatestDigestDeliveryError", TypeName: "String", Location: shape.Body, Wire: "LatestDigestDeliveryError"},
+			{Name: "LatestDigestDeliveryTime", GoName: "LatestDigestDeliveryTime", TypeName: "Date", Location: shape.Body, Wire: "LatestDigestDeliveryTime"},
+			{Name: "StartLoggingTime", GoName: "StartLoggingTime", TypeName: "Date", Location: shape.Body, Wire: "StartLoggingTime"},
+			{Name: "StopLoggingTime", GoName: "StopLoggingTime", TypeName: "Date", Location: shape.Body, Wire: "StopLoggingTime"},
+			{Name: "TimeLoggingStarted", GoName: "TimeLoggingStarted", TypeName: "String", Location: shape.Body, Wire: "TimeLoggingStarted"},
+			{Name: "TimeLoggingStopped", GoName: "TimeLoggingStopped", TypeName: "String", Location: shape.Body, Wire: "TimeLoggingStopped"},
+		}},
+		Errors:    []string{"CloudTrailARNInvalidException", "TrailNotFoundException", "InvalidTrailNameException", "UnsupportedOperationException", "OperationNotPermittedException"},
+		NewInput:  func() any { return new(GetTrailStatusInput) },
+		NewOutput: func() any { return new(GetTrailStatusOutput) },
+	}
+}
+
+func opListPublicKeys() *shape.Operation {
+	return &shape.Operation{
+		Name: "ListPublicKeys", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "ListPublicKeysInput", Fields: []shape.Field{
+			{Name: "EndTime", GoName: "EndTime", TypeName: "Date", Location: shape.Body, Wire: "EndTime"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
+			{Name: "StartTime", GoName: "StartTime", TypeName: "Date", Location: shape.Body, Wire: "StartTime"},
+		}},
+		Output: &shape.Struct{Name: "ListPublicKeysOutput", Fields: []shape.Field{
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
+			{Name: "PublicKeyList", GoName: "PublicKeyList", TypeName: "PublicKeyList", Location: shape.Body, Wire: "PublicKeyList"},
+		}},
+		Errors:    []string{"InvalidTimeRangeException", "UnsupportedOperationException", "OperationNotPermittedException", "InvalidTokenException"},
+		NewInput:  func() any { return new(ListPublicKeysInput) },
+		NewOutput: func() any { return new(ListPublicKeysOutput) },
+	}
+}
+
+func opListTags() *shape.Operation {
+	return &shape.Operation{
+		Name: "ListTags", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "ListTagsInput", Fields: []shape.Field{
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
+			{Name: "ResourceIdList", GoName: "ResourceIdList", TypeName: "ResourceIdList", Location: shape.Body, Wire: "ResourceIdList", Required: true},
+		}},
+		Output: &shape.Struct{Name: "ListTagsOutput", Fields: []shape.Field{
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
+			{Name: "ResourceTagList", GoName: "ResourceTagList", TypeName: "ResourceTagList", Location: shape.Body, Wire: "ResourceTagList"},
+		}},
+		Errors:    []string{"ResourceNotFoundException", "CloudTrailARNInvalidException", "EventDataStoreARNInvalidException", "ChannelARNInvalidException", "ResourceTypeNotSupportedException", "InvalidTrailNameException", "InactiveEventDataStoreException", "EventDataStoreNotFoundException", "UnsupportedOperationException", "OperationNotPermittedException", "InvalidTokenException", "NoManagementAccountSLRExistsException"},
+		NewInput:  func() any { return new(ListTagsInput) },
+		NewOutput: func() any { return new(ListTagsOutput) },
+	}
+}
+
+func opListTrails() *shape.Operation {
+	return &shape.Operation{
+		Name: "ListTrails", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "ListTrailsInput", Fields: []shape.Field{
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
+		}},
+		Output: &shape.Struct{Name: "ListTrailsOutput", Fields: []shape.Field{
+			{Name: "NextToken", GoName: "NextToken", TypeName: "String", Location: shape.Body, Wire: "NextToken"},
+			{Name: "Trails", GoName: "Trails", TypeName: "Trails", Location: shape.Body, Wire: "Trails"},
+		}},
+		Errors:    []string{"UnsupportedOperationException", "OperationNotPermittedException"},
+		NewInput:  func() any { return new(ListTrailsInput) },
+		NewOutput: func() any { return new(ListTrailsOutput) },
 	}
 }
 
@@ -71,6 +346,125 @@ func opLookupEvents() *shape.Operation {
 	}
 }
 
+func opPutEventSelectors() *shape.Operation {
+	return &shape.Operation{
+		Name: "PutEventSelectors", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "PutEventSelectorsInput", Fields: []shape.Field{
+			{Name: "AdvancedEventSelectors", GoName: "AdvancedEventSelectors", TypeName: "AdvancedEventSelectors", Location: shape.Body, Wire: "AdvancedEventSelectors"},
+			{Name: "EventSelectors", GoName: "EventSelectors", TypeName: "EventSelectors", Location: shape.Body, Wire: "EventSelectors"},
+			{Name: "TrailName", GoName: "TrailName", TypeName: "String", Location: shape.Body, Wire: "TrailName", Required: true},
+		}},
+		Output: &shape.Struct{Name: "PutEventSelectorsOutput", Fields: []shape.Field{
+			{Name: "AdvancedEventSelectors", GoName: "AdvancedEventSelectors", TypeName: "AdvancedEventSelectors", Location: shape.Body, Wire: "AdvancedEventSelectors"},
+			{Name: "EventSelectors", GoName: "EventSelectors", TypeName: "EventSelectors", Location: shape.Body, Wire: "EventSelectors"},
+			{Name: "TrailARN", GoName: "TrailARN", TypeName: "String", Location: shape.Body, Wire: "TrailARN"},
+		}},
+		Errors:    []string{"TrailNotFoundException", "InvalidTrailNameException", "CloudTrailARNInvalidException", "InvalidHomeRegionException", "InvalidEventSelectorsException", "ConflictException", "ThrottlingException", "UnsupportedOperationException", "OperationNotPermittedException", "NotOrganizationMasterAccountException", "NoManagementAccountSLRExistsException", "InsufficientDependencyServiceAccessPermissionException"},
+		NewInput:  func() any { return new(PutEventSelectorsInput) },
+		NewOutput: func() any { return new(PutEventSelectorsOutput) },
+	}
+}
+
+func opRemoveTags() *shape.Operation {
+	return &shape.Operation{
+		Name: "RemoveTags", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "RemoveTagsInput", Fields: []shape.Field{
+			{Name: "ResourceId", GoName: "ResourceId", TypeName: "String", Location: shape.Body, Wire: "ResourceId", Required: true},
+			{Name: "TagsList", GoName: "TagsList", TypeName: "TagsList", Location: shape.Body, Wire: "TagsList", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "RemoveTagsOutput", Fields: []shape.Field{}},
+		Errors:    []string{"ResourceNotFoundException", "CloudTrailARNInvalidException", "EventDataStoreARNInvalidException", "ChannelARNInvalidException", "ResourceTypeNotSupportedException", "InvalidTrailNameException", "InvalidTagParameterException", "InactiveEventDataStoreException", "EventDataStoreNotFoundException", "ChannelNotFoundException", "UnsupportedOperationException", "OperationNotPermittedException", "NotOrganizationMasterAccountException", "NoManagementAccountSLRExistsException", "ConflictException"},
+		NewInput:  func() any { return new(RemoveTagsInput) },
+		NewOutput: func() any { return new(RemoveTagsOutput) },
+	}
+}
+
+func opStartLogging() *shape.Operation {
+	return &shape.Operation{
+		Name: "StartLogging", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "StartLoggingInput", Fields: []shape.Field{
+			{Name: "Name", GoName: "Name", TypeName: "String", Location: shape.Body, Wire: "Name", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "StartLoggingOutput", Fields: []shape.Field{}},
+		Errors:    []string{"CloudTrailARNInvalidException", "ConflictException", "ThrottlingException", "TrailNotFoundException", "InvalidTrailNameException", "InvalidHomeRegionException", "UnsupportedOperationException", "OperationNotPermittedException", "NotOrganizationMasterAccountException", "NoManagementAccountSLRExistsException", "InsufficientDependencyServiceAccessPermissionException"},
+		NewInput:  func() any { return new(StartLoggingInput) },
+		NewOutput: func() any { return new(StartLoggingOutput) },
+	}
+}
+
+func opStopLogging() *shape.Operation {
+	return &shape.Operation{
+		Name: "StopLogging", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "StopLoggingInput", Fields: []shape.Field{
+			{Name: "Name", GoName: "Name", TypeName: "String", Location: shape.Body, Wire: "Name", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "StopLoggingOutput", Fields: []shape.Field{}},
+		Errors:    []string{"TrailNotFoundException", "InvalidTrailNameException", "CloudTrailARNInvalidException", "ConflictException", "ThrottlingException", "InvalidHomeRegionException", "UnsupportedOperationException", "OperationNotPermittedException", "NotOrganizationMasterAccountException", "NoManagementAccountSLRExistsException", "InsufficientDependencyServiceAccessPermissionException"},
+		NewInput:  func() any { return new(StopLoggingInput) },
+		NewOutput: func() any { return new(StopLoggingOutput) },
+	}
+}
+
+func opUpdateTrail() *shape.Operation {
+	return &shape.Operation{
+		Name: "UpdateTrail", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "UpdateTrailInput", Fields: []shape.Field{
+			{Name: "EnableLogFileValidation", GoName: "EnableLogFileValidation", TypeName: "Boolean", Location: shape.Body, Wire: "EnableLogFileValidation"},
+			{Name: "IncludeGlobalServiceEvents", GoName: "IncludeGlobalServiceEvents", TypeName: "Boolean", Location: shape.Body, Wire: "IncludeGlobalServiceEvents"},
+			{Name: "IsMultiRegionTrail", GoName: "IsMultiRegionTrail", TypeName: "Boolean", Location: shape.Body, Wire: "IsMultiRegionTrail"},
+			{Name: "IsOrganizationTrail", GoName: "IsOrganizationTrail", TypeName: "Boolean", Location: shape.Body, Wire: "IsOrganizationTrail"},
+			{Name: "KmsKeyId", GoName: "KmsKeyId", TypeName: "String", Location: shape.Body, Wire: "KmsKeyId"},
+			{Name: "Name", GoName: "Name", TypeName: "String", Location: shape.Body, Wire: "Name", Required: true},
+			{Name: "S3BucketName", GoName: "S3BucketName", TypeName: "String", Location: shape.Body, Wire: "S3BucketName"},
+			{Name: "S3KeyPrefix", GoName: "S3KeyPrefix", TypeName: "String", Location: shape.Body, Wire: "S3KeyPrefix"},
+		}, Refused: []shape.Refused{
+			{Name: "CloudWatchLogsLogGroupArn", Location: shape.Body, Wire: "CloudWatchLogsLogGroupArn"},
+			{Name: "CloudWatchLogsRoleArn", Location: shape.Body, Wire: "CloudWatchLogsRoleArn"},
+			{Name: "SnsTopicName", Location: shape.Body, Wire: "SnsTopicName"},
+		}},
+		Output: &shape.Struct{Name: "UpdateTrailOutput", Fields: []shape.Field{
+			{Name: "IncludeGlobalServiceEvents", GoName: "IncludeGlobalServiceEvents", TypeName: "Boolean", Location: shape.Body, Wire: "IncludeGlobalServiceEvents"},
+			{Name: "IsMultiRegionTrail", GoName: "IsMultiRegionTrail", TypeName: "Boolean", Location: shape.Body, Wire: "IsMultiRegionTrail"},
+			{Name: "IsOrganizationTrail", GoName: "IsOrganizationTrail", TypeName: "Boolean", Location: shape.Body, Wire: "IsOrganizationTrail"},
+			{Name: "KmsKeyId", GoName: "KmsKeyId", TypeName: "String", Location: shape.Body, Wire: "KmsKeyId"},
+			{Name: "LogFileValidationEnabled", GoName: "LogFileValidationEnabled", TypeName: "Boolean", Location: shape.Body, Wire: "LogFileValidationEnabled"},
+			{Name: "Name", GoName: "Name", TypeName: "String", Location: shape.Body, Wire: "Name"},
+			{Name: "S3BucketName", GoName: "S3BucketName", TypeName: "String", Location: shape.Body, Wire: "S3BucketName"},
+			{Name: "S3KeyPrefix", GoName: "S3KeyPrefix", TypeName: "String", Location: shape.Body, Wire: "S3KeyPrefix"},
+			{Name: "TrailARN", GoName: "TrailARN", TypeName: "String", Location: shape.Body, Wire: "TrailARN"},
+		}},
+		Errors:    []string{"S3BucketDoesNotExistException", "InsufficientS3BucketPolicyException", "InsufficientSnsTopicPolicyException", "InsufficientEncryptionPolicyException", "TrailNotFoundException", "InvalidS3BucketNameException", "InvalidS3PrefixException", "InvalidSnsTopicNameException", "InvalidKmsKeyIdException", "InvalidTrailNameException", "TrailNotProvidedException", "InvalidEventSelectorsException", "CloudTrailARNInvalidException", "ConflictException", "ThrottlingException", "InvalidParameterCombinationException", "InvalidHomeRegionException", "KmsKeyNotFoundException", "KmsKeyDisabledException", "KmsException", "InvalidCloudWatchLogsLogGroupArnException", "InvalidCloudWatchLogsRoleArnException", "CloudWatchLogsDeliveryUnavailableException", "UnsupportedOperationException", "OperationNotPermittedException", "CloudTrailAccessNotEnabledException", "InsufficientDependencyServiceAccessPermissionException", "OrganizationsNotInUseException", "NotOrganizationMasterAccountException", "OrganizationNotInAllFeaturesModeException", "NoManagementAccountSLRExistsException", "CloudTrailInvalidClientTokenIdException", "InvalidParameterException"},
+		NewInput:  func() any { return new(UpdateTrailInput) },
+		NewOutput: func() any { return new(UpdateTrailOutput) },
+	}
+}
+
+func typeAdvancedEventSelector() *shape.Type {
+	return &shape.Type{Name: "AdvancedEventSelector", Kind: shape.Structure, Struct: &shape.Struct{Name: "AdvancedEventSelector", Fields: []shape.Field{
+		{Name: "FieldSelectors", GoName: "FieldSelectors", TypeName: "AdvancedFieldSelectors", Location: shape.Body, Wire: "FieldSelectors", Required: true},
+		{Name: "Name", GoName: "Name", TypeName: "SelectorName", Location: shape.Body, Wire: "Name"},
+	}}}
+}
+
+func typeAdvancedFieldSelector() *shape.Type {
+	return &shape.Type{Name: "AdvancedFieldSelector", Kind: shape.Structure, Struct: &shape.Struct{Name: "AdvancedFieldSelector", Fields: []shape.Field{
+		{Name: "EndsWith", GoName: "EndsWith", TypeName: "Operator", Location: shape.Body, Wire: "EndsWith"},
+		{Name: "Equals", GoName: "Equals", TypeName: "Operator", Location: shape.Body, Wire: "Equals"},
+		{Name: "Field", GoName: "Field", TypeName: "SelectorField", Location: shape.Body, Wire: "Field", Required: true},
+		{Name: "NotEndsWith", GoName: "NotEndsWith", TypeName: "Operator", Location: shape.Body, Wire: "NotEndsWith"},
+		{Name: "NotEquals", GoName: "NotEquals", TypeName: "Operator", Location: shape.Body, Wire: "NotEquals"},
+		{Name: "NotStartsWith", GoName: "NotStartsWith", TypeName: "Operator", Location: shape.Body, Wire: "NotStartsWith"},
+		{Name: "StartsWith", GoName: "StartsWith", TypeName: "Operator", Location: shape.Body, Wire: "StartsWith"},
+	}}}
+}
+
+func typeDataResource() *shape.Type {
+	return &shape.Type{Name: "DataResource", Kind: shape.Structure, Struct: &shape.Struct{Name: "DataResource", Fields: []shape.Field{
+		{Name: "Type", GoName: "Type", TypeName: "String", Location: shape.Body, Wire: "Type"},
+		{Name: "Values", GoName: "Values", TypeName: "DataResourceValues", Location: shape.Body, Wire: "Values"},
+	}}}
+}
+
 func typeEvent() *shape.Type {
 	return &shape.Type{Name: "Event", Kind: shape.Structure, Struct: &shape.Struct{Name: "Event", Fields: []shape.Field{
 		{Name: "AccessKeyId", GoName: "AccessKeyId", TypeName: "String", Location: shape.Body, Wire: "AccessKeyId"},
@@ -85,6 +479,15 @@ func typeEvent() *shape.Type {
 	}}}
 }
 
+func typeEventSelector() *shape.Type {
+	return &shape.Type{Name: "EventSelector", Kind: shape.Structure, Struct: &shape.Struct{Name: "EventSelector", Fields: []shape.Field{
+		{Name: "DataResources", GoName: "DataResources", TypeName: "DataResources", Location: shape.Body, Wire: "DataResources"},
+		{Name: "ExcludeManagementEventSources", GoName: "ExcludeManagementEventSources", TypeName: "ExcludeManagementEventSources", Location: shape.Body, Wire: "ExcludeManagementEventSources"},
+		{Name: "IncludeManagementEvents", GoName: "IncludeManagementEvents", TypeName: "Boolean", Location: shape.Body, Wire: "IncludeManagementEvents"},
+		{Name: "ReadWriteType", GoName: "ReadWriteType", TypeName: "ReadWriteType", Location: shape.Body, Wire: "ReadWriteType"},
+	}}}
+}
+
 func typeLookupAttribute() *shape.Type {
 	return &shape.Type{Name: "LookupAttribute", Kind: shape.Structure, Struct: &shape.Struct{Name: "LookupAttribute", Fields: []shape.Field{
 		{Name: "AttributeKey", GoName: "AttributeKey", TypeName: "LookupAttributeKey", Location: shape.Body, Wire: "AttributeKey", Required: true},
@@ -92,9 +495,62 @@ func typeLookupAttribute() *shape.Type {
 	}}}
 }
 
+func typePublicKey() *shape.Type {
+	return &shape.Type{Name: "PublicKey", Kind: shape.Structure, Struct: &shape.Struct{Name: "PublicKey", Fields: []shape.Field{
+		{Name: "Fingerprint", GoName: "Fingerprint", TypeName: "String", Location: shape.Body, Wire: "Fingerprint"},
+		{Name: "ValidityEndTime", GoName: "ValidityEndTime", TypeName: "Date", Location: shape.Body, Wire: "ValidityEndTime"},
+		{Name: "ValidityStartTime", GoName: "ValidityStartTime", TypeName: "Date", Location: shape.Body, Wire: "ValidityStartTime"},
+		{Name: "Value", GoName: "Value", TypeName: "ByteBuffer", Location: shape.Body, Wire: "Value"},
+	}}}
+}
+
 func typeResource() *shape.Type {
 	return &shape.Type{Name: "Resource", Kind: shape.Structure, Struct: &shape.Struct{Name: "Resource", Fields: []shape.Field{
 		{Name: "ResourceName", GoName: "ResourceName", TypeName: "String", Location: shape.Body, Wire: "ResourceName"},
 		{Name: "ResourceType", GoName: "ResourceType", TypeName: "String", Location: shape.Body, Wire: "ResourceType"},
+	}}}
+}
+
+func typeResourceTag() *shape.Type {
+	return &shape.Type{Name: "ResourceTag", Kind: shape.Structure, Struct: &shape.Struct{Name: "ResourceTag", Fields: []shape.Field{
+		{Name: "ResourceId", GoName: "ResourceId", TypeName: "String", Location: shape.Body, Wire: "ResourceId"},
+		{Name: "TagsList", GoName: "TagsList", TypeName: "TagsList", Location: shape.Body, Wire: "TagsList"},
+	}}}
+}
+
+func typeTag() *shape.Type {
+	return &shape.Type{Name: "Tag", Kind: shape.Structure, Struct: &shape.Struct{Name: "Tag", Fields: []shape.Field{
+		{Name: "Key", GoName: "Key", TypeName: "TagKey", Location: shape.Body, Wire: "Key", Required: true},
+		{Name: "Value", GoName: "Value", TypeName: "TagValue", Location: shape.Body, Wire: "Value"},
+	}}}
+}
+
+func typeTrail() *shape.Type {
+	return &shape.Type{Name: "Trail", Kind: shape.Structure, Struct: &shape.Struct{Name: "Trail", Fields: []shape.Field{
+		{Name: "HasCustomEventSelectors", GoName: "HasCustomEventSelectors", TypeName: "Boolean", Location: shape.Body, Wire: "HasCustomEventSelectors"},
+		{Name: "HasInsightSelectors", GoName: "HasInsightSelectors", TypeName: "Boolean", Location: shape.Body, Wire: "HasInsightSelectors"},
+		{Name: "HomeRegion", GoName: "HomeRegion", TypeName: "String", Location: shape.Body, Wire: "HomeRegion"},
+		{Name: "IncludeGlobalServiceEvents", GoName: "IncludeGlobalServiceEvents", TypeName: "Boolean", Location: shape.Body, Wire: "IncludeGlobalServiceEvents"},
+		{Name: "IsMultiRegionTrail", GoName: "IsMultiRegionTrail", TypeName: "Boolean", Location: shape.Body, Wire: "IsMultiRegionTrail"},
+		{Name: "IsOrganizationTrail", GoName: "IsOrganizationTrail", TypeName: "Boolean", Location: shape.Body, Wire: "IsOrganizationTrail"},
+		{Name: "KmsKeyId", GoName: "KmsKeyId", TypeName: "String", Location: shape.Body, Wire: "KmsKeyId"},
+		{Name: "LogFileValidationEnabled", GoName: "LogFileValidationEnabled", TypeName: "Boolean", Location: shape.Body, Wire: "LogFileValidationEnabled"},
+		{Name: "Name", GoName: "Name", TypeName: "String", Location: shape.Body, Wire: "Name"},
+		{Name: "S3BucketName", GoName: "S3BucketName", TypeName: "String", Location: shape.Body, Wire: "S3BucketName"},
+		{Name: "S3KeyPrefix", GoName: "S3KeyPrefix", TypeName: "String", Location: shape.Body, Wire: "S3KeyPrefix"},
+		{Name: "TrailARN", GoName: "TrailARN", TypeName: "String", Location: shape.Body, Wire: "TrailARN"},
+	}, Refused: []shape.Refused{
+		{Name: "CloudWatchLogsLogGroupArn", Location: shape.Body, Wire: "CloudWatchLogsLogGroupArn"},
+		{Name: "CloudWatchLogsRoleArn", Location: shape.Body, Wire: "CloudWatchLogsRoleArn"},
+		{Name: "SnsTopicARN", Location: shape.Body, Wire: "SnsTopicARN"},
+		{Name: "SnsTopicName", Location: shape.Body, Wire: "SnsTopicName"},
+	}}}
+}
+
+func typeTrailInfo() *shape.Type {
+	return &shape.Type{Name: "TrailInfo", Kind: shape.Structure, Struct: &shape.Struct{Name: "TrailInfo", Fields: []shape.Field{
+		{Name: "HomeRegion", GoName: "HomeRegion", TypeName: "String", Location: shape.Body, Wire: "HomeRegion"},
+		{Name: "Name", GoName: "Name", TypeName: "String", Location: shape.Body, Wire: "Name"},
+		{Name: "TrailARN", GoName: "TrailARN", TypeName: "String", Location: shape.Body, Wire: "TrailARN"},
 	}}}
 }

@@ -7,6 +7,86 @@ package cloudtrail
 
 import "time"
 
+// AddTagsInput is what AddTags takes.
+type AddTagsInput struct {
+	ResourceId string // required
+	TagsList   []Tag  // required
+}
+
+// AddTagsOutput is what AddTags answers.
+type AddTagsOutput struct {
+}
+
+// AdvancedEventSelector is a structure of the API.
+type AdvancedEventSelector struct {
+	FieldSelectors []AdvancedFieldSelector // required
+	Name           string
+}
+
+// AdvancedFieldSelector is a structure of the API.
+type AdvancedFieldSelector struct {
+	EndsWith      []string
+	Equals        []string
+	Field         string // required
+	NotEndsWith   []string
+	NotEquals     []string
+	NotStartsWith []string
+	StartsWith    []string
+}
+
+// CreateTrailInput is what CreateTrail takes.
+// Refused by name: CloudWatchLogsLogGroupArn, CloudWatchLogsRoleArn, SnsTopicName.
+type CreateTrailInput struct {
+	EnableLogFileValidation    *bool
+	IncludeGlobalServiceEvents *bool
+	IsMultiRegionTrail         *bool
+	IsOrganizationTrail        *bool
+	KmsKeyId                   string
+	Name                       string // required
+	S3BucketName               string // required
+	S3KeyPrefix                string
+	TagsList                   []Tag
+}
+
+// CreateTrailOutput is what CreateTrail answers.
+type CreateTrailOutput struct {
+	IncludeGlobalServiceEvents *bool
+	IsMultiRegionTrail         *bool
+	IsOrganizationTrail        *bool
+	KmsKeyId                   string
+	LogFileValidationEnabled   *bool
+	Name                       string
+	S3BucketName               string
+	S3KeyPrefix                string
+	TrailARN                   string
+}
+
+// DataResource is a structure of the API.
+type DataResource struct {
+	Type   string
+	Values []string
+}
+
+// DeleteTrailInput is what DeleteTrail takes.
+type DeleteTrailInput struct {
+	Name string // required
+}
+
+// DeleteTrailOutput is what DeleteTrail answers.
+type DeleteTrailOutput struct {
+}
+
+// DescribeTrailsInput is what DescribeTrails takes.
+type DescribeTrailsInput struct {
+	IncludeShadowTrails *bool
+	TrailNameList       []string
+}
+
+// DescribeTrailsOutput is what DescribeTrails answers.
+type DescribeTrailsOutput struct {
+	TrailList []Trail
+}
+
 // Event is a structure of the API.
 type Event struct {
 	AccessKeyId     string
@@ -18,6 +98,92 @@ type Event struct {
 	ReadOnly        string
 	Resources       []Resource
 	Username        string
+}
+
+// EventSelector is a structure of the API.
+type EventSelector struct {
+	DataResources                 []DataResource
+	ExcludeManagementEventSources []string
+	IncludeManagementEvents       *bool
+	ReadWriteType                 ReadWriteType
+}
+
+// GetEventSelectorsInput is what GetEventSelectors takes.
+type GetEventSelectorsInput struct {
+	TrailName string // required
+}
+
+// GetEventSelectorsOutput is what GetEventSelectors answers.
+type GetEventSelectorsOutput struct {
+	AdvancedEventSelectors []AdvancedEventSelector
+	EventSelectors         []EventSelector
+	TrailARN               string
+}
+
+// GetTrailInput is what GetTrail takes.
+type GetTrailInput struct {
+	Name string // required
+}
+
+// GetTrailOutput is what GetTrail answers.
+type GetTrailOutput struct {
+	Trail *Trail
+}
+
+// GetTrailStatusInput is what GetTrailStatus takes.
+type GetTrailStatusInput struct {
+	Name string // required
+}
+
+// GetTrailStatusOutput is what GetTrailStatus answers.
+type GetTrailStatusOutput struct {
+	IsLogging                      *bool
+	LatestDeliveryAttemptSucceeded string
+	LatestDeliveryAttemptTime      string
+	LatestDeliveryError            string
+	LatestDeliveryTime             time.Time
+	LatestDigestDeliveryError      string
+	LatestDigestDeliveryTime       time.Time
+	StartLoggingTime               time.Time
+	StopLoggingTime                time.Time
+	TimeLoggingStarted             string
+	TimeLoggingStopped             string
+}
+
+// ListPublicKeysInput is what ListPublicKeys takes.
+type ListPublicKeysInput struct {
+	EndTime   time.Time
+	NextToken string
+	StartTime time.Time
+}
+
+// ListPublicKeysOutput is what ListPublicKeys answers.
+type ListPublicKeysOutput struct {
+	NextToken     string
+	PublicKeyList []PublicKey
+}
+
+// ListTagsInput is what ListTags takes.
+type ListTagsInput struct {
+	NextToken      string
+	ResourceIdList []string // required
+}
+
+// ListTagsOutput is what ListTags answers.
+type ListTagsOutput struct {
+	NextToken       string
+	ResourceTagList []ResourceTag
+}
+
+// ListTrailsInput is what ListTrails takes.
+type ListTrailsInput struct {
+	NextToken string
+}
+
+// ListTrailsOutput is what ListTrails answers.
+type ListTrailsOutput struct {
+	NextToken string
+	Trails    []TrailInfo
 }
 
 // LookupAttribute is a structure of the API.
@@ -42,10 +208,121 @@ type LookupEventsOutput struct {
 	NextToken string
 }
 
+// PublicKey is a structure of the API.
+type PublicKey struct {
+	Fingerprint       string
+	ValidityEndTime   time.Time
+	ValidityStartTime time.Time
+	Value             []byte
+}
+
+// PutEventSelectorsInput is what PutEventSelectors takes.
+type PutEventSelectorsInput struct {
+	AdvancedEventSelectors []AdvancedEventSelector
+	EventSelectors         []EventSelector
+	TrailName              string // required
+}
+
+// PutEventSelectorsOutput is what PutEventSelectors answers.
+type PutEventSelectorsOutput struct {
+	AdvancedEventSelectors []AdvancedEventSelector
+	EventSelectors         []EventSelector
+	TrailARN               string
+}
+
+// RemoveTagsInput is what RemoveTags takes.
+type RemoveTagsInput struct {
+	ResourceId string // required
+	TagsList   []Tag  // required
+}
+
+// RemoveTagsOutput is what RemoveTags answers.
+type RemoveTagsOutput struct {
+}
+
 // Resource is a structure of the API.
 type Resource struct {
 	ResourceName string
 	ResourceType string
+}
+
+// ResourceTag is a structure of the API.
+type ResourceTag struct {
+	ResourceId string
+	TagsList   []Tag
+}
+
+// StartLoggingInput is what StartLogging takes.
+type StartLoggingInput struct {
+	Name string // required
+}
+
+// StartLoggingOutput is what StartLogging answers.
+type StartLoggingOutput struct {
+}
+
+// StopLoggingInput is what StopLogging takes.
+type StopLoggingInput struct {
+	Name string // required
+}
+
+// StopLoggingOutput is what StopLogging answers.
+type StopLoggingOutput struct {
+}
+
+// Tag is a structure of the API.
+type Tag struct {
+	Key   string // required
+	Value string
+}
+
+// Trail is a structure of the API.
+type Trail struct {
+	HasCustomEventSelectors    *bool
+	HasInsightSelectors        *bool
+	HomeRegion                 string
+	IncludeGlobalServiceEvents *bool
+	IsMultiRegionTrail         *bool
+	IsOrganizationTrail        *bool
+	KmsKeyId                   string
+	LogFileValidationEnabled   *bool
+	Name                       string
+	S3BucketName               string
+	S3KeyPrefix                string
+	TrailARN                   string
+}
+
+// TrailInfo is a structure of the API.
+type TrailInfo struct {
+	HomeRegion string
+	Name       string
+	TrailARN   string
+}
+
+// UpdateTrailInput is what UpdateTrail takes.
+// Refused by name: CloudWatchLogsLogGroupArn, CloudWatchLogsRoleArn, SnsTopicName.
+type UpdateTrailInput struct {
+	EnableLogFileValidation    *bool
+	IncludeGlobalServiceEvents *bool
+	IsMultiRegionTrail         *bool
+	IsOrganizationTrail        *bool
+	KmsKeyId                   string
+	Name                       string // required
+	S3BucketName               string
+	S3KeyPrefix                string
+}
+
+// UpdateTrailOutput is what UpdateTrail answers.
+type UpdateTrailOutput struct {
+	IncludeGlobalServiceEvents *bool
+	IsMultiRegionTrail         *bool
+	IsOrganizationTrail        *bool
+	KmsKeyId                   string
+	LogFileValidationEnabled   *bool
+	Name                       string
+	S3BucketName               string
+	S3KeyPrefix                string
+	TrailARN                   string
 }
 
 // LookupAttributeKey is an enumeration of the API.
@@ -61,4 +338,14 @@ const (
 	LookupAttributeKeyResourceName LookupAttributeKey = "ResourceName"
 	LookupAttributeKeyEventSource  LookupAttributeKey = "EventSource"
 	LookupAttributeKeyAccessKeyId  LookupAttributeKey = "AccessKeyId"
+)
+
+// ReadWriteType is an enumeration of the API.
+type ReadWriteType string
+
+// The values of ReadWriteType.
+const (
+	ReadWriteTypeReadOnly  ReadWriteType = "ReadOnly"
+	ReadWriteTypeWriteOnly ReadWriteType = "WriteOnly"
+	ReadWriteTypeAll       ReadWriteType = "All"
 )

@@ -1,0 +1,52 @@
+package trail
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"bawn.dev/internal/store"
+)
+
+// A Line is a sealed record as it is stored.
+type Line struct {
+	Seq     int64
+	Account string
+	Event   []byte // CloudTrail's JSON, the exact bytes under the leaf's hash
+}
+
+// After answers up to limit records of every account whose Seq is greater than from,
+// in order. It sees every record that was committed before the call.
+func (t *Trail) After(ctx context.Context, from int64, limit int) ([]Line, error) {
+	if err := t.Seal(ctx); err != nil {
+		return nil, err
+	}
+	n, err := t.store.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer n.Close()
+	sealed, err := lastLeaf(n)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	rows, err := readRows(n, from, sealed.seq, limit)
+	if err != nil {
+		return nil, fmt.Errorf("trail: %w", err)
+	}
+	lines := make([]Line, len(rows))
+	for i, r := range rows {
+		lines[i] = Line{r.seq, r.account, r.event}
+	}
+	return lines, nil
+}
+
+// Last is the greatest Seq of a record that q sees, sealed or not.
+func (t *Trail) Last(q store.Querier) (seq int64, err error) {
+	err = q.QueryRow("SELECT COALESCE(MAX(seq), 0) FROM trail_records").Scan(&seq)
+	return seq, err
+}
