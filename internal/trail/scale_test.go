@@ -1,0 +1,201 @@
+package trail
+
+import (
+	"cmp"
+	"crypto/ed25519"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"bawn.dev/internal/ledger"
+	"bawn.dev/internal/store"
+	"bawn.dev/internal/store/storetest"
+	"bawn.dev/internal/uuid"
+)
+
+// A clinic's traffic: 12 accounts, 2,000 people, 5,000 keys, a million objects, a
+// thousand calls a second.
+const (
+	scaleAccounts = 12
+	scalePeople   = 2_000
+	scaleKeys     = 5_000
+	scaleObjects  = 1_000_000
+)
+
+var scaleBegin = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func scaleRecord(draw *rand.Rand, i int) *Record {
+	at := scaleBegin.Add(time.Duration(i) * time.Millisecond)
+	person, object := draw.IntN(scalePeople), draw.IntN(scaleObjects)
+	account := fmt.Sprintf("%012d", 1+person%scaleAccounts)
+	r := &Record{
+		EventID: uuid.At(at), RequestID: uuid.New(), EventTime: at, EventSource: "s3.amazonaws.com", EventName: []string{"GetObject", "PutObject", "HeadObject"}[draw.IntN(3)],
+		Region: "us-east-1", Account: account, SourceIP: "10.0.3.17", UserAgent: "Boto3/1.42.1 md/Botocore#1.42.1 ua/2.1 os/linux#6.18 lang/python#3.13.5",
+		VpcEndpointID: "vpce-0123456789abcdef0", VpcEndpointAccountID: account, EventCategory: "Data", ReadOnly: true,
+		UserIdentity: UserIdentity{
+			Type: "AssumedRole", PrincipalID: "AROAEXAMPLEEXAMPLE:" + fmt.Sprint("person-", person), ARN: fmt.Sprintf("arn:aws:sts::%s:assumed-role/Reader/person-%d", account, person),
+			AccountID: account, AccessKeyID: fmt.Sprintf("ASIA%016d", draw.IntN(scaleKeys)),
+			SessionContext: &SessionContext{CreationDate: at, SessionIssuer: SessionIssuer{Type: "Role", PrincipalID: "AROAEXAMPLEEXAMPLE",
+				ARN: "arn:aws:iam::" + account + ":role/Reader", AccountID: account, UserName: "Reader"}},
+			OnBehalfOf: &OnBehalfOf{UserID: fmt.Sprintf("%08d-0000-4000-8000-000000000000", person), IdentityStoreARN: "arn:aws:identitystore::000000000001:identitystore/d-1234567890"},
+		},
+		RequestParameters: jsontext.Value(fmt.Sprintf(`{"bucketName":"scans-%s","key":"studies/2026/%07d.dcm"}`, account, object)),
+		Resources: []Resource{
+			{ARN: fmt.Sprintf("arn:aws:s3:::scans-%s/studies/2026/%07d.dcm", account, object), Account: account, Type: "AWS::S3::Object"},
+			{ARN: "arn:aws:s3:::scans-" + account, Account: account, Type: "AWS::S3::Bucket"},
+		},
+		TLS: TLS{Version: "TLSv1.3", CipherSuite: "TLS_AES_128_GCM_SHA256", Host: "s3.us-east-1.amazonaws.com"},
+	}
+	if draw.IntN(50) == 0 {
+		r.ErrorCode, r.ErrorMessage = "AccessDenied", "User is not authorized to perform: s3:GetObject because no identity-based policy allows the s3:GetObject action"
+	}
+	return r
+}
+
+// filled writes n records as appending and sealing would, in larger transactions.
+func filled(b *testing.B, s *store.Store, t *Trail, n int) {
+	b.Helper()
+	const atOnce = 8 * batch
+	draw := rand.New(rand.NewPCG(1, 2))
+	tree := ledger.NewBuilder(0, nodes{})
+	var above peaks
+	for from := 0; from < n; from += atOnce {
+		err := s.Update(b.Context(), func(tx *store.Tx) error {
+			for first := from; first < min(n, from+atOnce); first += batch {
+				rows := make([]row, min(batch, n-first))
+				values, leaves := make([]any, 0, 3*len(rows)), []byte{}
+				for i := range rows {
+					r := scaleRecord(draw, first+i)
+					if err := r.complete(); err != nil {
+						return err
+					}
+					event, err := r.MarshalEvent()
+					if err != nil {
+						return err
+					}
+					rows[i] = row{seq: int64(first + i + 1), time: r.EventTime.UnixMicro(), account: r.Account, event: event, terms: r.terms()}
+					values = append(values, rows[i].time, r.Account, event)
+					hash := ledger.LeafHash(event)
+					leaves = append(leaves, hash[:]...)
+					if err := tree.Add(hash); err != nil {
+						return err
+					}
+				}
+				var hashes []byte
+				for _, h := range tree.New {
+					hashes = append(hashes, h[:]...)
+				}
+				size := int64(first + len(rows))
+				above = peaks{}
+				root, err := above.of(size, tree)
+				if err != nil {
+					return err
+				}
+				signed, err := t.signer.Sign(ledger.Checkpoint{Origin: t.signer.Origin(), Size: size, Root: root})
+				if err != nil {
+					return err
+				}
+				if err := cmp.Or(tx.Insert(records, 3, values),
+					tx.Insert("trail_leaves (leaf, seq, hash)", 3, []any{int64(first), int64(first + 1), leaves}),
+					tx.Insert("trail_hashes (idx, hash)", 2, []any{tree.First, hashes}),
+					tx.Insert("trail_checkpoints (size, signed)", 2, []any{size, signed}),
+					tx.Insert("trail_terms (account, term, time, seq, more)", 5, indexed(rows))); err != nil {
+					return err
+				}
+				tree = ledger.NewBuilder(size, above.over(nodes{}))
+			}
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkLookup finds the newest 50 records of one account by what an auditor asks
+// for, among BAWN_RECORDS (200,000): each time of another person, object or key.
+// Bytes are what a record costs in the database, and of that what each part costs.
+func BenchmarkLookup(b *testing.B) {
+	n := 200_000
+	if text := os.Getenv("BAWN_RECORDS"); text != "" {
+		var err error
+		if n, err = strconv.Atoi(text); err != nil {
+			b.Fatal(err)
+		}
+	}
+	s := storetest.SQLite(b)
+	signer, err := ledger.NewSigner("bench.example/record", ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	t, err := New(s, signer, Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	filled(b, s, t, n)
+	b.Run("storage", func(b *testing.B) {
+		b.ReportMetric(0, "ns/op") // nothing is timed
+		sizes(b, s, n)
+	})
+	draw := rand.New(rand.NewPCG(3, 4))
+	for name, ask := range map[string]func(*Query, int){
+		"person": func(q *Query, person int) { q.Person = fmt.Sprintf("%08d-0000-4000-8000-000000000000", person) },
+		"key":    func(q *Query, _ int) { q.AccessKeyID = fmt.Sprintf("ASIA%016d", draw.IntN(scaleKeys)) },
+		"resource": func(q *Query, _ int) {
+			q.ResourceName = fmt.Sprintf("arn:aws:s3:::scans-%s/studies/2026/%07d.dcm", q.Account, draw.IntN(scaleObjects))
+		},
+		"bucket": func(q *Query, _ int) { q.ResourceName = "arn:aws:s3:::scans-" + q.Account },
+		"window": func(q *Query, person int) {
+			q.Person = fmt.Sprintf("%08d-0000-4000-8000-000000000000", person)
+			q.End = scaleBegin.Add(time.Duration(draw.IntN(n)) * time.Millisecond)
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			var took []time.Duration
+			for b.Loop() {
+				person := draw.IntN(scalePeople)
+				q := Query{Account: fmt.Sprintf("%012d", 1+person%scaleAccounts)}
+				ask(&q, person)
+				began := time.Now()
+				if _, err := t.Find(b.Context(), q); err != nil {
+					b.Fatal(err)
+				}
+				took = append(took, time.Since(began))
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "ms-p99")
+			b.ReportMetric(float64(took[len(took)-1].Microseconds())/1000, "ms-max")
+		})
+	}
+}
+
+// sizes reports the bytes per record.
+func sizes(b *testing.B, s *store.Store, n int) {
+	b.Helper()
+	sn, err := s.Snapshot(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer sn.Close()
+	var whole int64
+	if err := sn.QueryRow("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()").Scan(&whole); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(whole)/float64(n), "bytes/record")
+	for table, sum := range map[string]string{
+		"trail_records": "sum(length(event) + length(account) + 12)", "trail_leaves": "sum(length(hash) + 24)", "trail_hashes": "sum(length(hash) + 12)",
+		"trail_terms": "sum(length(account) + length(term) + 16 + coalesce(length(more), 0))", "trail_checkpoints": "sum(length(signed) + 8)",
+	} {
+		var bytes int64
+		if err := sn.QueryRow("SELECT " + sum + " FROM " + table).Scan(&bytes); err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(bytes)/float64(n), table[len("trail_"):]+"-bytes/record")
+	}
+}
