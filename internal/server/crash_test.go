@@ -44,6 +44,7 @@ func TestKilledServer(t *testing.T) {
 
 	p, c := serve()
 	ok(t)(c.object(t.Context(), http.MethodPut, "/crash-bucket", nil))
+	copied := filepath.Join(t.TempDir(), "copy")
 	for range kills {
 		ctx, cancel := context.WithCancel(t.Context())
 		var left atomic.Int64
@@ -67,6 +68,10 @@ func TestKilledServer(t *testing.T) {
 		p, c = serve()
 		for _, w := range people {
 			w.check(t, c)
+		}
+		// The copy takes only what extends it: no crash rewrote what was signed.
+		if out, err := exec.Command(binary, "verify", "export", "--data", data, copied).CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
 		}
 	}
 	fsck(t, binary, data) // through the running server

@@ -34,6 +34,9 @@ var frontConnections = netlimit.Limits{PerSource: 1024, Total: 8192}
 // Serve listens until the context ends, then lets calls in progress finish. ready
 // is called once clients can connect.
 func (s *Server) Serve(ctx context.Context, ready func(addr string)) error {
+	if err := s.trail.Seal(ctx); err != nil { // a record that cannot be continued takes no calls
+		return err
+	}
 	front, err := net.Listen("tcp", s.cfg.Listen)
 	if err != nil {
 		return err

@@ -33,6 +33,7 @@ func TestCrash(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "bawn.db")
 	acknowledged := make(map[string]bool)
+	var heads [][]byte // of each round: all that was signed stays
 	for round := range 3 {
 		child := exec.Command(os.Args[0], "-test.run=^TestCrash$", "-test.count=1")
 		child.Env = append(os.Environ(), "TRAIL_CRASH_PATH="+path)
@@ -71,7 +72,10 @@ func TestCrash(t *testing.T) {
 				t.Errorf("round %d: acknowledged %s is not there", round, name)
 			}
 		}
-		must(t, tr.Verify(t.Context()))
+		must(t, tr.Verify(t.Context(), heads...))
+		head, err := tr.Checkpoint(t.Context())
+		must(t, err)
+		heads = append(heads, head)
 		must(t, s.Close())
 	}
 	if len(acknowledged) < 500 {

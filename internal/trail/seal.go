@@ -1,6 +1,7 @@
 package trail
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -114,11 +115,16 @@ func (t *Trail) sealBatch(ctx context.Context, last int64) (done bool, err error
 
 	err = t.store.Update(ctx, func(tx *store.Tx) error {
 		var size int64
-		if err := tx.QueryRow("SELECT coalesce(max(size), 0) FROM trail_checkpoints").Scan(&size); err != nil {
+		var newest []byte
+		err := tx.QueryRow("SELECT size, signed FROM trail_checkpoints ORDER BY size DESC LIMIT 1").Scan(&size, &newest)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
 		if size != h.size {
 			return errOvertaken
+		}
+		if !bytes.Equal(newest, t.signed) {
+			return fmt.Errorf("trail: the checkpoint over %d leaves is not the one that was signed; run fsck", size)
 		}
 		for _, rows := range []struct {
 			into    string
@@ -143,7 +149,7 @@ func (t *Trail) sealBatch(ctx context.Context, last int64) (done bool, err error
 	if err != nil {
 		return false, err
 	}
-	t.head, t.peaks = next, above
+	t.head, t.peaks, t.signed = next, above, signed
 	return len(rows) < batch, nil
 }
 
@@ -192,7 +198,7 @@ func (t *Trail) readHead(q store.Querier) (head, error) {
 	if h == t.head && h.size > 0 {
 		return h, nil
 	}
-	t.peaks = nil // another copy's work, or what was there at the start
+	t.peaks, t.signed = nil, nil // another copy's work, or what was there at the start
 	var signed []byte
 	err = q.QueryRow("SELECT signed FROM trail_checkpoints ORDER BY size DESC LIMIT 1").Scan(&signed)
 	if errors.Is(err, sql.ErrNoRows) && h.size == 0 {
@@ -212,6 +218,7 @@ func (t *Trail) readHead(q store.Querier) (head, error) {
 	if c.Size != h.size || c.Root != root {
 		return h, fmt.Errorf("trail: the log has %d leaves, and its last checkpoint, over %d, does not sign them; run fsck", h.size, c.Size)
 	}
+	t.signed = signed
 	return h, nil
 }
 

@@ -27,6 +27,7 @@ type Trail struct {
 	sealing chan struct{} // holds one token: the right to seal
 	head    head          // of the last seal; guarded by sealing
 	peaks   peaks         // of the tree at head, if known; guarded by sealing
+	signed  []byte        // the checkpoint of head; guarded by sealing
 	recent  recent
 
 	mu     sync.Mutex
