@@ -406,7 +406,7 @@ func makeOlder(s *Server, root seal.Key) error {
 			return err
 		}
 	}
-	keys, err := roomKeys(context.Background(), s.store, s.ring, "trail", "iam", "identity", "sts", "signin", "kms", "sagemaker")
+	keys, err := roomKeys(context.Background(), s.store, s.ring, "trail", "iam", "identity", "sts", "signin", "kms", "sagemaker", "cloudtrail")
 	if err != nil {
 		return err
 	}
