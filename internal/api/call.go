@@ -144,7 +144,7 @@ func (c *Call) Signing() (s Signing, ok bool) {
 	if sig == nil || c.parent != "" {
 		return s, false
 	}
-	return Signing{sig.Presigned, c.Now.Sub(sig.Time), sig.ContentHash(), strings.TrimPrefix(c.tls.Version, "TLS ")}, true
+	return Signing{sig.Presigned, c.Now.Sub(sig.Time), sig.ContentHash(), strings.TrimPrefix(c.tls.Version, "TLSv")}, true
 }
 
 // Note adds a value to the record's additionalEventData. Never a secret.

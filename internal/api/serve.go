@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 
 	"bawn.dev/internal/sigv4"
 	"bawn.dev/internal/store"
@@ -217,7 +218,7 @@ func (d *Door) receive(r *http.Request, origin *Origin) *Call {
 	if r.TLS != nil {
 		c.Scheme = "https"
 		c.tls = trail.TLS{
-			Version:     tls.VersionName(r.TLS.Version),
+			Version:     strings.Replace(tls.VersionName(r.TLS.Version), "TLS ", "TLSv", 1), // as AWS writes it
 			CipherSuite: d.suites[r.TLS.CipherSuite],
 			Host:        r.Host,
 		}

@@ -68,6 +68,15 @@ func (s *Server) Serve(ctx context.Context, ready func(addr string)) error {
 		return err
 	}
 
+	if err := s.life(ctx, "StartServer", s.settings()); err != nil {
+		return errors.Join(err, front.Close(), admin.Close())
+	}
+	defer func() {
+		if err := s.life(ctx, "StopServer", nil); err != nil {
+			s.log.Error("the end is not in the record", "err", err)
+		}
+	}()
+
 	group, ctx := errgroup.WithContext(ctx)
 	s.background(ctx, group)
 	s.run(ctx, group, front, s.public(s.door.Handler(api.Origin{}), provisioning, web))
