@@ -1,7 +1,6 @@
 package cloudtrail
 
 import (
-	"math"
 	"strings"
 
 	"bawn.dev/internal/store"
@@ -79,11 +78,4 @@ func files(q store.Querier, where string, args ...any) ([]*file, error) {
 		f := &file{}
 		return f, r.Scan(&f.seq, &f.account, &f.bucket, &f.object, &f.hash, &f.oldest, &f.newest, &f.delivered)
 	}, "SELECT seq, account, bucket, object, hash, oldest, newest, delivered FROM cloudtrail_files WHERE "+where+" ORDER BY seq", args...)
-}
-
-// Done is the greatest sequence number of a record with which every trail is done:
-// what is later must stay in the record.
-func (s *Service) Done(q store.Querier) (seq int64, err error) {
-	err = q.QueryRow("SELECT COALESCE(MIN(position), ?) FROM cloudtrail_runs WHERE ended = 0", int64(math.MaxInt64)).Scan(&seq)
-	return seq, err
 }

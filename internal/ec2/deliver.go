@@ -54,12 +54,7 @@ func (s *Service) Deliver(ctx context.Context, st *store.Store, vpcID string, fl
 	if s.Logs == nil {
 		return errors.New("ec2: there is no log to deliver flows to")
 	}
-	sn, err := st.Snapshot(ctx)
-	if err != nil {
-		return err
-	}
-	n, err := s.network(sn, vpcID)
-	sn.Close()
+	n, err := s.networkNow(ctx, st, vpcID)
 	if err != nil || n == nil {
 		return err
 	}

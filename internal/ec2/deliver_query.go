@@ -72,12 +72,7 @@ func (s *Service) DeliverQueries(ctx context.Context, st *store.Store, vpcID str
 	if len(queries) == 0 {
 		return nil
 	}
-	sn, err := st.Snapshot(ctx)
-	if err != nil {
-		return err
-	}
-	n, err := s.network(sn, vpcID)
-	sn.Close()
+	n, err := s.networkNow(ctx, st, vpcID)
 	if err != nil || n == nil {
 		return err
 	}

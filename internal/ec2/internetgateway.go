@@ -106,17 +106,23 @@ func (s *Service) moored(c *api.Call, action, gatewayID, vpcID string) (*mooring
 	return &mooring{g, v}, []api.Demand{g.demand(action), v.demand(action)}, nil
 }
 
+// now reads both inside a change.
+func (m *mooring) now(tx *store.Tx, account string) (*internetGateway, *network, error) {
+	g, err := owned[*internetGateway](tx, account, m.gateway.it.ID)
+	if err != nil {
+		return nil, nil, err
+	}
+	n, err := change(tx, m.vpc.it.ID)
+	return g, n, err
+}
+
 func (s *Service) attachedGateway(_ context.Context, c *api.Call, in *ec2.AttachInternetGatewayInput) (*mooring, []api.Demand, error) {
 	return s.moored(c, "AttachInternetGateway", in.InternetGatewayId, in.VpcId)
 }
 
 func (s *Service) attachInternetGateway(_ context.Context, c *api.Call, _ *ec2.AttachInternetGatewayInput, m *mooring) (api.Commit[ec2.AttachInternetGatewayOutput], error) {
 	return func(tx *store.Tx) (*ec2.AttachInternetGatewayOutput, error) {
-		g, err := owned[*internetGateway](tx, c.Account, m.gateway.it.ID)
-		if err != nil {
-			return nil, err
-		}
-		n, err := change(tx, m.vpc.it.ID)
+		g, n, err := m.now(tx, c.Account)
 		if err != nil {
 			return nil, err
 		}
@@ -137,11 +143,7 @@ func (s *Service) detachedGateway(_ context.Context, c *api.Call, in *ec2.Detach
 
 func (s *Service) detachInternetGateway(_ context.Context, c *api.Call, _ *ec2.DetachInternetGatewayInput, m *mooring) (api.Commit[ec2.DetachInternetGatewayOutput], error) {
 	return func(tx *store.Tx) (*ec2.DetachInternetGatewayOutput, error) {
-		g, err := owned[*internetGateway](tx, c.Account, m.gateway.it.ID)
-		if err != nil {
-			return nil, err
-		}
-		n, err := change(tx, m.vpc.it.ID)
+		g, n, err := m.now(tx, c.Account)
 		if err != nil {
 			return nil, err
 		}

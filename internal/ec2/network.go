@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"context"
 	"net/netip"
 	"slices"
 
@@ -255,6 +256,16 @@ func (s *Service) network(q store.Querier, vpcID string) (*network, error) {
 	}
 	s.networks.Put(vpcID, version, n)
 	return n, nil
+}
+
+// networkNow is network, for what no call asks about.
+func (s *Service) networkNow(ctx context.Context, st *store.Store, vpcID string) (*network, error) {
+	sn, err := st.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer sn.Close()
+	return s.network(sn, vpcID)
 }
 
 // ofAccount are the VPCs of an account with everything in them.

@@ -17,11 +17,17 @@ func Through(dial func(ctx context.Context, network, hostPort string) (net.Conn,
 		if err != nil {
 			return nil, netip.Addr{}, err
 		}
-		address, err := netip.ParseAddrPort(c.RemoteAddr().String())
-		if err != nil {
-			c.Close()
-			return nil, netip.Addr{}, err
-		}
-		return c, address.Addr().Unmap(), nil
+		return Reached(c)
 	}
+}
+
+// Reached answers a connection with the address that it led to; one that has none is
+// closed.
+func Reached(c net.Conn) (net.Conn, netip.Addr, error) {
+	address, err := netip.ParseAddrPort(c.RemoteAddr().String())
+	if err != nil {
+		c.Close()
+		return nil, netip.Addr{}, err
+	}
+	return c, address.Addr().Unmap(), nil
 }

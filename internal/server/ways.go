@@ -146,6 +146,17 @@ func (w *ways) spend(tx *store.Tx, rule string) (undo func(), err error) {
 	return undo, w.server.ec2.Spend(tx, rule, before-left)
 }
 
+// settling is a change that writes down what a rule's connections moved, and what to
+// call should it not be made. It may run more than once.
+func (w *ways) settling(rule string) (change func(*store.Tx) error, failed func()) {
+	undo := func() {}
+	return func(tx *store.Tx) (err error) {
+		undo()
+		undo, err = w.spend(tx, rule)
+		return err
+	}, func() { undo() }
+}
+
 // spending writes budgets down while connections last.
 func (w *ways) spending(ctx context.Context) error {
 	tick := time.NewTicker(spendEvery)
@@ -165,14 +176,9 @@ func (w *ways) spending(ctx context.Context) error {
 		}
 		w.mu.Unlock()
 		for _, rule := range rules {
-			undo := func() {}
-			err := w.server.store.Update(ctx, func(tx *store.Tx) (err error) {
-				undo()
-				undo, err = w.spend(tx, rule)
-				return err
-			})
-			if err != nil {
-				undo()
+			change, failed := w.settling(rule)
+			if err := w.server.store.Update(ctx, change); err != nil {
+				failed()
 				if ctx.Err() == nil {
 					w.server.log.Warn("what was moved outside is written down later", "rule", rule, "err", err)
 				}
@@ -275,12 +281,8 @@ func (w *ways) closed(at *place, door string, c egress.Connection) {
 	if c.Why != nil {
 		e.Details["cut"] = c.Why.Error()
 	}
-	undo := func() {}
-	w.tell(e, func(tx *store.Tx) (err error) {
-		undo()
-		undo, err = w.spend(tx, who.rule)
-		return err
-	}, func() { undo() }, w.beyond(e, c, who.way)...)
+	change, failed := w.settling(who.rule)
+	w.tell(e, change, failed, w.beyond(e, c, who.way)...)
 }
 
 func (w *ways) refused(at *place, door string, c egress.Connection, why error) {
@@ -368,21 +370,22 @@ func (w *ways) routes(ctx context.Context, e *netmodel.Endpoint) string {
 func (w *ways) cross(ctx context.Context, way ec2.Route) (net.Conn, netip.Addr, error) {
 	if way.VPC != "" {
 		c, err := w.server.places.host.Dial(ctx, way.VPC, way.From, way.To)
+		if err != nil {
+			return nil, netip.Addr{}, err
+		}
 		if tcp, ok := c.(*net.TCPConn); ok {
 			// Rules of the provider's that shut say nothing to whoever is connected: what
 			// gets no answer any more is to end, and be on record, soon.
-			err = errors.Join(err, tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}))
+			if err := tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}); err != nil {
+				c.Close()
+				return nil, netip.Addr{}, err
+			}
 		}
-		return c, way.To.Addr(), err
+		return egress.Reached(c)
 	}
 	c, err := fetch.Elsewhere(ctx, net.JoinHostPort(way.Host, strconv.Itoa(int(way.Port))))
 	if err != nil {
 		return nil, netip.Addr{}, err
 	}
-	address, err := netip.ParseAddrPort(c.RemoteAddr().String())
-	if err != nil {
-		c.Close()
-		return nil, netip.Addr{}, err
-	}
-	return c, address.Addr().Unmap(), nil
+	return egress.Reached(c)
 }
