@@ -1,10 +1,8 @@
 package job
 
 import (
-	"bytes"
 	"encoding/base64"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -22,11 +20,9 @@ import (
 // volume lies in.
 func (h *house) plaintext(t *testing.T, markers ...string) (within []string) {
 	t.Helper()
-	var forms [][]byte
+	var forms []string
 	for _, m := range markers {
-		for _, form := range apitest.Forms(m) {
-			forms = append(forms, []byte(form))
-		}
+		forms = append(forms, apitest.Forms(m)...)
 	}
 	device := deviceOf(t, h.data)
 	err := filepath.WalkDir(h.data, func(path string, d fs.DirEntry, err error) error {
@@ -40,7 +36,7 @@ func (h *house) plaintext(t *testing.T, markers ...string) (within []string) {
 		case !d.Type().IsRegular():
 			return nil
 		}
-		holds, err := contains(path, forms)
+		holds, err := apitest.Holds(path, forms)
 		if holds {
 			within = append(within, path)
 		}
@@ -63,34 +59,6 @@ func deviceOf(t *testing.T, path string) uint64 {
 		t.Fatal(err)
 	}
 	return st.Dev
-}
-
-// contains reads what was written of a file, and not its holes: a volume's file is
-// a gigabyte of them.
-func contains(path string, forms [][]byte) (bool, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	const window, overlap = 1 << 20, 1 << 10
-	buffer := make([]byte, window+overlap)
-	for at := int64(0); ; at += window {
-		if at, err = unix.Seek(int(f.Fd()), at, unix.SEEK_DATA); errors.Is(err, unix.ENXIO) {
-			return false, nil
-		} else if err != nil {
-			return false, err
-		}
-		n, err := f.ReadAt(buffer, at)
-		if err != nil && !errors.Is(err, io.EOF) {
-			return false, err
-		}
-		for _, form := range forms {
-			if bytes.Contains(buffer[:n], form) {
-				return true, nil
-			}
-		}
-	}
 }
 
 func (h *house) noPlaintext(t *testing.T, markers ...string) {

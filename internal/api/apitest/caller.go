@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"os/exec"
-	"strings"
 	"testing"
 
 	"bawn.dev/internal/api"
@@ -120,15 +119,4 @@ func (r *Rig) Records(t testing.TB, account, name string) []*trail.Record {
 		out = append(out, e.Record)
 	}
 	return out
-}
-
-// NoPlaintext fails if marker stands anywhere below dir, raw, in base64 or in hex.
-func NoPlaintext(t testing.TB, dir, marker string) {
-	t.Helper()
-	for _, form := range Forms(marker) {
-		out, err := exec.Command("grep", "-rlaF", "--", form, dir).Output()
-		if err == nil {
-			t.Errorf("%q stands in clear in %s", form, strings.TrimSpace(string(out)))
-		}
-	}
 }
