@@ -508,3 +508,30 @@ func TestLogRefused(t *testing.T) {
 		t.Error("that lines were given up is not recorded")
 	}
 }
+
+// What S3 asks of KMS for a job says for whom: the job's session, the service that
+// asked, the job and its person.
+func TestKeysAskedForByAnotherServiceAreTheJobs(t *testing.T) {
+	h := newHouse(t, only(train))
+	h.finish(h.create(h.request("keyed")))
+	asked := map[string]int{}
+	for _, name := range []string{"GenerateDataKey", "Decrypt"} {
+		for _, r := range h.Records(t, apitest.Account, name) {
+			u := r.UserIdentity
+			if u.Type != "AssumedRole" {
+				continue
+			}
+			asked[u.InvokedBy]++
+			if !strings.HasSuffix(u.ARN, ":assumed-role/execution/SageMaker") || u.OnBehalfOf == nil || u.OnBehalfOf.UserID != "ada" ||
+				u.InScopeOf == nil || !strings.HasSuffix(u.InScopeOf.CredentialsIssuedTo, ":training-job/keyed") || u.SessionContext == nil {
+				t.Errorf("%s for %s is by %+v", name, u.InvokedBy, u)
+			}
+			if u.InvokedBy == "s3.amazonaws.com" && (r.ParentRequestID == "" || r.SourceIP != "s3.amazonaws.com" || r.UserAgent != "s3.amazonaws.com") {
+				t.Errorf("%s of S3 came from %s by %s, for request %q", name, r.SourceIP, r.UserAgent, r.ParentRequestID)
+			}
+		}
+	}
+	if asked["s3.amazonaws.com"] == 0 || asked["sagemaker.amazonaws.com"] == 0 {
+		t.Errorf("asked by %v", asked)
+	}
+}
