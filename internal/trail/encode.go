@@ -13,8 +13,10 @@ import (
 
 // MarshalEvent gives CloudTrail's JSON of the record, on one line. Every call writes
 // one: it is written out, member by member, in the order of the type event.
-func (r *Record) MarshalEvent() ([]byte, error) {
-	w := writer{buf: make([]byte, 0, 1536)}
+func (r *Record) MarshalEvent() ([]byte, error) { return r.appendEvent(make([]byte, 0, 1536)) }
+
+func (r *Record) appendEvent(to []byte) ([]byte, error) {
+	w := writer{buf: to}
 	w.open()
 	w.text("eventVersion", eventVersion)
 	w.name("userIdentity")

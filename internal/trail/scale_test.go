@@ -58,6 +58,15 @@ func scaleRecord(draw *rand.Rand, i int) *Record {
 	return r
 }
 
+func signerOf(t testing.TB) ledger.Signer {
+	t.Helper()
+	signer, err := ledger.NewSigner("bench.example/record", ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signer
+}
+
 // filled writes n records as appending and sealing would, in larger transactions.
 func filled(b *testing.B, s *store.Store, t *Trail, n int) {
 	b.Helper()
@@ -65,6 +74,7 @@ func filled(b *testing.B, s *store.Store, t *Trail, n int) {
 	draw := rand.New(rand.NewPCG(1, 2))
 	tree := ledger.NewBuilder(0, nodes{})
 	var above peaks
+	var room []byte
 	for from := 0; from < n; from += atOnce {
 		err := s.Update(b.Context(), func(tx *store.Tx) error {
 			for first := from; first < min(n, from+atOnce); first += batch {
@@ -80,7 +90,7 @@ func filled(b *testing.B, s *store.Store, t *Trail, n int) {
 						return err
 					}
 					rows[i] = row{seq: int64(first + i + 1), time: r.EventTime.UnixMicro(), account: r.Account, event: event, terms: r.terms()}
-					values = append(values, rows[i].time, r.Account, event)
+					values = append(values, rows[i].time, r.Account, compressed(event, &room))
 					hash := ledger.LeafHash(event)
 					leaves = append(leaves, hash[:]...)
 					if err := tree.Add(hash); err != nil {
@@ -130,11 +140,7 @@ func BenchmarkLookup(b *testing.B) {
 		}
 	}
 	s := storetest.SQLite(b)
-	signer, err := ledger.NewSigner("bench.example/record", ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
-	if err != nil {
-		b.Fatal(err)
-	}
-	t, err := New(s, signer, Options{})
+	t, err := New(s, signerOf(b), Options{})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -68,7 +68,7 @@ func (t *Trail) sealBatch(ctx context.Context, last int64) (done bool, err error
 	if err != nil {
 		return false, err
 	}
-	rows, err := readRows(n, h.seq, last, batch)
+	rows, err := storedRows(n, h.seq, last, batch)
 	if err != nil {
 		return false, err
 	}
@@ -82,11 +82,12 @@ func (t *Trail) sealBatch(ctx context.Context, last int64) (done bool, err error
 	next := h
 	for i := range rows {
 		r := &rows[i]
-		hash := ledger.LeafHash(r.event)
+		was := t.recent.take(r.event)
+		hash := was.leaf
 		if err := tree.Add(hash); err != nil {
 			return false, err
 		}
-		r.terms = t.recent.take(r.event)
+		r.terms = was.terms
 		if i > 0 && r.seq == next.seq+1 {
 			run := leaves[len(leaves)-1].([]byte)
 			leaves[len(leaves)-1] = append(run, hash[:]...)
@@ -257,12 +258,28 @@ type row struct {
 	leaf      int64    // likewise, verified
 }
 
-func scanRow(rows *store.Rows) (r row, err error) {
+// scanRow reads a record with its event.
+func scanRow(rows *store.Rows) (row, error) {
+	r, err := scanStored(rows)
+	r.event = expanded(r.event)
+	return r, err
+}
+
+// scanStored reads a record with its event as it is stored.
+func scanStored(rows *store.Rows) (r row, err error) {
 	return r, rows.Scan(&r.seq, &r.time, &r.account, &r.event)
 }
 
 // readRows reads up to limit records after one sequence number, up to another.
 func readRows(q store.Querier, after, last int64, limit int) ([]row, error) {
-	return store.Collect(q, scanRow, `SELECT seq, time, account, event FROM trail_records
+	return rowsBy(scanRow, q, after, last, limit)
+}
+
+func storedRows(q store.Querier, after, last int64, limit int) ([]row, error) {
+	return rowsBy(scanStored, q, after, last, limit)
+}
+
+func rowsBy(scan func(*store.Rows) (row, error), q store.Querier, after, last int64, limit int) ([]row, error) {
+	return store.Collect(q, scan, `SELECT seq, time, account, event FROM trail_records
 		WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?`, after, last, limit)
 }

@@ -12,7 +12,8 @@ const gate = "trail"
 
 var migrations = []store.Migration{{Room: "trail", Version: 1, SQL: []string{
 	// The hot path's only table: rows are added at its end and never change.
-	// time is in microseconds since 1970; event the exact bytes of a leaf.
+	// time is in microseconds since 1970; event gives the exact bytes of a leaf: see
+	// stored.go.
 	`CREATE TABLE trail_records (seq INTEGER PRIMARY KEY AUTOINCREMENT,
 		time INTEGER NOT NULL, account TEXT NOT NULL, event BLOB NOT NULL)`,
 	// What follows is written by the sealer.

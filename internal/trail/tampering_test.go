@@ -67,6 +67,7 @@ var attacks = []attack{
 // packedAttacks are on rows that hold several leaves, nodes or places: those of the
 // first checkpoint are rows of 12 leaves, of 22 nodes and of all places of a term.
 var packedAttacks = []attack{
+	{name: "compressed record cut", sql: []string{"UPDATE trail_records SET event = substr(event, 1, length(event) - 1) WHERE seq = 8"}, want: "leaf 7 record 8 was altered"},
 	{name: "packed leaf altered", sql: []string{"UPDATE trail_leaves SET hash = substr(hash, 1, 32) || substr(hash, 1, 32) || substr(hash, 65) WHERE leaf = 0"},
 		want: "leaf 1 record 2 was altered"},
 	{name: "packed leaf cut out", sql: []string{"UPDATE trail_leaves SET hash = substr(hash, 1, 32) || substr(hash, 65) WHERE leaf = 0"},

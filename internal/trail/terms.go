@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"bawn.dev/internal/ledger"
 )
 
 // A trait is what a record is looked up by: a letter for the kind, and the value.
@@ -25,8 +27,8 @@ const (
 	byReadOnly     = "o:"
 )
 
-// termsOf lists a stored record's terms. One that does not decode, which Append
-// never wrote, still has the empty one: it is sealed and seen.
+// termsOf lists an event's terms. One that does not decode, which Append never wrote,
+// still has the empty one: it is sealed and seen.
 func termsOf(event []byte) []string {
 	record, err := UnmarshalEvent(event)
 	if err != nil {
@@ -35,43 +37,45 @@ func termsOf(event []byte) []string {
 	return record.terms()
 }
 
-// recent are the terms of records that this process appended and did not seal yet:
-// they need not be read from what was stored. An event is found by its bytes.
+// recent are the records that this process appended and did not seal yet: what the
+// sealer needs of them need not be read from what was stored. One is found by its bytes.
 type recent struct {
-	seed  maphash.Seed
-	mu    sync.Mutex
-	terms map[uint64]appended
+	seed maphash.Seed
+	mu   sync.Mutex
+	all  map[uint64]appended
 }
 
 type appended struct {
-	event []byte
-	terms []string
+	stored []byte
+	leaf   ledger.Hash
+	terms  []string
 }
 
 // maxRecent bounds what waits to be sealed, or never was committed.
 const maxRecent = 1 << 14
 
-func (c *recent) put(event []byte, terms []string) {
-	hash := maphash.Bytes(c.seed, event)
+func (c *recent) put(a appended) {
+	hash := maphash.Bytes(c.seed, a.stored)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.terms == nil || len(c.terms) >= maxRecent {
-		c.terms = make(map[uint64]appended)
+	if c.all == nil || len(c.all) >= maxRecent {
+		c.all = make(map[uint64]appended)
 	}
-	c.terms[hash] = appended{event, terms}
+	c.all[hash] = a
 }
 
-// take gives the terms of a stored record.
-func (c *recent) take(event []byte) []string {
-	hash := maphash.Bytes(c.seed, event)
+// take gives what the sealer needs of a record as it is stored.
+func (c *recent) take(stored []byte) appended {
+	hash := maphash.Bytes(c.seed, stored)
 	c.mu.Lock()
-	a := c.terms[hash]
-	delete(c.terms, hash)
+	a := c.all[hash]
+	delete(c.all, hash)
 	c.mu.Unlock()
-	if a.terms != nil && bytes.Equal(a.event, event) {
-		return a.terms
+	if a.terms == nil || !bytes.Equal(a.stored, stored) {
+		event := expanded(stored)
+		a = appended{stored, ledger.LeafHash(event), termsOf(event)}
 	}
-	return termsOf(event)
+	return a
 }
 
 func (r *Record) terms() []string {

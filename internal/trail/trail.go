@@ -87,19 +87,23 @@ func (t *Trail) Write(ctx context.Context, rs ...*Record) error {
 // stored completes records and gives their rows' values.
 func (t *Trail) stored(rs []*Record) ([]any, error) {
 	values := make([]any, 0, 3*len(rs))
+	room := scratch.Get().(*[2][]byte)
+	defer scratch.Put(room)
 	for _, r := range rs {
 		if err := r.complete(); err != nil {
 			return nil, err
 		}
-		event, err := r.MarshalEvent()
+		event, err := r.appendEvent(room[0][:0])
 		if err != nil {
 			return nil, fmt.Errorf("trail: %w", err)
 		}
 		if len(event) > maxEvent {
 			return nil, fmt.Errorf("trail: a record of %d bytes, %d at most", len(event), maxEvent)
 		}
-		t.recent.put(event, r.terms())
-		values = append(values, r.EventTime.UnixMicro(), r.Account, event)
+		room[0] = event
+		stored := compressed(event, &room[1])
+		t.recent.put(appended{stored, ledger.LeafHash(event), r.terms()})
+		values = append(values, r.EventTime.UnixMicro(), r.Account, stored)
 	}
 	return values, nil
 }

@@ -1,0 +1,120 @@
+package trail
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"bawn.dev/internal/store"
+	"bawn.dev/internal/store/storetest"
+)
+
+// What was stored with a dictionary is read with it: nobody edits one.
+func TestDictionaryIsTheReleasedOne(t *testing.T) {
+	sum := sha256.Sum256(text1)
+	if got := hex.EncodeToString(sum[:]); got != "54fee581ae66307740436c447662b297b6744b5eb4a833b67a846800816906af" {
+		t.Errorf("dictionary1.txt is another: %s", got)
+	}
+}
+
+func TestEventsAreStoredShort(t *testing.T) {
+	var room []byte
+	draw := rand.New(rand.NewPCG(5, 6))
+	for i := range 500 {
+		r := scaleRecord(draw, i)
+		if err := r.complete(); err != nil {
+			t.Fatal(err)
+		}
+		event, err := r.MarshalEvent()
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored := compressed(event, &room)
+		if diff := cmp.Diff(string(event), string(expanded(stored))); diff != "" {
+			t.Fatal(diff)
+		}
+		if len(stored) > len(event)/3 {
+			t.Errorf("%d bytes are stored as %d", len(event), len(stored))
+		}
+	}
+}
+
+// FuzzStored holds any event against what comes back, and any bytes that somebody may
+// write into the database against the bounds of an event.
+func FuzzStored(f *testing.F) {
+	bomb := append(binary.AppendUvarint([]byte{byDictionary1}, maxEvent+1), bytes.Repeat([]byte{0xfe, 0xff}, 100)...)
+	for _, seed := range []string{"", "{", `{"eventVersion":"1.11"}`, string(text1), strings.Repeat("a", maxEvent-1), "\x01", "\x01\xff\xff\xff\xff\x0f", string(bomb)} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) >= maxEvent {
+			return
+		}
+		var room []byte
+		event := append([]byte("{"), data...)
+		if got := expanded(compressed(event, &room)); !bytes.Equal(got, event) {
+			t.Errorf("%q comes back as %q", event, got)
+		}
+		if got := expanded(data); len(got) > maxEvent {
+			t.Errorf("%d bytes become %d", len(data), len(got))
+		}
+	})
+}
+
+// Records of earlier releases lie there as they are, and are sealed, found and
+// verified beside new ones.
+func TestStoredAsItIs(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open func(testing.TB) *store.Store) {
+		s := open(t)
+		tr, err := New(s, signerOf(t), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		draw := rand.New(rand.NewPCG(7, 8))
+		want := map[string]string{}
+		err = s.Update(t.Context(), func(tx *store.Tx) error {
+			clear(want)
+			for i := range 20 {
+				r := scaleRecord(draw, i)
+				r.Account = "000000000001"
+				if err := tr.Append(tx, r); err != nil {
+					return err
+				}
+				event, err := r.MarshalEvent()
+				if err != nil {
+					return err
+				}
+				want[r.EventID] = string(event)
+				if i%2 == 0 {
+					if _, err := tx.Exec("UPDATE trail_records SET event = ? WHERE seq = (SELECT max(seq) FROM trail_records)", event); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, err := tr.Find(t.Context(), Query{Account: "000000000001"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]string{}
+		for _, e := range page.Entries {
+			got[e.Record.EventID] = string(e.Event)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+		if err := tr.Verify(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
