@@ -41,10 +41,10 @@ func (d *Door) authenticate(ctx context.Context, c *Call, r *http.Request, sig *
 		key = sigv4.SigningKey(secret, sig.Date, sig.Region, sig.Service)
 	}
 	verified := sig.VerifyWithKey(r, key, c.Now, hash)
+	c.suspect = claim
 	if unknown {
 		return nil, err
 	}
-	c.suspect = claim
 	if verified != nil {
 		return nil, verified
 	}
@@ -74,7 +74,8 @@ func (d *Door) authenticate(ctx context.Context, c *Call, r *http.Request, sig *
 	return body, nil
 }
 
-// credential asks the source that the key id's prefix names.
+// credential asks the source that the key id's prefix names. Of one that is no longer
+// good it may still tell whose it was.
 func (d *Door) credential(ctx context.Context, c *Call, sig *sigv4.Signature) (string, Claim, error) {
 	if len(sig.AccessKeyID) < 16 {
 		return nobody, Claim{}, ErrGone
@@ -88,10 +89,12 @@ func (d *Door) credential(ctx context.Context, c *Call, sig *sigv4.Signature) (s
 		if err != nil && !errors.Is(err, ErrGone) && !errors.Is(err, ErrExpired) {
 			return nobody, Claim{}, err // ours, and to be logged
 		}
-		return nobody, Claim{}, errors.Join(err, ErrGone)
+		secret, err = nobody, errors.Join(err, ErrGone)
 	}
-	claim.AccessKeyID = sig.AccessKeyID
-	return secret, claim, nil
+	if claim.ID != "" { // what nobody holds may be anything, a secret that was mistaken for it too
+		claim.AccessKeyID = sig.AccessKeyID
+	}
+	return secret, claim, err
 }
 
 // signedHere says whether a credential scope's region is ours. Clients sign for

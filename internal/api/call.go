@@ -38,7 +38,7 @@ type Call struct {
 	// signature is the request's, of a call that came by a listener and of those
 	// nested in it: renewing the call asks again whether its key is good.
 	signature *sigv4.Signature
-	suspect   Claim   // whose credential was tried, where authentication failed
+	suspect   Claim   // whose credential was tried, or proved, where she is not let in
 	origin    *Origin // nil for a forwarded call
 	agent     string
 	via       []string // services that forwarded the call
@@ -90,6 +90,7 @@ func (c *Call) Prove(ctx context.Context, claim Claim) error {
 	}
 	var err error
 	if c.subject, err = c.door.Authorizer.Subject(ctx, c.Snapshot, claim); err != nil {
+		c.suspect = claim
 		return err
 	}
 	c.Account = claim.Account

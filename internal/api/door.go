@@ -35,7 +35,7 @@ func (s *Service) Principal() string { return s.Prefix + ".amazonaws.com" }
 
 // Credentials finds what an access key id and session token stand for, and the
 // secret that signs for them. An unknown or disabled one is ErrGone; an expired
-// one ErrExpired.
+// one ErrExpired, and the claim then says whose it was, if that is known.
 type Credentials interface {
 	Credential(ctx context.Context, sn *store.Snapshot, accessKeyID, token string, now time.Time) (secret string, claim Claim, err error)
 }

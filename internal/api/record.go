@@ -84,7 +84,7 @@ func (c *Call) shared(r *trail.Record) []*trail.Record {
 				part.SharedEventID = uuid.New()
 			}
 			other := *part
-			other.EventID, other.Account = uuid.At(c.Now), t.Account
+			other.EventID, other.Account, other.UserIdentity = uuid.At(c.Now), t.Account, abroad(part.UserIdentity)
 			all = append(all, &other)
 		}
 	}
@@ -185,19 +185,18 @@ func recordResources(rs []Resource, account string) []trail.Resource {
 // identity is who the record says made the call.
 func (c *Call) identity() trail.UserIdentity {
 	s := c.subject
-	if s == nil { // not authenticated: at most we know whose key was tried
-		if c.suspect.ID == "" {
-			return trail.UserIdentity{Type: "Unknown"}
-		}
-		return trail.UserIdentity{Type: "Unknown", AccountID: c.suspect.Account, AccessKeyID: c.suspect.AccessKeyID, PrincipalID: c.suspect.ID}
+	if s == nil {
+		return suspected(c.suspect)
 	}
 	switch {
 	case s.Claim.Kind == KindWebIdentity:
-		return trail.UserIdentity{Type: "WebIdentityUser", PrincipalID: s.Principal.ID, UserName: s.Claim.ID, IdentityProvider: s.Claim.Provider}
+		id := s.Claim.Provider + ":" + vouched(s.Claim, ":aud") + ":" + s.Claim.ID
+		return trail.UserIdentity{Type: "WebIdentityUser", PrincipalID: id, UserName: s.Claim.ID, IdentityProvider: s.Claim.Provider}
 	case s.Claim.Kind == KindCentre:
 		return trail.UserIdentity{Type: "IdentityCenterUser", AccountID: s.Claim.Account, OnBehalfOf: onBehalfOf(s.Claim.Person), CredentialID: s.Claim.Person.CredentialID}
 	case s.Claim.Kind == KindSAML:
-		return trail.UserIdentity{Type: "SAMLUser", PrincipalID: s.Principal.ID, UserName: s.Claim.ID, IdentityProvider: s.Claim.Provider}
+		qualifier := vouched(s.Claim, ":namequalifier")
+		return trail.UserIdentity{Type: "SAMLUser", PrincipalID: qualifier + ":" + s.Claim.ID, UserName: s.Claim.ID, IdentityProvider: qualifier}
 	case s.Entity == nil:
 		return serviceIdentity(s.Claim.ID, s.Claim)
 	}
@@ -238,6 +237,37 @@ func (c *Call) identity() trail.UserIdentity {
 	return u
 }
 
+// suspected is who was not let in: at most it is known whose credential was tried, and
+// for whom that was made.
+func suspected(claim Claim) trail.UserIdentity {
+	id := claim.ID
+	if claim.Kind == KindRole {
+		id += ":" + claim.SessionName
+	}
+	return trail.UserIdentity{Type: "Unknown", PrincipalID: id, AccountID: claim.Account, AccessKeyID: claim.AccessKeyID, OnBehalfOf: onBehalfOf(claim.Person)}
+}
+
+// abroad is what another account hears of a caller: whose she is and her unique id,
+// not her names, keys and sessions. The person behind her is told everywhere.
+func abroad(u trail.UserIdentity) trail.UserIdentity {
+	switch u.Type {
+	case "IAMUser", "AssumedRole", "FederatedUser":
+		return trail.UserIdentity{Type: "AWSAccount", PrincipalID: u.PrincipalID, AccountID: u.AccountID, InvokedBy: u.InvokedBy, OnBehalfOf: u.OnBehalfOf}
+	}
+	return u
+}
+
+// vouched is the first value of the condition key, with the provider's name before it,
+// that a provider vouched for.
+func vouched(claim Claim, name string) string {
+	for key, values := range claim.Vouched {
+		if strings.HasSuffix(key, name) && len(values) > 0 {
+			return values[0]
+		}
+	}
+	return ""
+}
+
 // attributes are the keys that a provider vouched for, without its name before them.
 func attributes(vouched policy.Context) map[string]string {
 	out := make(map[string]string, len(vouched))
@@ -267,5 +297,5 @@ func onBehalfOf(p *Person) *trail.OnBehalfOf {
 
 func serviceIdentity(service string, claim Claim) trail.UserIdentity {
 	// A service that acts for the holder of a token says for which.
-	return trail.UserIdentity{Type: "AWSService", InvokedBy: service, AccountID: claim.Account, AccessKeyID: claim.AccessKeyID, OnBehalfOf: onBehalfOf(claim.Person), InScopeOf: inScopeOf(claim)}
+	return trail.UserIdentity{Type: "AWSService", InvokedBy: service, AccessKeyID: claim.AccessKeyID, OnBehalfOf: onBehalfOf(claim.Person), InScopeOf: inScopeOf(claim)}
 }

@@ -248,6 +248,7 @@ func (c *Call) renew(ctx context.Context, begin func(context.Context) (*store.Sn
 		return nil
 	}
 	claim := c.subject.Claim
+	c.subject, c.suspect = nil, claim
 	if c.signature != nil {
 		if _, claim, err = c.door.credential(ctx, c, c.signature); err != nil {
 			return err

@@ -25,7 +25,8 @@ type secret struct {
 func accessKeyKey(id string) string { return "iam:accesskey/" + id }
 
 // Credential finds the secret of a long-term access key. A key that is unknown or
-// inactive is ErrGone, and so is any that comes with a session token. It
+// inactive is ErrGone, and so is any that comes with a session token; of an inactive
+// one it tells whose it is. It
 // implements api.Credentials for "AKIA".
 func (s *Service) Credential(_ context.Context, sn *store.Snapshot, accessKeyID, token string, _ time.Time) (string, api.Claim, error) {
 	if token != "" {
@@ -35,10 +36,10 @@ func (s *Service) Credential(_ context.Context, sn *store.Snapshot, accessKeyID,
 	if err == nil && !ok {
 		k, err = s.openSecret(sn, accessKeyID)
 	}
-	if err != nil {
+	if k == nil {
 		return "", api.Claim{}, err
 	}
-	return k.text, k.claim, nil
+	return k.text, k.claim, err
 }
 
 // KeyActive says whether a long-term access key exists and is active: what it made
@@ -61,17 +62,21 @@ func (s *Service) openSecret(sn *store.Snapshot, id string) (*secret, error) {
 	var active bool
 	err := sn.QueryRow(`SELECT k.owner, k.sealed, k.created, k.active, e.account FROM iam_access_keys k
 		JOIN iam_entities e ON e.id = k.owner WHERE k.id = ?`, id).Scan(&owner, &sealed, &created, &active, &account)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && !active {
+	if errors.Is(err, sql.ErrNoRows) {
 		return nil, api.ErrGone
 	}
 	if err != nil {
 		return nil, err
 	}
+	claim := api.Claim{Kind: api.KindUser, Account: account, ID: owner, Issued: time.UnixMicro(created).UTC()}
+	if !active {
+		return &secret{claim: claim}, api.ErrGone
+	}
 	text, err := sealing.Open(s.cfg.Key[:], sealed, sealedFor(id, owner))
 	if err != nil {
 		return nil, err
 	}
-	k := &secret{string(text), api.Claim{Kind: api.KindUser, Account: account, ID: owner, Issued: time.UnixMicro(created).UTC()}}
+	k := &secret{string(text), claim}
 	// The user's own version is asked for in the same look-up, since authz wants it next.
 	return k, s.secrets.put(sn, id, k, accessKeyKey(id), entityKey(owner))
 }

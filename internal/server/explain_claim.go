@@ -142,7 +142,7 @@ func (s *Server) recordedClaim(r *trail.Record, in ExplainRequest) (api.Claim, e
 		claim.ID = u.SessionContext.SessionIssuer.PrincipalID
 		claim.SessionName = u.ARN[strings.LastIndexByte(u.ARN, '/')+1:]
 	case "AWSService":
-		claim.Kind, claim.ID = api.KindService, u.InvokedBy
+		claim.Kind, claim.ID, claim.Account = api.KindService, u.InvokedBy, r.Account
 	default:
 		return claim, question("a caller of type %s is not explained", u.Type)
 	}

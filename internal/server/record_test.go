@@ -55,7 +55,7 @@ var recordContents = map[string]rule{
 		"tlsVersion": {true, is(`TLSv1\.[23]`), nil}, "cipherSuite": {true, text, nil}, "clientProvidedHostHeader": {true, text, nil},
 	}},
 	"userIdentity": {true, nil, map[string]rule{
-		"type":        {true, is(`IAMUser|AssumedRole|FederatedUser|WebIdentityUser|SAMLUser|IdentityCenterUser|AWSService|Operator|Unknown`), nil},
+		"type":        {true, is(`IAMUser|AssumedRole|FederatedUser|WebIdentityUser|SAMLUser|IdentityCenterUser|AWSAccount|AWSService|Operator|Unknown`), nil},
 		"principalId": {false, text, nil}, "arn": {false, arnText, nil}, "accountId": {false, account, nil}, "accessKeyId": {false, text, nil},
 		"userName": {false, text, nil}, "invokedBy": {false, is(`[a-z0-9.-]+\.amazonaws\.com`), nil}, "credentialId": {false, text, nil},
 		"identityProvider": {false, text, nil},
@@ -80,7 +80,7 @@ var demanded = map[string][]string{
 	"AssumedRole": {"principalId", "arn", "accountId", "sessionContext"},
 	"AWSService":  {"invokedBy"}, "WebIdentityUser": {"principalId", "userName", "identityProvider"}, "SAMLUser": {"principalId", "userName", "identityProvider"},
 	"FederatedUser": {"principalId", "arn", "accountId", "sessionContext"}, "IdentityCenterUser": {"accountId", "onBehalfOf", "credentialId"},
-	"Operator": {"accountId"}, "Unknown": {},
+	"AWSAccount": {"principalId", "accountId"}, "Operator": {"accountId"}, "Unknown": {},
 }
 
 // faultsOf says what is wrong with a record.

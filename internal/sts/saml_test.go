@@ -75,7 +75,7 @@ func TestSAML(t *testing.T) {
 	record := h.Records(t, account, "AssumeRoleWithSAML")
 	found := false
 	for _, r := range record {
-		found = found || r.UserIdentity.Type == "SAMLUser" && r.UserIdentity.UserName == "ada" && r.UserIdentity.IdentityProvider == samlARN
+		found = found || r.UserIdentity.Type == "SAMLUser" && r.UserIdentity.UserName == "ada" && r.UserIdentity.IdentityProvider == a["NameQualifier"]
 		if strings.Contains(string(r.RequestParameters), good[:40]) {
 			t.Errorf("the record holds an assertion: %s", r.RequestParameters)
 		}

@@ -93,7 +93,7 @@ func (s *Service) Credential(ctx context.Context, sn *store.Snapshot, accessKeyI
 		s.opened.Put(digest, 0, o)
 	}
 	if !now.Before(o.claim.Expires) {
-		return "", api.Claim{}, api.ErrExpired
+		return "", o.claim, api.ErrExpired
 	}
 	if o.claim.Kind != api.KindRole {
 		active, err := s.cfg.Keys.KeyActive(ctx, sn, o.madeBy)
@@ -101,7 +101,7 @@ func (s *Service) Credential(ctx context.Context, sn *store.Snapshot, accessKeyI
 			err = api.ErrGone
 		}
 		if err != nil {
-			return "", api.Claim{}, err
+			return "", o.claim, err
 		}
 	}
 	claim := o.claim

@@ -1,7 +1,11 @@
 package sts_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,7 +13,10 @@ import (
 	"bawn.dev/internal/api/apitest"
 	"bawn.dev/internal/policy"
 	"bawn.dev/internal/seal"
+	shape "bawn.dev/internal/shape/sts"
+	"bawn.dev/internal/sigv4"
 	"bawn.dev/internal/sts"
+	"bawn.dev/internal/trail"
 )
 
 var issued = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
@@ -147,5 +154,40 @@ func BenchmarkIssue(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		issue(b, s)
+	}
+}
+
+// Who tries a session that is over is told from others, and no more than that.
+func TestExpiredSessionIsNamed(t *testing.T) {
+	h := newHouse(t)
+	arn := h.role(t, "r", trust(anyone, assume, ""), document(admin))
+	out, e := h.assume(h.admin, &shape.AssumeRoleInput{RoleArn: arn, RoleSessionName: "late"}, t)
+	if e != nil {
+		t.Fatal(e)
+	}
+	h.Advance(time.Hour)
+	body := "Action=GetCallerIdentity&Version=2011-06-15"
+	req, err := http.NewRequest(http.MethodPost, h.URL+"/", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	sum := sha256.Sum256([]byte(body))
+	who := sigv4.Credential{AccessKeyID: out.Credentials.AccessKeyId, Secret: out.Credentials.SecretAccessKey, Token: out.Credentials.SessionToken}
+	if err := sigv4.Sign(req, who, "sts", "us-east-1", h.Now(), hex.EncodeToString(sum[:])); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	records := h.Records(t, account, "GetCallerIdentity")
+	if resp.StatusCode != http.StatusForbidden || len(records) != 1 {
+		t.Fatalf("answers %s, recorded %+v", resp.Status, records)
+	}
+	want := trail.UserIdentity{Type: "Unknown", AccountID: account, AccessKeyID: who.AccessKeyID, PrincipalID: out.AssumedRoleUser.AssumedRoleId}
+	if r := records[0]; r.ErrorCode != "ExpiredToken" || r.UserIdentity != want {
+		t.Errorf("recorded %s by %+v", r.ErrorCode, r.UserIdentity)
 	}
 }

@@ -53,8 +53,8 @@ type UserIdentity struct {
 	InvokedBy      string          // the service that made the call
 	// CredentialID is the sign-in of an IdentityCenterUser.
 	CredentialID string
-	// IdentityProvider is the ARN of the provider that vouches for a WebIdentityUser
-	// or SAMLUser.
+	// IdentityProvider is the ARN of the provider that vouches for a WebIdentityUser,
+	// and the saml:namequalifier of a SAMLUser.
 	IdentityProvider string
 	InScopeOf        *InScopeOf // nil where nothing but the caller stands behind the call
 }
