@@ -43,10 +43,16 @@ type Credentials interface {
 // ErrExpired says that a session token was good once.
 var ErrExpired = errors.New("the security token included in the request is expired")
 
+// Recorder makes records durable: with a change, or by themselves. *trail.Trail is it.
+type Recorder interface {
+	Append(tx *store.Tx, rs ...*trail.Record) error
+	Write(ctx context.Context, rs ...*trail.Record) error
+}
+
 // Config is what a Door is made of. Everything is needed but Log.
 type Config struct {
 	Store      *store.Store
-	Trail      *trail.Trail
+	Trail      Recorder
 	Authorizer *authz.Authorizer
 	// Credentials by the first four letters of the access key id: "AKIA", "ASIA".
 	Credentials map[string]Credentials

@@ -3,6 +3,7 @@ package trail
 import (
 	"cmp"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -43,19 +44,38 @@ func scaleRecord(draw *rand.Rand, i int) *Record {
 			AccountID: account, AccessKeyID: fmt.Sprintf("ASIA%016d", draw.IntN(scaleKeys)),
 			SessionContext: &SessionContext{CreationDate: at, SessionIssuer: SessionIssuer{Type: "Role", PrincipalID: "AROAEXAMPLEEXAMPLE",
 				ARN: "arn:aws:iam::" + account + ":role/Reader", AccountID: account, UserName: "Reader"}},
-			OnBehalfOf: &OnBehalfOf{UserID: fmt.Sprintf("%08d-0000-4000-8000-000000000000", person), IdentityStoreARN: "arn:aws:identitystore::000000000001:identitystore/d-1234567890"},
+			OnBehalfOf: &OnBehalfOf{UserID: scalePerson(person), IdentityStoreARN: "arn:aws:identitystore::000000000001:identitystore/d-1234567890"},
 		},
 		RequestParameters: jsontext.Value(fmt.Sprintf(`{"bucketName":"scans-%s","key":"studies/2026/%07d.dcm"}`, account, object)),
 		Resources: []Resource{
-			{ARN: fmt.Sprintf("arn:aws:s3:::scans-%s/studies/2026/%07d.dcm", account, object), Account: account, Type: "AWS::S3::Object"},
+			{ARN: scaleObject(account, object), Account: account, Type: "AWS::S3::Object"},
 			{ARN: "arn:aws:s3:::scans-" + account, Account: account, Type: "AWS::S3::Bucket"},
 		},
 		TLS: TLS{Version: "TLSv1.3", CipherSuite: "TLS_AES_128_GCM_SHA256", Host: "s3.us-east-1.amazonaws.com"},
 	}
+	if draw.IntN(4) == 0 { // what S3 asks of KMS
+		key := "arn:aws:kms:us-east-1:" + account + ":key/11111111-2222-4333-8444-555555555555"
+		r.EventSource, r.EventName, r.EventCategory, r.ManagementEvent = "kms.amazonaws.com", "Decrypt", "Management", true
+		r.SourceIP, r.UserAgent, r.UserIdentity.InvokedBy = "s3.amazonaws.com", "s3.amazonaws.com", "s3.amazonaws.com"
+		r.ParentRequestID, r.VpcEndpointID, r.VpcEndpointAccountID, r.TLS = uuid.New(), "", "", TLS{}
+		r.RequestParameters = jsontext.Value(fmt.Sprintf(`{"encryptionContext":{"aws:s3:arn":%q},"keyId":%q}`, scaleObject(account, object), key))
+		r.Resources = []Resource{{ARN: key, Account: account, Type: "AWS::KMS::Key"}}
+	}
 	if draw.IntN(50) == 0 {
 		r.ErrorCode, r.ErrorMessage = "AccessDenied", "User is not authorized to perform: s3:GetObject because no identity-based policy allows the s3:GetObject action"
 	}
+	if i%100_000 == 99_999 { // who hardly ever comes
+		r.UserIdentity.OnBehalfOf.UserID, r.UserIdentity.AccessKeyID, r.EventName = scaleRare, "ASIARARERARERARERARE", "DeleteObject"
+	}
 	return r
+}
+
+const scaleRare = "99999999-0000-4000-8000-000000000000"
+
+func scalePerson(i int) string { return fmt.Sprintf("%08d-0000-4000-8000-000000000000", i) }
+
+func scaleObject(account string, i int) string {
+	return fmt.Sprintf("arn:aws:s3:::scans-%s/studies/2026/%07d.dcm", account, i)
 }
 
 func signerOf(t testing.TB) ledger.Signer {
@@ -67,17 +87,17 @@ func signerOf(t testing.TB) ledger.Signer {
 	return signer
 }
 
-// filled writes n records as appending and sealing would, in larger transactions.
+// filled writes n records as appending and sealing would, but the index in a tenth of the
+// transactions and each in order: its rows are the same, and reach all places of it.
 func filled(b *testing.B, s *store.Store, t *Trail, n int) {
 	b.Helper()
-	const atOnce = 8 * batch
 	draw := rand.New(rand.NewPCG(1, 2))
 	tree := ledger.NewBuilder(0, nodes{})
-	var above peaks
 	var room []byte
-	for from := 0; from < n; from += atOnce {
+	var terms []any
+	for first := 0; first < n; {
 		err := s.Update(b.Context(), func(tx *store.Tx) error {
-			for first := from; first < min(n, from+atOnce); first += batch {
+			for end := min(n, first+32*batch); first < end; {
 				rows := make([]row, min(batch, n-first))
 				values, leaves := make([]any, 0, 3*len(rows)), []byte{}
 				for i := range rows {
@@ -89,7 +109,7 @@ func filled(b *testing.B, s *store.Store, t *Trail, n int) {
 					if err != nil {
 						return err
 					}
-					rows[i] = row{seq: int64(first + i + 1), time: r.EventTime.UnixMicro(), account: r.Account, event: event, terms: r.terms()}
+					rows[i] = row{seq: int64(first + i + 1), time: r.EventTime.UnixMicro(), account: r.Account, terms: r.terms()}
 					values = append(values, rows[i].time, r.Account, compressed(event, &room))
 					hash := ledger.LeafHash(event)
 					leaves = append(leaves, hash[:]...)
@@ -102,7 +122,7 @@ func filled(b *testing.B, s *store.Store, t *Trail, n int) {
 					hashes = append(hashes, h[:]...)
 				}
 				size := int64(first + len(rows))
-				above = peaks{}
+				above := peaks{}
 				root, err := above.of(size, tree)
 				if err != nil {
 					return err
@@ -111,20 +131,37 @@ func filled(b *testing.B, s *store.Store, t *Trail, n int) {
 				if err != nil {
 					return err
 				}
-				if err := cmp.Or(tx.Insert(records, 3, values),
+				if err := errors.Join(tx.Insert(records, 3, values),
 					tx.Insert("trail_leaves (leaf, seq, hash)", 3, []any{int64(first), int64(first + 1), leaves}),
 					tx.Insert("trail_hashes (idx, hash)", 2, []any{tree.First, hashes}),
-					tx.Insert("trail_checkpoints (size, signed)", 2, []any{size, signed}),
-					tx.Insert("trail_terms (account, term, time, seq, more)", 5, indexed(rows))); err != nil {
+					tx.Insert("trail_checkpoints (size, signed)", 2, []any{size, signed})); err != nil {
 					return err
 				}
+				terms = append(terms, indexed(rows)...)
 				tree = ledger.NewBuilder(size, above.over(nodes{}))
+				first += len(rows)
 			}
 			return nil
 		})
 		if err != nil {
 			b.Fatal(err)
 		}
+		const columns = 5
+		if len(terms) < columns*min(n/10, 1_000_000)*5 && first < n {
+			continue
+		}
+		sorted := slices.Collect(slices.Chunk(terms, columns))
+		slices.SortFunc(sorted, func(x, y []any) int {
+			return cmp.Or(cmp.Compare(x[0].(string), y[0].(string)), cmp.Compare(x[1].(string), y[1].(string)))
+		})
+		for some := range slices.Chunk(sorted, 10_000) {
+			if err := s.Update(b.Context(), func(tx *store.Tx) error {
+				return tx.Insert("trail_terms (account, term, time, seq, more)", columns, slices.Concat(some...))
+			}); err != nil {
+				b.Fatal(err)
+			}
+		}
+		terms = nil
 	}
 }
 
