@@ -46,13 +46,13 @@ func (t *Trail) Verify(ctx context.Context, known ...[]byte) error {
 		return err
 	}
 	defer n.Close()
-	v := &verification{trail: t, q: n, lastSeq: None, witnessed: make(map[int64]ledger.Hash)}
+	v := &verification{trail: t, q: n, lastSeq: None, witnessed: make(map[int64][]ledger.Hash)}
 	for _, signed := range known {
 		c, err := t.verifier.Open(signed)
 		if err != nil {
 			return err
 		}
-		v.witnessed[c.Size] = c.Root
+		v.witnessed[c.Size] = append(v.witnessed[c.Size], c.Root)
 	}
 	for _, step := range []func() error{v.leaves, v.strangers, v.ends} {
 		if err := step(); errors.Is(err, errEnough) {
@@ -71,12 +71,12 @@ type verification struct {
 	trail     *Trail
 	q         *store.Snapshot
 	tree      ledger.Range
-	next      int64 // the leaf expected
-	gap       bool  // a leaf is missing: nodes no longer fall together
-	lastSeq   int64 // of the last leaf
-	nodes     int64 // nodes compared
-	terms     int64 // rows of the lookup index expected
-	witnessed map[int64]ledger.Hash
+	next      int64                   // the leaf expected
+	gap       bool                    // a leaf is missing: nodes no longer fall together
+	lastSeq   int64                   // of the last leaf
+	nodes     int64                   // nodes compared
+	terms     int64                   // rows of the lookup index expected
+	witnessed map[int64][]ledger.Hash // by size; two of one size may differ
 
 	due       []checkpoint // read and not reached yet
 	loaded    int64        // size of the last one read
@@ -268,14 +268,14 @@ type nodeRow struct {
 // checkpoint checks the checkpoint of the tree's present size, if there is one.
 func (v *verification) checkpoint() error {
 	size, root := v.tree.Size(), v.tree.Root
-	if want, ok := v.witnessed[size]; ok && !v.gap {
-		delete(v.witnessed, size)
-		if want != root() {
+	for _, want := range v.witnessed[size] {
+		if !v.gap && want != root() {
 			if err := v.report(None, None, "the first %d records are not those of the checkpoint that was kept elsewhere", size); err != nil {
 				return err
 			}
 		}
 	}
+	delete(v.witnessed, size)
 	if len(v.due) == 0 {
 		var err error
 		if v.due, err = store.Collect(v.q, func(r *store.Rows) (c checkpoint, err error) {
