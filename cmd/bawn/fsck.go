@@ -12,16 +12,25 @@ import (
 )
 
 type fsckCmd struct {
-	Data     string `required:"" type:"path" help:"Data directory."`
-	Database string `env:"BAWN_DATABASE" help:"postgres:// URL, if the server uses one."`
-	Output   string `enum:"text,json" default:"text" help:"text or json."`
+	Data     string   `required:"" type:"path" help:"Data directory."`
+	Database string   `env:"BAWN_DATABASE" help:"postgres:// URL, if the server uses one."`
+	Pin      []string `sep:"none" type:"existingfile" placeholder:"FILE" help:"A head of the record that was kept elsewhere (bawn serve --pin): the record must extend it. May be repeated."`
+	Output   string   `enum:"text,json" default:"text" help:"text or json."`
 }
 
 // errProblems says that the check itself worked and found something.
 var errProblems = errors.New("problems found")
 
 func (c *fsckCmd) Run(ctx context.Context) error {
-	report, err := administrate(ctx, c.Data, c.Database, "/fsck", server.CheckRequest{Operator: server.Operator()}, (*server.Server).Check)
+	in := server.CheckRequest{Operator: server.Operator()}
+	for _, name := range c.Pin {
+		head, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		in.Heads = append(in.Heads, string(head))
+	}
+	report, err := administrate(ctx, c.Data, c.Database, "/fsck", in, (*server.Server).Check)
 	if err != nil {
 		return err
 	}

@@ -36,6 +36,7 @@ type cli struct {
 	Reach       reachCmd       `cmd:"" help:"Say whether a packet would pass between two places, and why."`
 	Fsck        fsckCmd        `cmd:"" help:"Check the database, the record and the stored bytes."`
 	Verify      verifyCmd      `cmd:"" help:"Take the record out, and check offline what was taken out."`
+	Witness     witnessCmd     `cmd:"" help:"Remember the heads of other logs, and co-sign what extends them."`
 	Rekey       rekeyCmd       `cmd:"" help:"Put another root key in force: a file, a passphrase or a PKCS#11 token."`
 	Image       imageCmd       `cmd:"" help:"Manage the images that workloads run."`
 	Scim        scimCmd        `cmd:"" help:"Manage the tokens with which an identity provider provisions people and groups."`

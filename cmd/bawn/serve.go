@@ -62,6 +62,8 @@ type serveCmd struct {
 	Blobs       string        `env:"BAWN_BLOBS" help:"${blobs}"`
 	AllowEgress []string      `help:"HOST:PORT that egress rules may open though its address is not public, such as a mirror in your network. May be repeated."`
 	AllowFetch  []string      `help:"HOST:PORT of an identity provider that the server may ask though its address is private. May be repeated."`
+	Pin         []string      `sep:"none" type:"path" placeholder:"FILE" help:"A file elsewhere, such as on a share, that remembers the record's newest head: make it empty to begin. May be repeated."`
+	Witness     []string      `sep:"none" placeholder:"URL#KEY" help:"A witness that co-signs the record's heads (C2SP tlog-witness): its URL and its public key. May be repeated."`
 	TrailPeriod time.Duration `default:"5m" help:"How often CloudTrail trails deliver, from 1s to 1h."`
 	rootSecret
 }
@@ -73,7 +75,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		return err
 	}
 	cfg.Listen, cfg.PlainHTTP, cfg.AllowFetch, cfg.AllowEgress, cfg.Secret, cfg.Blobs = c.Listen, c.PlainHTTP, c.AllowFetch, c.AllowEgress, c.ask, c.Blobs
-	cfg.TrailPeriod = c.TrailPeriod
+	cfg.TrailPeriod, cfg.Pins, cfg.Witnesses = c.TrailPeriod, c.Pin, c.Witness
 	if err := cfg.Validate(); err != nil {
 		return err
 	}

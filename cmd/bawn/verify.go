@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"bawn.dev/internal/ledger"
 	"bawn.dev/internal/server"
@@ -20,6 +22,7 @@ type verifyCmd struct {
 	Export verifyExport `cmd:"" help:"Copy the record into a directory, or bring a copy up to date: checkpoint, tiles of the tree, records."`
 	Prove  verifyProve  `cmd:"" help:"Print the proof of one event: record, place, hashes, checkpoint."`
 	Extend verifyExtend `cmd:"" help:"Print the newest checkpoint with the proof that it extends an older one."`
+	Status verifyStatus `cmd:"" help:"Say what remembers the newest checkpoint outside the database: files and witnesses of the running server."`
 
 	Log    verifyLog    `cmd:"" help:"Offline: check a copy of the record, or a range of it."`
 	Record verifyRecord `cmd:"" help:"Offline: check the proof of one event, and print the event."`
@@ -161,4 +164,49 @@ func (c *verifyExtend) Run(ctx context.Context) error {
 	}
 	_, err = os.Stdout.WriteString(out.Text)
 	return err
+}
+
+type verifyStatus struct {
+	Data   string `required:"" type:"path" help:"Data directory of the running server."`
+	Output string `enum:"text,json" default:"text" help:"text or json."`
+}
+
+func (c *verifyStatus) Run(ctx context.Context) error {
+	cfg, err := load(c.Data, "")
+	if err != nil {
+		return err
+	}
+	var out server.RecordMemories
+	if err := server.AskRunning(ctx, cfg, "/record/memories", server.RememberedRequest{Operator: server.Operator()}, &out); err != nil {
+		return err
+	}
+	troubled := 0
+	for _, m := range out.Memories {
+		if m.Trouble != "" {
+			troubled++
+		}
+	}
+	if c.Output == "json" {
+		text, err := json.Marshal(out)
+		if err != nil {
+			return err
+		}
+		fmt.Println(ascii(text))
+	} else {
+		fmt.Printf("the newest checkpoint is over %d records\n", out.Size)
+		for _, m := range out.Memories {
+			at := "not asked yet"
+			if m.At != nil {
+				at = fmt.Sprintf("remembers %d records since %s", m.Size, m.At.UTC().Format(time.RFC3339))
+			}
+			fmt.Printf("%s: %s\n", visible(m.Name), at)
+			if m.Trouble != "" {
+				fmt.Printf("problem: %s: %s\n", visible(m.Name), visible(m.Trouble))
+			}
+		}
+	}
+	if troubled > 0 {
+		return fmt.Errorf("%d %w", troubled, errProblems)
+	}
+	return nil
 }

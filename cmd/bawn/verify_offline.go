@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"bawn.dev/internal/ledger"
@@ -48,7 +49,20 @@ func (o offline) show(r *verify.Report) error {
 
 // keyFlag is the record's public key.
 type keyFlag struct {
-	Key string `required:"" help:"The record's public key, as bawn verify key printed it, or a file that holds it."`
+	Key     string   `required:"" help:"The record's public key, as bawn verify key printed it, or a file that holds it."`
+	Witness []string `sep:"none" placeholder:"KEY" help:"Public key of a witness that must have co-signed a checkpoint of this check. May be repeated."`
+}
+
+func (k keyFlag) witnesses() ([]ledger.Witness, error) {
+	var all []ledger.Witness
+	for _, text := range k.Witness {
+		w, err := ledger.ParseWitness(text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, w)
+	}
+	return all, nil
 }
 
 func (k keyFlag) verifier() (ledger.Verifier, error) {
@@ -76,6 +90,10 @@ func (c *verifyLog) Run() error {
 	if err != nil {
 		return err
 	}
+	witnesses, err := c.witnesses()
+	if err != nil {
+		return err
+	}
 	root, err := os.OpenRoot(c.Dir)
 	if err != nil {
 		return err
@@ -89,10 +107,16 @@ func (c *verifyLog) Run() error {
 				return err
 			}
 		}
-		return c.show(log.Whole(known...))
+		head, err := os.ReadFile(filepath.Join(c.Dir, "checkpoint"))
+		if err != nil {
+			return err
+		}
+		report := log.Whole(known...)
+		report.Witnessed(witnesses, append(known, head)...)
+		return c.show(report)
 	}
-	if len(c.Known) > 0 {
-		return fmt.Errorf("--known is for a check of the whole log")
+	if len(c.Known)+len(c.Witness) > 0 {
+		return fmt.Errorf("--known and --witness are for a check of the whole log")
 	}
 	from, to := max(c.From, 0), c.To+1
 	if c.To < 0 {
@@ -118,7 +142,14 @@ func (c *verifyRecord) Run() error {
 	if err != nil {
 		return err
 	}
+	witnesses, err := c.witnesses()
+	if err != nil {
+		return err
+	}
 	report, record := verify.Record(key, text)
+	if p, err := ledger.ParseProof(text); err == nil {
+		report.Witnessed(witnesses, p.Signed)
+	}
 	if record != nil && c.Output == "text" {
 		fmt.Println(ascii(record))
 	}
@@ -165,7 +196,13 @@ func (c *verifyHeads) Run() error {
 		defer root.Close()
 		prove = verify.Log{Files: root.FS(), Key: key}.Prove
 	}
-	return c.show(verify.Heads(key, older, newer, prove))
+	witnesses, err := c.witnesses()
+	if err != nil {
+		return err
+	}
+	report := verify.Heads(key, older, newer, prove)
+	report.Witnessed(witnesses, older, newer)
+	return c.show(report)
 }
 
 type verifyTrail struct {

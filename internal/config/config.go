@@ -56,6 +56,10 @@ type Config struct {
 	AllowFetch []string
 	// TrailPeriod is how often trails deliver to their buckets; 0 is every five minutes.
 	TrailPeriod time.Duration
+	// Pins are files, absolute paths, that remember the record's newest head.
+	Pins []string
+	// Witnesses co-sign the record's heads: URL#KEY of each.
+	Witnesses []string
 	// Root is the root key that init makes.
 	Root Root
 	// Secret asks for what the root key needs (a passphrase, a PIN), which it is told;

@@ -24,6 +24,8 @@ import (
 // CheckRequest asks for a check of everything stored.
 type CheckRequest struct {
 	Operator string `json:"operator"`
+	// Heads are signed checkpoints that were kept elsewhere, which the record must extend.
+	Heads []string `json:"heads,omitempty"`
 }
 
 // Report is what fsck found.
@@ -46,6 +48,7 @@ func (s *Server) adminHandler(ctx context.Context) http.Handler {
 	mux.Handle("POST /record/export", s.exporting())
 	mux.Handle("POST /record/prove", command(s.Prove))
 	mux.Handle("POST /record/extend", command(s.Extend))
+	mux.Handle("POST /record/memories", command(s.RecordMemories))
 	mux.Handle("POST /scim/create-token", command(s.CreateScimToken))
 	mux.Handle("POST /scim/list-tokens", command(s.ListScimTokens))
 	mux.Handle("POST /scim/delete-token", command(s.DeleteScimToken))
@@ -152,7 +155,7 @@ func (s *Server) Check(ctx context.Context, in CheckRequest) (*Report, error) {
 		return nil
 	}
 	return r, errors.Join(
-		step("record", func() ([]string, error) { return s.checkRecord(ctx) }),
+		step("record", func() ([]string, error) { return s.checkRecord(ctx, in.Heads) }),
 		step("objects", func() ([]string, error) { return s.checkObjects(ctx, r) }),
 		step("space", func() (_ []string, err error) { r.Moved, err = s.compact(ctx); return nil, err }),
 	)

@@ -34,6 +34,13 @@ var frontConnections = netlimit.Limits{PerSource: 1024, Total: 8192}
 // Serve listens until the context ends, then lets calls in progress finish. ready
 // is called once clients can connect.
 func (s *Server) Serve(ctx context.Context, ready func(addr string)) error {
+	var err error
+	if s.remembering, err = s.memories(); err != nil {
+		return err
+	}
+	if err := s.recall(ctx); err != nil { // before a head is signed that hides what was done
+		return err
+	}
 	if err := s.trail.Seal(ctx); err != nil { // a record that cannot be continued takes no calls
 		return err
 	}
@@ -94,7 +101,9 @@ func (s *Server) Serve(ctx context.Context, ready func(addr string)) error {
 // background runs what works beside the listeners.
 func (s *Server) background(ctx context.Context, group *errgroup.Group) {
 	group.Go(func() error { return s.trail.Run(ctx) })
-	group.Go(func() error { return s.witness(ctx) })
+	for _, memories := range s.remembering {
+		group.Go(func() error { return s.remember(ctx, memories) })
+	}
 	group.Go(func() error { return s.organizations.Run(ctx, s.door) })
 	group.Go(func() error { return s.identity.Run(ctx, s.door) })
 	group.Go(func() error {

@@ -65,7 +65,9 @@ type Server struct {
 	blobs      blobs
 	moving     sync.Mutex // blobs
 	trail      *trail.Trail
-	door       *api.Door
+	// remembering is what keeps the record's heads outside the database, once it serves.
+	remembering [][]*memory
+	door        *api.Door
 
 	iam           *iam.Service
 	sts           *sts.Service

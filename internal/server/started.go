@@ -22,6 +22,8 @@ type settings struct {
 	AllowEgress []string `json:"allowEgress,omitempty"`
 	AllowFetch  []string `json:"allowFetch,omitempty"`
 	TrailPeriod string   `json:"trailPeriod,omitempty"`
+	Pins        []string `json:"pins,omitempty"`
+	Witnesses   []string `json:"witnesses,omitempty"`
 }
 
 // settings are the configuration that the server runs with.
@@ -30,6 +32,7 @@ func (s *Server) settings() settings {
 	out := settings{
 		Listen: c.Listen, PlainHTTP: c.PlainHTTP, Database: location(c.Database), Blobs: location(c.Blobs), Hosts: c.Hosts,
 		AllowEgress: c.AllowEgress, AllowFetch: c.AllowFetch,
+		Pins: c.Pins, Witnesses: c.Witnesses,
 	}
 	if c.TrailPeriod > 0 {
 		out.TrailPeriod = c.TrailPeriod.String()

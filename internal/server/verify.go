@@ -132,7 +132,7 @@ func (s *Server) Extend(ctx context.Context, in ExtendRequest) (*Proven, error) 
 	if err := s.trail.Seal(ctx); err != nil {
 		return nil, err
 	}
-	e, err := s.trail.Extend(ctx, in.Old)
+	e, err := s.trail.Extend(ctx, in.Old, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -139,17 +139,19 @@ func (t *Trail) Prove(ctx context.Context, account, eventID string) (ledger.Proo
 	return p, nil
 }
 
-// Extend gives the newest checkpoint and the proof that it extends the tree of so many
-// leaves.
-func (t *Trail) Extend(ctx context.Context, old int64) (ledger.Extension, error) {
-	e := ledger.Extension{Old: old}
+// Extend gives the proof that a checkpoint of this log, the newest if it is nil, extends
+// the tree of so many leaves.
+func (t *Trail) Extend(ctx context.Context, old int64, newer []byte) (ledger.Extension, error) {
+	e := ledger.Extension{Old: old, Signed: newer}
 	n, err := t.store.Snapshot(ctx)
 	if err != nil {
 		return e, err
 	}
 	defer n.Close()
-	if err := n.QueryRow("SELECT signed FROM trail_checkpoints ORDER BY size DESC LIMIT 1").Scan(&e.Signed); err != nil {
-		return e, fmt.Errorf("trail: the last checkpoint: %w", err)
+	if newer == nil {
+		if err := n.QueryRow("SELECT signed FROM trail_checkpoints ORDER BY size DESC LIMIT 1").Scan(&e.Signed); err != nil {
+			return e, fmt.Errorf("trail: the last checkpoint: %w", err)
+		}
 	}
 	c, err := t.verifier.Open(e.Signed)
 	if err != nil {

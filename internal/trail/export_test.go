@@ -110,7 +110,7 @@ func extends(t *testing.T, s *store.Store) {
 		add(t, s, tr, minute(i))
 	}
 	must(t, tr.Seal(t.Context()))
-	e, err := tr.Extend(t.Context(), older.Size)
+	e, err := tr.Extend(t.Context(), older.Size, nil)
 	must(t, err)
 	newer, err := tr.Public().Open(e.Signed)
 	must(t, err)
@@ -122,7 +122,7 @@ func extends(t *testing.T, s *store.Store) {
 	if err := ledger.VerifyConsistency(newer, older, e.Hashes); !errors.Is(err, ledger.ErrProof) {
 		t.Errorf("another history: %v", err)
 	}
-	if _, err := tr.Extend(t.Context(), 46); err == nil {
+	if _, err := tr.Extend(t.Context(), 46, nil); err == nil {
 		t.Error("extended what is longer")
 	}
 }

@@ -4,6 +4,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
+	"time"
+
+	"bawn.dev/internal/ledger"
 )
 
 // A Problem is one thing that is wrong, and where.
@@ -26,6 +30,29 @@ type Report struct {
 
 // maxProblems bounds the list.
 const maxProblems = 100
+
+// Witnessed adds to a report which of the checkpoints that it is about each witness
+// co-signed, and when. A witness that co-signed none is a problem.
+func (r *Report) Witnessed(witnesses []ledger.Witness, heads ...[]byte) {
+	for _, w := range witnesses {
+		seen := false
+		for _, signed := range heads {
+			if at, err := w.Seen(signed); err == nil {
+				seen = true
+				r.note("witness %s saw %s records at %s", w.Name(), sizeLine(signed), at.Format(time.RFC3339))
+			}
+		}
+		if !seen {
+			r.problem("witness "+w.Name(), "it co-signed none of the checkpoints")
+		}
+	}
+}
+
+// sizeLine is the size in a checkpoint that was opened.
+func sizeLine(signed []byte) string {
+	lines := strings.SplitN(string(signed), "\n", 3)
+	return lines[1]
+}
 
 func newReport(of string) *Report { return &Report{Of: of, Problems: []Problem{}} }
 
