@@ -166,7 +166,7 @@ func TestMovedAndDeletedTrail(t *testing.T) {
 	if err := b.service.Tend(context.Background()); err == nil {
 		t.Fatal("delivered against the bucket's policy")
 	}
-	apitest.Must[shape.UpdateTrailOutput](t, b.admin, "cloudtrail:UpdateTrail", &shape.UpdateTrailInput{Name: "all", S3BucketName: "others", S3KeyPrefix: "p"})
+	apitest.Must[shape.UpdateTrailOutput](t, b.admin, "cloudtrail:UpdateTrail", &shape.UpdateTrailInput{Name: "all", S3BucketName: new("others"), S3KeyPrefix: new("p")})
 	b.act(t, "two")
 	apitest.Must[shape.DeleteTrailOutput](t, b.admin, "cloudtrail:DeleteTrail", &shape.DeleteTrailInput{Name: "all"})
 	b.act(t, "three")
@@ -222,6 +222,36 @@ func TestDeliveryUnderKey(t *testing.T) {
 	if s := b.status(t, "all"); s.LatestDeliveryError == "" {
 		t.Errorf("status: %+v", s)
 	}
+	// Without the key, what waits is delivered; other changes of a trail do not take it away.
+	refused[shape.UpdateTrailOutput](t, b.admin, "cloudtrail:UpdateTrail", &shape.UpdateTrailInput{Name: "all", EnableLogFileValidation: no()}, "KmsException")
+	b.act(t, "two")
+	out := apitest.Must[shape.UpdateTrailOutput](t, b.admin, "cloudtrail:UpdateTrail", &shape.UpdateTrailInput{Name: "all", KmsKeyId: new("")})
+	if got := apitest.Must[shape.GetTrailOutput](t, b.admin, "cloudtrail:GetTrail", &shape.GetTrailInput{Name: "all"}).Trail; out.KmsKeyId != "" || got.KmsKeyId != "" {
+		t.Errorf("it has the keys %q and %q", out.KmsKeyId, got.KmsKeyId)
+	}
+	b.pass(t, DefaultPeriod)
+	apitest.Must[kmsshape.EnableKeyOutput](t, b.admin, "kms:EnableKey", &kmsshape.EnableKeyInput{KeyId: own.KeyId}) // for the first
+	if got := b.aliases(t, "logs", ""); got != "one two" {
+		t.Errorf("delivered: %s", got)
+	}
+}
+
+// A prefix is taken away by an empty one, and a bucket cannot be.
+func TestTrailWithoutPrefix(t *testing.T) {
+	b := newBench(t)
+	b.trail(t, &shape.CreateTrailInput{Name: "all", S3KeyPrefix: "p"})
+	b.act(t, "one")
+	b.pass(t, DefaultPeriod)
+	in := &shape.UpdateTrailInput{Name: "all", S3KeyPrefix: new("")}
+	if out := apitest.Must[shape.UpdateTrailOutput](t, b.admin, "cloudtrail:UpdateTrail", in); out.S3KeyPrefix != "" || out.S3BucketName != "logs" {
+		t.Errorf("%+v", out)
+	}
+	b.act(t, "two")
+	b.pass(t, DefaultPeriod)
+	if before, after := b.aliases(t, "logs", "p/AWSLogs/"), b.aliases(t, "logs", "AWSLogs/"); before != "one" || after != "two" {
+		t.Errorf("delivered: %s, then %s", before, after)
+	}
+	refused[shape.UpdateTrailOutput](t, b.admin, "cloudtrail:UpdateTrail", &shape.UpdateTrailInput{Name: "all", S3BucketName: new("")}, "InvalidS3BucketNameException")
 }
 
 // A trail of the organization delivers what happens in each account, each in its place,

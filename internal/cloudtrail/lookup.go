@@ -31,6 +31,9 @@ func (s *Service) question(_ context.Context, c *api.Call, in *shape.LookupEvent
 	if !in.StartTime.IsZero() && !in.EndTime.IsZero() && in.EndTime.Before(in.StartTime) {
 		return q, nil, fail("InvalidTimeRangeException", "The end time is before the start time.")
 	}
+	if !q.End.IsZero() { // an event says its time in seconds
+		q.End = q.End.Truncate(time.Second).Add(time.Second - time.Microsecond)
+	}
 	if len(in.LookupAttributes) > 1 {
 		return q, nil, fail("InvalidLookupAttributesException", "Only one lookup attribute can be given.")
 	}

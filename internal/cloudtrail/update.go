@@ -1,7 +1,6 @@
 package cloudtrail
 
 import (
-	"cmp"
 	"context"
 
 	"bawn.dev/internal/api"
@@ -19,8 +18,12 @@ func (s *Service) updateTrail(ctx context.Context, c *api.Call, in *shape.Update
 	if err != nil {
 		return nil, err
 	}
-	t.bucket = cmp.Or(in.S3BucketName, t.bucket)
-	t.prefix = cmp.Or(in.S3KeyPrefix, t.prefix)
+	key := t.kmsKey
+	for _, m := range []struct{ given, into *string }{{in.S3BucketName, &t.bucket}, {in.S3KeyPrefix, &t.prefix}, {in.KmsKeyId, &key}} {
+		if m.given != nil {
+			*m.into = *m.given
+		}
+	}
 	for _, m := range []struct {
 		given *bool
 		into  *bool
@@ -36,7 +39,8 @@ func (s *Service) updateTrail(ctx context.Context, c *api.Call, in *shape.Update
 	if err := t.check(c); err != nil {
 		return nil, err
 	}
-	if err := s.admit(ctx, c, &t, cmp.Or(in.KmsKeyId, t.kmsKey)); err != nil {
+	t.kmsKey = ""
+	if err := s.admit(ctx, c, &t, key); err != nil {
 		return nil, err
 	}
 	return func(tx *store.Tx) (*shape.UpdateTrailOutput, error) {

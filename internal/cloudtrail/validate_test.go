@@ -60,7 +60,7 @@ func TestValidateLogs(t *testing.T) {
 	b := newBench(t)
 	arn := b.history(t)
 	b.bucket(t, "others", "")
-	apitest.Must[shape.UpdateTrailOutput](t, b.admin, "cloudtrail:UpdateTrail", &shape.UpdateTrailInput{Name: "all", S3BucketName: "others"})
+	apitest.Must[shape.UpdateTrailOutput](t, b.admin, "cloudtrail:UpdateTrail", &shape.UpdateTrailInput{Name: "all", S3BucketName: new("others")})
 	b.act(t, "six")
 	b.pass(t, time.Hour)
 	b.stopTrail(t, "all")

@@ -306,10 +306,10 @@ type UpdateTrailInput struct {
 	IncludeGlobalServiceEvents *bool
 	IsMultiRegionTrail         *bool
 	IsOrganizationTrail        *bool
-	KmsKeyId                   string
+	KmsKeyId                   *string
 	Name                       string // required
-	S3BucketName               string
-	S3KeyPrefix                string
+	S3BucketName               *string
+	S3KeyPrefix                *string
 }
 
 // UpdateTrailOutput is what UpdateTrail answers.

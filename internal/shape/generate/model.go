@@ -44,7 +44,7 @@ func (x *xmlNamespace) UnmarshalJSON(b []byte) error {
 type ref struct {
 	Shape, Name, Location, LocationName, QueryName, ResultWrapper, TimestampFormat string
 	XMLNamespace                                                                   *xmlNamespace
-	XMLAttribute, Flattened, Streaming, IdempotencyToken, JSONValue                bool
+	XMLAttribute, Flattened, Streaming, IdempotencyToken, JSONValue, Given         bool
 }
 
 type shapeDef struct {

@@ -114,6 +114,10 @@ func (g *generator) goField(owner, member string) (string, error) {
 		if !t.Document {
 			kind = "*" + kind
 		}
+	case "string":
+		if r.Given {
+			kind = "*" + kind
+		}
 	case "integer", "long", "float", "double", "boolean":
 		if !g.required(s, member) {
 			kind = "*" + kind

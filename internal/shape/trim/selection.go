@@ -45,12 +45,13 @@ type selection struct {
 	fields []extraField
 	secret []mark              // what the model's own sensitive marks miss or overdo
 	advice map[string][]string // advisory members by operation
+	given  map[string][]string // input members, by operation, that may be given empty
 	// What Go's expressions cannot say as the model does.
 	patterns map[string]string
 }
 
 func parseSelection(text string) (*selection, error) {
-	s := &selection{in: map[string]*choice{}, out: map[string]*choice{}, shapes: map[string]*choice{}, advice: map[string][]string{}, patterns: map[string]string{}}
+	s := &selection{in: map[string]*choice{}, out: map[string]*choice{}, shapes: map[string]*choice{}, advice: map[string][]string{}, given: map[string][]string{}, patterns: map[string]string{}}
 	for i, line := range strings.Split(text, "\n") {
 		line, _, _ = strings.Cut(line, "#")
 		words := strings.Fields(line)
@@ -86,6 +87,9 @@ func parseSelection(text string) (*selection, error) {
 			continue
 		case "advisory":
 			s.advice[words[1]] = append(s.advice[words[1]], words[2:]...)
+			continue
+		case "given":
+			s.given[words[1]] = append(s.given[words[1]], words[2:]...)
 			continue
 		default:
 			return nil, fmt.Errorf("line %d: no directive %q", i+1, words[0])

@@ -80,6 +80,17 @@ func trim(full object, sel *selection) (object, error) {
 		}
 		op["advisory"] = members
 	}
+	for name, members := range sel.given {
+		input, _ := t.kept[name+".input"].(object)
+		kept, _ := input["members"].(object)
+		for _, m := range members {
+			ref, ok := kept[m].(object)
+			if !ok {
+				return nil, fmt.Errorf("given %s: no such input member %s", name, m)
+			}
+			ref["given"] = true
+		}
+	}
 	for name, c := range sel.shapes {
 		if kept, _ := t.kept[name].(object); kept["type"] != "structure" && c != nil {
 			return nil, fmt.Errorf("shape %s is not reached, or no structure", name)

@@ -37,12 +37,12 @@ func trimmed(t *testing.T, selection string) (string, error) {
 }
 
 func TestTrimKeepsTheSelection(t *testing.T) {
-	got, err := trimmed(t, "op Do A B # why\nshape Nested X\nsensitive Text\nadvisory Do C")
+	got, err := trimmed(t, "op Do A B # why\nshape Nested X\nsensitive Text\nadvisory Do C\ngiven Do A")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{`"refused":[{"locationName":"sea","name":"C"}]`, `"Broken"`, `"max":3`, `"required":["A","B"]`,
-		`"sensitive":true`, `"advisory":["C"]`} {
+		`"sensitive":true`, `"advisory":["C"]`, `"given":true`} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%s is missing in %s", want, got)
 		}
@@ -57,7 +57,7 @@ func TestTrimKeepsTheSelection(t *testing.T) {
 func TestSelectionsThatSayNothingAreRefused(t *testing.T) {
 	for _, bad := range []string{
 		"op Undo", "op Do Z", "op Do A -B", "op Do\nop Do", "out Undo A", "shape Unwanted Q\nop Do", "serve Do", "op",
-		"op Do\nsensitive Nothing", "op Do\nadvisory Undo A", "field Nested Z", "op Do\nfield Nested Z Nothing",
+		"op Do\nsensitive Nothing", "op Do\ngiven Do Z", "op Do\ngiven Undo A", "op Do\nadvisory Undo A", "field Nested Z", "op Do\nfield Nested Z Nothing",
 	} {
 		if got, err := trimmed(t, bad); err == nil {
 			t.Errorf("%q gave %s", bad, got)
