@@ -114,6 +114,9 @@ func (c *auditCmd) pages(ctx context.Context, req server.AuditRequest, found fun
 		if err != nil {
 			return err
 		}
+		if !page.Pruned.IsZero() && req.After == "" {
+			fmt.Fprintf(os.Stderr, "bawn: events up to %s were pruned; they are where they were exported to\n", page.Pruned.Local().Format(time.DateTime))
+		}
 		told.say(page.Read, len(page.Lines))
 		if err := found(page.Lines); err != nil {
 			return err

@@ -42,6 +42,9 @@ func (c *fsckCmd) Run(ctx context.Context) error {
 		for _, p := range report.Problems {
 			fmt.Println("problem:", visible(p))
 		}
+		for _, n := range report.Notes {
+			fmt.Println("note:", visible(n))
+		}
 		fmt.Printf("checked: %s; %d problems; %d orphans collected, %d blobs moved together\n",
 			strings.Join(report.Checked, ", "), len(report.Problems), report.Orphans, report.Moved)
 	}

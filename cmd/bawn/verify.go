@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -82,6 +83,9 @@ func (c *verifyExport) Run(ctx context.Context) error {
 		return fmt.Errorf("%s: %w", c.To, err)
 	}
 	fmt.Printf("%s: %d leaves, %d of them new\n", c.To, m.Size(), m.Size()-before)
+	if n := m.Pruned(); n > 0 {
+		fmt.Printf("%d of the new leaves are without their record: it was pruned\n", n)
+	}
 	fmt.Printf("key: %s\n", key)
 	if gone > 0 {
 		return fmt.Errorf("%d of the new leaves have no record any more, or another than was sealed: bawn fsck tells: %w", gone, errProblems)
@@ -119,14 +123,41 @@ func (c *verifyExport) stream(ctx context.Context, req server.ExportRequest, rea
 
 type verifyProve struct {
 	verifyData
-	Event string `arg:"" name:"event-id" help:"The event's eventID, as bawn audit --output json shows it."`
+	Event  string `arg:"" optional:"" name:"event-id" help:"The event's eventID, as bawn audit --output json shows it."`
+	Record string `type:"existingfile" placeholder:"FILE" help:"Instead of it, a file that holds the event, byte for byte: of one that was pruned."`
+}
+
+// Validate implements kong's.
+func (c *verifyProve) Validate() error {
+	if (c.Event == "") == (c.Record == "") {
+		return errors.New("give the event's id, or --record")
+	}
+	return nil
 }
 
 func (c *verifyProve) Run(ctx context.Context) error {
 	req := server.ProveRequest{Operator: server.Operator(), EventID: c.Event}
+	var record []byte
+	if c.Record != "" {
+		text, err := os.ReadFile(c.Record)
+		if err != nil {
+			return err
+		}
+		record = bytes.TrimSuffix(text, []byte("\n"))
+		leaf := ledger.LeafHash(record)
+		req.Leaf = leaf[:]
+	}
 	out, err := administrate(ctx, c.Data, c.Database, "/record/prove", req, (*server.Server).Prove)
 	if err != nil {
 		return err
+	}
+	if record != nil {
+		proof, err := ledger.ParseProof([]byte(out.Text))
+		if err != nil {
+			return err
+		}
+		proof.Record = record
+		out.Text = string(proof.Text())
 	}
 	_, err = os.Stdout.WriteString(out.Text)
 	return err

@@ -1,6 +1,7 @@
 package cloudtrail
 
 import (
+	"math"
 	"strings"
 
 	"bawn.dev/internal/store"
@@ -31,6 +32,12 @@ func runRows(q store.Querier, where string, args ...any) ([]*run, error) {
 		return r, rows.Scan(&r.id, &r.trail, &r.account, &r.name, &r.bucket, &r.prefix, &r.kmsKey, &r.validation, &r.organization, &r.choice,
 			&r.opening, &r.position, &r.planned, &r.turn, &r.begun, &r.due, &r.ended, &r.orphaned)
 	}, "SELECT "+runColumns+" FROM cloudtrail_runs WHERE "+where, args...)
+}
+
+// Unread gives the Seq of the newest record that every run is done with; without a run
+// that reads on, it is math.MaxInt64.
+func (s *Service) Unread(q store.Querier) (seq int64, err error) {
+	return seq, q.QueryRow("SELECT coalesce(min(position), ?) FROM cloudtrail_runs WHERE ended = 0", int64(math.MaxInt64)).Scan(&seq)
 }
 
 func insertRun(tx *store.Tx, r *run) error {

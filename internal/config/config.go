@@ -60,6 +60,8 @@ type Config struct {
 	Pins []string
 	// Witnesses co-sign the record's heads: URL#KEY of each.
 	Witnesses []string
+	// Retain is how many days records stay; 0 is for ever.
+	Retain int
 	// Root is the root key that init makes.
 	Root Root
 	// Secret asks for what the root key needs (a passphrase, a PIN), which it is told;
@@ -82,6 +84,8 @@ const (
 	DefaultRegion    = "us-east-1"
 	DefaultListen    = "127.0.0.1:4680"
 )
+
+const maxRetain = 36500
 
 var (
 	accountPattern = regexp.MustCompile(`^[0-9]{12}$`)
@@ -130,6 +134,9 @@ func (c Config) Validate() error {
 	}
 	if c.Database != "" && !strings.HasPrefix(c.Database, "postgres://") && !strings.HasPrefix(c.Database, "postgresql://") {
 		return errors.New("--database takes a postgres:// URL")
+	}
+	if c.Retain < 0 || c.Retain > maxRetain {
+		return fmt.Errorf("--retain is 1 to %d days, or 0 for ever", maxRetain)
 	}
 	return nil
 }

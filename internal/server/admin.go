@@ -32,6 +32,7 @@ type CheckRequest struct {
 type Report struct {
 	Checked  []string `json:"checked"`
 	Problems []string `json:"problems"`
+	Notes    []string `json:"notes,omitempty"`
 	Orphans  int      `json:"orphans"` // sealed bytes that no row names, collected
 	Moved    int      `json:"moved"`   // of those that rows name, out of segments with little left
 }
@@ -156,6 +157,7 @@ func (s *Server) Check(ctx context.Context, in CheckRequest) (*Report, error) {
 	}
 	return r, errors.Join(
 		step("record", func() ([]string, error) { return s.checkRecord(ctx, in.Heads) }),
+		s.notePruned(ctx, r),
 		step("objects", func() ([]string, error) { return s.checkObjects(ctx, r) }),
 		step("space", func() (_ []string, err error) { r.Moved, err = s.compact(ctx); return nil, err }),
 	)

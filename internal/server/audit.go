@@ -41,6 +41,9 @@ type AuditPage struct {
 	Lines []AuditLine `json:"lines"`
 	Next  string      `json:"next,omitempty"` // empty at the end; a page may be short, or empty, before it
 	Read  int         `json:"read"`           // how many records were looked at
+	// Pruned is the time of the newest event that is not in the record any more, if the
+	// question reaches there.
+	Pruned time.Time `json:"pruned,omitzero"`
 }
 
 // AuditLine is one record as `bawn audit` gets it.
@@ -73,6 +76,13 @@ func (s *Server) Audit(ctx context.Context, in AuditRequest) (*AuditPage, error)
 		return nil, err
 	}
 	page := &AuditPage{Lines: make([]AuditLine, len(found.Entries)), Next: found.Next, Read: found.Read}
+	pruned, err := s.trail.Pruned(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if pruned.Leaves > 0 && !in.Since.After(pruned.Newest) {
+		page.Pruned = pruned.Newest
+	}
 	name := s.names(sn)
 	for i, e := range found.Entries {
 		if page.Lines[i], err = line(e, name); err != nil {

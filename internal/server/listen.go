@@ -123,6 +123,7 @@ func (s *Server) background(ctx context.Context, group *errgroup.Group) {
 	group.Go(func() error { return s.sagemaker.Run(ctx) })
 	group.Go(func() error { return s.delivering(ctx) })
 	group.Go(func() error { return s.compacting(ctx) })
+	group.Go(func() error { return s.retaining(ctx) })
 }
 
 // newHTTPServer bounds what a connection may cost.

@@ -146,7 +146,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool)
 	if err != nil {
 		return nil, err
 	}
-	if s.trail, err = trail.New(s.store, signer, trail.Options{}); err != nil {
+	if s.trail, err = trail.New(s.store, signer, trail.Options{Account: cfg.AccountID}); err != nil {
 		return nil, err
 	}
 

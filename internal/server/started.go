@@ -24,6 +24,7 @@ type settings struct {
 	TrailPeriod string   `json:"trailPeriod,omitempty"`
 	Pins        []string `json:"pins,omitempty"`
 	Witnesses   []string `json:"witnesses,omitempty"`
+	Retain      int      `json:"retainDays,omitempty"`
 }
 
 // settings are the configuration that the server runs with.
@@ -33,6 +34,7 @@ func (s *Server) settings() settings {
 		Listen: c.Listen, PlainHTTP: c.PlainHTTP, Database: location(c.Database), Blobs: location(c.Blobs), Hosts: c.Hosts,
 		AllowEgress: c.AllowEgress, AllowFetch: c.AllowFetch,
 		Pins: c.Pins, Witnesses: c.Witnesses,
+		Retain: c.Retain,
 	}
 	if c.TrailPeriod > 0 {
 		out.TrailPeriod = c.TrailPeriod.String()
@@ -60,6 +62,15 @@ const lifeTime = 10 * time.Second
 func (s *Server) life(ctx context.Context, name string, parameters any) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lifeTime)
 	defer cancel()
+	r, err := s.own(name, parameters)
+	if err != nil {
+		return err
+	}
+	return s.store.Update(ctx, func(tx *store.Tx) error { return s.trail.Append(tx, r) })
+}
+
+// own is the record of what the server does by itself, for who started it.
+func (s *Server) own(name string, parameters any) (*trail.Record, error) {
 	r := &trail.Record{
 		EventTime: s.now(), EventSource: "bawn", EventName: name, Region: s.cfg.Region, Account: s.cfg.AccountID,
 		UserIdentity: trail.UserIdentity{Type: "Operator", UserName: Operator(), AccountID: s.cfg.AccountID},
@@ -68,9 +79,9 @@ func (s *Server) life(ctx context.Context, name string, parameters any) error {
 	if parameters != nil {
 		raw, err := json.Marshal(parameters)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		r.RequestParameters = raw
 	}
-	return s.store.Update(ctx, func(tx *store.Tx) error { return s.trail.Append(tx, r) })
+	return r, nil
 }

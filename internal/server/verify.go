@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"bawn.dev/internal/ledger"
 	"bawn.dev/internal/trail"
 )
 
@@ -32,10 +33,12 @@ type ExportRequest struct {
 	From     int64  `json:"from"`
 }
 
-// ProveRequest asks for the proof of one record.
+// ProveRequest asks for the proof of one record: by its event's id or, of one that may be
+// pruned, by its hash as a leaf.
 type ProveRequest struct {
 	Operator string `json:"operator"`
-	EventID  string `json:"eventId"`
+	EventID  string `json:"eventId,omitempty"`
+	Leaf     []byte `json:"leaf,omitempty"`
 }
 
 // ExtendRequest asks for the proof that the newest checkpoint extends an older one.
@@ -98,10 +101,21 @@ func (s *Server) exporting() http.Handler {
 	})
 }
 
-// Prove gives the proof that an event, of whichever account, is in the record.
+// Prove gives the proof that an event, of whichever account, is in the record. What is
+// asked for by hash comes without the event.
 func (s *Server) Prove(ctx context.Context, in ProveRequest) (*Proven, error) {
 	if err := s.administered(ctx, "ProveRecord", in.Operator, in); err != nil {
 		return nil, err
+	}
+	if in.EventID == "" {
+		if len(in.Leaf) != len(ledger.Hash{}) {
+			return nil, trail.ErrNoRecord
+		}
+		proof, err := s.trail.ProveKept(ctx, ledger.Hash(in.Leaf))
+		if err != nil {
+			return nil, err
+		}
+		return &Proven{string(proof.Text())}, nil
 	}
 	sn, err := s.store.Snapshot(ctx)
 	if err != nil {

@@ -11,6 +11,26 @@ import (
 	"testing"
 )
 
+// copiedRecord is that of an event as it is in a copy.
+func copiedRecord(t *testing.T, copied, event string) string {
+	t.Helper()
+	bundles, err := filepath.Glob(filepath.Join(copied, "records", "*.p", "*"))
+	if err != nil || len(bundles) != 1 {
+		t.Fatal(bundles, err)
+	}
+	text, err := os.ReadFile(bundles[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if strings.Contains(line, `"eventID":"`+event+`"`) {
+			return line
+		}
+	}
+	t.Fatalf("the copy has no event %s", event)
+	return ""
+}
+
 // An auditor takes the record out of the house, with the server running and without,
 // and checks it with the public key, when the data directory is no more.
 func TestVerifyOffline(t *testing.T) {
@@ -48,6 +68,10 @@ func TestVerifyOffline(t *testing.T) {
 	old := keep("old", string(head))
 	event := regexp.MustCompile(`"eventName":"CreateUser".*?"eventID":"([^"]+)"`).FindStringSubmatch(run(0, "audit", "--data", data, "--event", "CreateUser", "--output", "json"))
 	proof := keep("proof", run(0, "verify", "prove", "--data", data, event[1]))
+	line := keep("line", copiedRecord(t, copied, event[1]))
+	again := keep("again", run(0, "verify", "prove", "--data", data, "--record", line))
+	run(1, "verify", "prove", "--data", data, "--record", key)
+	run(2, "verify", "prove", "--data", data)
 	p.stop(syscall.SIGTERM)
 	run(0, "verify", "export", "--data", data, copied)
 	extension := keep("extension", run(0, "verify", "extend", "--data", data, old))
@@ -61,6 +85,9 @@ func TestVerifyOffline(t *testing.T) {
 	}
 	run(0, "verify", "log", copied, "--key", key, "--from", "1", "--to", "2")
 	if out := run(0, "verify", "record", proof, "--key", key); !strings.Contains(out, `"userName":"ada"`) {
+		t.Error(out)
+	}
+	if out := run(0, "verify", "record", again, "--key", key); !strings.Contains(out, `"userName":"ada"`) {
 		t.Error(out)
 	}
 	run(0, "verify", "heads", old, extension, "--key", key)

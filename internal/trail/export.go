@@ -1,6 +1,7 @@
 package trail
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -100,6 +101,20 @@ func runOf(q store.Querier, leaf int64) (r run, err error) {
 	return r, nil
 }
 
+// leafOf finds the leaf of a record, and its hash.
+func leafOf(q store.Querier, seq int64) (leaf int64, hash ledger.Hash, err error) {
+	var r run
+	err = q.QueryRow("SELECT leaf, seq, hash FROM trail_leaves WHERE seq <= ? ORDER BY seq DESC LIMIT 1", seq).Scan(&r.leaf, &r.seq, &r.hashes)
+	if err != nil {
+		return 0, hash, fmt.Errorf("trail: record %d: %w", seq, err)
+	}
+	hashes := unpacked(r.hashes)
+	if seq-r.seq >= int64(len(hashes)) {
+		return 0, hash, fmt.Errorf("record %d: %w", seq, ErrNotSealed)
+	}
+	return r.leaf + seq - r.seq, hashes[seq-r.seq], nil
+}
+
 // ErrNoRecord says that there is no such record.
 var ErrNoRecord = errors.New("trail: no such record")
 
@@ -118,11 +133,49 @@ func (t *Trail) Prove(ctx context.Context, account, eventID string) (ledger.Proo
 	}
 	defer n.Close()
 	entry := page.Entries[0]
-	var r run
-	if err := n.QueryRow("SELECT leaf, seq, hash FROM trail_leaves WHERE seq <= ? ORDER BY seq DESC LIMIT 1", entry.Seq).Scan(&r.leaf, &r.seq, &r.hashes); err != nil {
-		return ledger.Proof{}, fmt.Errorf("trail: record %d: %w", entry.Seq, err)
+	leaf, _, err := leafOf(n, entry.Seq)
+	if err != nil {
+		return ledger.Proof{}, err
 	}
-	p := ledger.Proof{Record: entry.Event, Leaf: r.leaf + entry.Seq - r.seq}
+	p, err := t.proof(n, leaf)
+	if err != nil {
+		return p, err
+	}
+	p.Record = entry.Event
+	if _, err := t.verifier.Check(p); err != nil {
+		return p, fmt.Errorf("trail: record %d: %w; run fsck", entry.Seq, err)
+	}
+	return p, nil
+}
+
+// ProveKept is Prove for who has a record's exact bytes, be it pruned or not: of their hash
+// it gives the proof, without the record. It reads all leaves until it finds that.
+func (t *Trail) ProveKept(ctx context.Context, hash ledger.Hash) (p ledger.Proof, err error) {
+	n, err := t.store.Snapshot(ctx)
+	if err != nil {
+		return p, err
+	}
+	defer n.Close()
+	for from := int64(0); ; {
+		runs, err := runsFrom(n, from)
+		if err != nil {
+			return p, err
+		}
+		if len(runs) == 0 {
+			return p, ErrNoRecord
+		}
+		for _, r := range runs {
+			if i := bytes.Index(r.hashes, hash[:]); i >= 0 && i%hashSize == 0 {
+				return t.proof(n, r.leaf+int64(i/hashSize))
+			}
+			from = r.leaf + 1
+		}
+	}
+}
+
+// proof is that of a leaf, without its record.
+func (t *Trail) proof(n *store.Snapshot, leaf int64) (ledger.Proof, error) {
+	p := ledger.Proof{Leaf: leaf}
 	if err := n.QueryRow("SELECT signed FROM trail_checkpoints ORDER BY size DESC LIMIT 1").Scan(&p.Signed); err != nil {
 		return p, fmt.Errorf("trail: the last checkpoint: %w", err)
 	}
@@ -130,13 +183,8 @@ func (t *Trail) Prove(ctx context.Context, account, eventID string) (ledger.Proo
 	if err != nil {
 		return p, err
 	}
-	if p.Hashes, err = ledger.ProveInclusion(c.Size, p.Leaf, nodes{n}); err != nil {
-		return p, err
-	}
-	if _, err := t.verifier.Check(p); err != nil {
-		return p, fmt.Errorf("trail: record %d: %w; run fsck", entry.Seq, err)
-	}
-	return p, nil
+	p.Hashes, err = ledger.ProveInclusion(c.Size, p.Leaf, nodes{n})
+	return p, err
 }
 
 // Extend gives the proof that a checkpoint of this log, the newest if it is nil, extends

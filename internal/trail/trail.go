@@ -15,6 +15,7 @@ import (
 // Options are the trail's few settings. The zero value is the default.
 type Options struct {
 	Interval time.Duration // between two seals; 0 stands for 500 ms
+	Account  string        // whose trail states what was pruned; without it nothing is
 }
 
 // Trail is the audit. Its methods may be called from many goroutines.
@@ -23,6 +24,7 @@ type Trail struct {
 	signer   ledger.Signer
 	verifier ledger.Verifier
 	interval time.Duration
+	account  string // Options.Account
 
 	sealing chan struct{} // holds one token: the right to seal
 	head    head          // of the last seal; guarded by sealing
@@ -43,7 +45,7 @@ func New(st *store.Store, signer ledger.Signer, opts Options) (*Trail, error) {
 	if err := st.Migrate(context.Background(), migrations); err != nil {
 		return nil, err
 	}
-	t := &Trail{store: st, signer: signer, verifier: verifier, interval: opts.Interval,
+	t := &Trail{store: st, signer: signer, verifier: verifier, interval: opts.Interval, account: opts.Account,
 		sealing: make(chan struct{}, 1), sealed: make(chan struct{}), recent: recent{seed: maphash.MakeSeed()}}
 	if t.interval <= 0 {
 		t.interval = 500 * time.Millisecond

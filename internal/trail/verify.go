@@ -34,8 +34,8 @@ func (e *Tampered) Error() string {
 // maxProblems bounds the report: after so many the rest is not looked at.
 const maxProblems = 100
 
-// Verify checks the whole log as it is stored: each record hashes to its leaf,
-// the leaves follow each other without gap, no record stands between that is not
+// Verify checks the whole log as it is stored: each record hashes to its leaf, or is one
+// of the oldest, of which the log itself states that they were pruned, the leaves follow each other without gap, no record stands between that is not
 // a leaf, the tree's nodes and roots are what the checkpoints sign, and the
 // lookup index is complete. known are signed checkpoints that were kept
 // elsewhere; the log must extend each. It returns nil, or all problems as
@@ -47,6 +47,9 @@ func (t *Trail) Verify(ctx context.Context, known ...[]byte) error {
 	}
 	defer n.Close()
 	v := &verification{trail: t, q: n, lastSeq: None, witnessed: make(map[int64][]ledger.Hash)}
+	if p, err := t.stated(n); err == nil { // what else it cannot read is told of below
+		v.pruned = p.Leaves
+	}
 	for _, signed := range known {
 		c, err := t.verifier.Open(signed)
 		if err != nil {
@@ -71,6 +74,7 @@ type verification struct {
 	trail     *Trail
 	q         *store.Snapshot
 	tree      ledger.Range
+	pruned    int64                   // leaves before it may have no record
 	next      int64                   // the leaf expected
 	gap       bool                    // a leaf is missing: nodes no longer fall together
 	lastSeq   int64                   // of the last leaf
@@ -107,14 +111,12 @@ type sealedRow struct {
 
 // leaves walks all leaves in order.
 func (v *verification) leaves() error {
-	for from := int64(-1); ; {
-		runs, err := store.Collect(v.q, func(r *store.Rows) (s run, err error) {
-			return s, r.Scan(&s.leaf, &s.seq, &s.hashes)
-		}, "SELECT leaf, seq, hash FROM trail_leaves WHERE leaf > ? ORDER BY leaf LIMIT 16", from)
+	for from := int64(0); ; {
+		runs, err := runsFrom(v.q, from)
 		if err != nil || len(runs) == 0 {
 			return err
 		}
-		from = runs[len(runs)-1].leaf
+		from = runs[len(runs)-1].leaf + 1
 		for _, r := range runs {
 			if err := v.run(r); err != nil {
 				return err
@@ -127,6 +129,12 @@ func (v *verification) leaves() error {
 type run struct {
 	leaf, seq int64
 	hashes    []byte
+}
+
+// runsFrom reads some runs that begin with a leaf or after it.
+func runsFrom(q store.Querier, leaf int64) ([]run, error) {
+	return store.Collect(q, func(r *store.Rows) (s run, err error) { return s, r.Scan(&s.leaf, &s.seq, &s.hashes) },
+		"SELECT leaf, seq, hash FROM trail_leaves WHERE leaf >= ? ORDER BY leaf LIMIT 16", leaf)
 }
 
 func (v *verification) run(r run) error {
@@ -147,7 +155,7 @@ func (v *verification) run(r run) error {
 		if err := v.leaf(s); err != nil {
 			return err
 		}
-		if len(v.problems) == before {
+		if len(v.problems) == before && s.record != nil {
 			good = append(good, *s.record)
 		}
 		nodes = append(nodes, v.tree.Add(hash)...)
@@ -176,6 +184,9 @@ func (v *verification) leaf(r sealedRow) error {
 			return err
 		}
 	}
+	if r.record == nil && r.leaf < v.pruned {
+		return nil
+	}
 	if r.record == nil {
 		return v.report(r.leaf, r.seq, "was deleted")
 	}
@@ -191,12 +202,15 @@ func (v *verification) columns(r sealedRow) error {
 	if err != nil {
 		return v.report(r.leaf, r.seq, "is not an event")
 	}
-	if record.Account != r.record.account || record.EventTime.Unix() != r.record.time/1e6 {
+	if !filed(record, r.record) {
 		return v.report(r.leaf, r.seq, "is filed under account %q and another time than its own", r.record.account)
 	}
 	r.record.terms, r.record.leaf = record.terms(), r.leaf
 	return nil
 }
+
+// filed says whether the columns of a row are what its event says.
+func filed(e *Record, r *row) bool { return e.Account == r.account && e.EventTime.Unix() == r.time/1e6 }
 
 // index checks that records which follow each other are found under their terms.
 func (v *verification) index(records []row) error {

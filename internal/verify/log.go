@@ -99,9 +99,10 @@ func (l Log) Whole(known ...[]byte) *Report {
 		return r
 	}
 	r.Log, r.Size = c.Origin, c.Size
-	w := &walk{log: l, report: r, size: c.Size, known: l.kept(r, c, known)}
+	w := &walk{log: l, report: r, size: c.Size, known: l.kept(r, c, known), pruned: l.prunings(c)}
 	w.known[c.Size] = append(w.known[c.Size], head{checkpointName, c.Root})
 	w.run()
+	w.pruned.note(r)
 	return r
 }
 
@@ -135,6 +136,7 @@ type walk struct {
 	report *Report
 	size   int64
 	known  map[int64][]head
+	pruned *prunings
 
 	tree  ledger.Range
 	held  int64 // the last size at which a checkpoint held
@@ -176,11 +178,12 @@ func (w *walk) run() {
 }
 
 func (w *walk) record(leaf int64, record []byte, hash ledger.Hash) {
-	checkRecord(w.report, leaf, record, hash)
+	checkRecord(w.report, w.pruned, leaf, record, hash)
 }
 
-func checkRecord(r *Report, leaf int64, record []byte, hash ledger.Hash) {
+func checkRecord(r *Report, pruned *prunings, leaf int64, record []byte, hash ledger.Hash) {
 	switch where := leafName(leaf); {
+	case record == nil && pruned.covers(leaf):
 	case record == nil:
 		r.problem(where, "the record is missing")
 	case ledger.LeafHash(record) != hash:
@@ -257,7 +260,7 @@ func (l Log) Range(from, to int64) *Report {
 		r.problem(checkpointName, "it signs leaves 0 to %d, not %d to %d", c.Size-1, from, to-1)
 		return r
 	}
-	checked := l.nodes(c.Size).Checked(c)
+	checked, pruned := l.nodes(c.Size).Checked(c), l.prunings(c)
 	for first := from - from%ledger.TileWidth; first < to; first += ledger.TileWidth {
 		t := ledger.TileAt(0, first, c.Size)
 		begin, end := max(from, first), min(to, first+int64(t.W))
@@ -276,8 +279,9 @@ func (l Log) Range(from, to int64) *Report {
 			continue
 		}
 		for leaf := begin; leaf < end; leaf++ {
-			checkRecord(r, leaf, records[leaf-first], hashes[leaf-begin])
+			checkRecord(r, pruned, leaf, records[leaf-first], hashes[leaf-begin])
 		}
 	}
+	pruned.note(r)
 	return r
 }

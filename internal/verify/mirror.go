@@ -25,6 +25,7 @@ type Mirror struct {
 	size   int64
 	levels [][]ledger.Hash // of each level the tile that is not full
 	lines  [][]byte        // the records under the one of level 0
+	pruned int64           // what Pruned says
 	old    []string        // partial tiles that have become superfluous
 }
 
@@ -49,6 +50,10 @@ func (m *Mirror) Close() error { return m.dir.Close() }
 
 // Size is how many leaves the copy has.
 func (m *Mirror) Size() int64 { return m.size }
+
+// Pruned is how many of the leaves that were received came without their record because
+// the log says that it was pruned.
+func (m *Mirror) Pruned() int64 { return m.pruned }
 
 // load reads where the copy ends.
 func (m *Mirror) load() error {
@@ -96,7 +101,8 @@ const maxLine = 512 << 10
 
 // Receive takes what the server sends: the checkpoint in base64, and then each leaf from
 // Size on, a line each: the record or, if that is gone, its hash in base64 and quotes.
-// It tells how many leaves came without their record.
+// It tells how many leaves came without their record though the log does not say that it
+// was pruned.
 func (m *Mirror) Receive(from io.Reader) (gone int64, err error) {
 	lines := bufio.NewScanner(from)
 	lines.Buffer(make([]byte, 64<<10), maxLine)
@@ -117,6 +123,7 @@ func (m *Mirror) Receive(from io.Reader) (gone int64, err error) {
 	if c.Size < m.size {
 		return 0, fmt.Errorf("the log has %d leaves, this copy %d: its newest were cut off", c.Size, m.size)
 	}
+	var without []int64 // leaves: from one to before another
 	for m.size < c.Size {
 		if !lines.Scan() {
 			return gone, errors.Join(fmt.Errorf("leaf %d: %w", m.size, io.ErrUnexpectedEOF), lines.Err())
@@ -129,12 +136,27 @@ func (m *Mirror) Receive(from io.Reader) (gone int64, err error) {
 				return gone, fmt.Errorf("leaf %d is neither a record nor a hash", m.size)
 			}
 			hash, line, gone = ledger.Hash(raw), nil, gone+1
+			if n := len(without); n > 0 && without[n-1] == m.size {
+				without[n-1]++
+			} else {
+				without = append(without, m.size, m.size+1)
+			}
 		}
 		if err := m.add(hash, bytes.Clone(line)); err != nil {
 			return gone, err
 		}
 	}
-	return gone, m.finish(c, signed)
+	if err := m.finish(c, signed); err != nil {
+		return gone, err
+	}
+	pruned := m.log.prunings(c)
+	for i := 0; i < len(without); i += 2 {
+		for leaf := without[i]; leaf < without[i+1] && pruned.covers(leaf); leaf++ {
+			gone--
+		}
+	}
+	m.pruned += pruned.gone
+	return gone, nil
 }
 
 func (m *Mirror) add(leaf ledger.Hash, record []byte) error {

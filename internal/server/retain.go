@@ -1,0 +1,110 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"bawn.dev/internal/ledger"
+	"bawn.dev/internal/store"
+	"bawn.dev/internal/trail"
+)
+
+// retainEvery is how often the server looks for records that are old enough to go.
+const retainEvery = time.Hour
+
+const day = 24 * time.Hour
+
+// A hold says what of the record must stay though it is old.
+type hold struct {
+	name string
+	// of gives the Seq after which records stay (everything: none do), and the time from
+	// which on they do (zero: none).
+	of func(q store.Querier) (after int64, since time.Time, err error)
+}
+
+// everything is after all records.
+const everything = math.MaxInt64
+
+// holds lists who must still read the record.
+func (s *Server) holds() []hold {
+	return []hold{
+		{"a trail of CloudTrail", func(q store.Querier) (int64, time.Time, error) {
+			after, err := s.cloudtrail.Unread(q)
+			return after, time.Time{}, err
+		}},
+	}
+}
+
+// retaining prunes records that are older than the configuration keeps them, until ctx
+// ends. Among several copies one does.
+func (s *Server) retaining(ctx context.Context) error {
+	if s.cfg.Retain == 0 {
+		return nil
+	}
+	tick := time.NewTicker(retainEvery)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		err := s.store.Lead(ctx, "retention", func(ctx context.Context) error {
+			for {
+				if _, err := s.prune(ctx, s.now()); err != nil && ctx.Err() == nil {
+					s.log.Warn("the record could not be pruned and it is tried again", "err", err)
+				}
+				select {
+				case <-ctx.Done():
+					return nil
+				case <-tick.C:
+				}
+			}
+		})
+		if err != nil && ctx.Err() == nil {
+			s.log.Warn("the record is not pruned and it is tried again", "err", err)
+			select {
+			case <-ctx.Done():
+			case <-tick.C:
+			}
+		}
+	}
+	return nil
+}
+
+// prune lets records of whole days go. It says how many went.
+func (s *Server) prune(ctx context.Context, now time.Time) (gone int64, err error) {
+	r := trail.Retention{Before: now.UTC().Truncate(day).Add(-time.Duration(s.cfg.Retain) * day), Last: everything}
+	r.State = func(p ledger.Pruning, statement []byte) (*trail.Record, error) {
+		return s.own(ledger.PruneEvent, map[string]any{
+			"leaves": p.Leaves, "newest": p.Newest.UTC().Format(time.RFC3339), "retainDays": s.cfg.Retain, "statement": string(statement),
+		})
+	}
+	sn, err := s.store.Snapshot(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer sn.Close()
+	for _, h := range s.holds() {
+		after, since, err := h.of(sn)
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", h.name, err)
+		}
+		if r.Last = min(r.Last, after); !since.IsZero() && since.Before(r.Before) {
+			r.Before = since
+		}
+	}
+	if err := sn.Close(); err != nil {
+		return 0, err
+	}
+	if gone, err = s.trail.Prune(ctx, r); gone > 0 {
+		s.log.Info("the record was pruned", "records", gone, "before", r.Before)
+	}
+	return gone, err
+}
+
+// notePruned says in a report what is not in the record any more.
+func (s *Server) notePruned(ctx context.Context, r *Report) error {
+	p, err := s.trail.Pruned(ctx)
+	if err == nil && p.Leaves > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("the first %d records were pruned, the newest of them of %s", p.Leaves, p.Newest.Format(time.RFC3339)))
+	}
+	return err
+}
