@@ -97,11 +97,12 @@ func (t *Trail) Find(ctx context.Context, q Query) (Page, error) {
 // page reads the records of one page, and answers where the next begins, nil at the
 // end, and how many records it looked at.
 func (q Query) page(n *store.Snapshot, at place) (entries []Entry, next *place, read int, err error) {
-	start, end := q.window()
 	wanted := q.traits()
 	filtered := len(wanted) > 1 && !slices.Equal(wanted[1:], []string{""})
+	j, said := q.joined(n, at), q.said()
 	for read < examined {
-		places, err := before(n, posted{q.Account, wanted[0]}, at, start, end, q.Limit+1)
+		passed := j.passed
+		places, more, err := j.next(q.Limit+1, examined-read)
 		if err != nil {
 			return nil, nil, read, err
 		}
@@ -110,6 +111,10 @@ func (q Query) page(n *store.Snapshot, at place) (entries []Entry, next *place, 
 			return nil, nil, read, err
 		}
 		for _, r := range rows {
+			if !containsEach(r.event, said) {
+				at = place{r.time, r.seq}
+				continue
+			}
 			record, err := UnmarshalEvent(r.event)
 			if err != nil {
 				return nil, nil, read, fmt.Errorf("record %d: %w", r.seq, err)
@@ -124,11 +129,11 @@ func (q Query) page(n *store.Snapshot, at place) (entries []Entry, next *place, 
 			at = place{r.time, r.seq}
 			entries = append(entries, Entry{r.seq, record, r.event, at})
 		}
-		read += len(places)
-		if len(places) <= q.Limit {
+		read += len(places) + (j.passed-passed)/placesPerRecord
+		if !more {
 			return entries, nil, read, nil
 		}
-		at = places[len(places)-1]
+		at = j.at
 	}
 	return entries, &at, read, nil
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"container/heap"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -144,27 +145,34 @@ func before(q store.Querier, key posted, at place, start, end int64, limit int) 
 	}
 	const blocks = 64
 	for from := (place{last, math.MaxInt64}); ; {
-		list, err := store.Collect(q, scanBlock, `SELECT time, seq, more FROM trail_terms
+		rows, err := q.Query(`SELECT time, seq, more FROM trail_terms
 			WHERE account = ? AND term = ? AND time >= ? AND (time, seq) <= (?, ?) ORDER BY time DESC, seq DESC LIMIT ?`,
 			key.account, key.term, start, from.time, from.seq, blocks)
 		if err != nil {
 			return nil, err
 		}
-		for _, b := range list {
+		n := 0
+		for ; rows.Next(); n++ {
+			b, err := scanBlock(rows)
+			if err != nil {
+				return nil, errors.Join(err, rows.Close())
+			}
 			if emit(b.place) {
-				return found, nil
+				return found, rows.Close()
 			}
 			for _, p := range b.places() {
 				if p.compare(at) < 0 && start <= p.time && p.time <= end {
 					heap.Push(&waiting, p)
 				}
 			}
+			from = place{b.time, b.seq - 1}
 		}
-		if len(list) < blocks {
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			return nil, err
+		}
+		if n < blocks {
 			emit(place{math.MinInt64, math.MinInt64})
 			return found, nil
 		}
-		from = list[len(list)-1].place
-		from.seq--
 	}
 }

@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"testing"
 	"time"
 
@@ -16,7 +14,6 @@ import (
 
 	"bawn.dev/internal/ledger"
 	"bawn.dev/internal/store"
-	"bawn.dev/internal/store/storetest"
 	"bawn.dev/internal/uuid"
 )
 
@@ -162,83 +159,5 @@ func filled(b *testing.B, s *store.Store, t *Trail, n int) {
 			}
 		}
 		terms = nil
-	}
-}
-
-// BenchmarkLookup finds the newest 50 records of one account by what an auditor asks
-// for, among BAWN_RECORDS (200,000): each time of another person, object or key.
-// Bytes are what a record costs in the database, and of that what each part costs.
-func BenchmarkLookup(b *testing.B) {
-	n := 200_000
-	if text := os.Getenv("BAWN_RECORDS"); text != "" {
-		var err error
-		if n, err = strconv.Atoi(text); err != nil {
-			b.Fatal(err)
-		}
-	}
-	s := storetest.SQLite(b)
-	t, err := New(s, signerOf(b), Options{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	filled(b, s, t, n)
-	b.Run("storage", func(b *testing.B) {
-		b.ReportMetric(0, "ns/op") // nothing is timed
-		sizes(b, s, n)
-	})
-	draw := rand.New(rand.NewPCG(3, 4))
-	for name, ask := range map[string]func(*Query, int){
-		"person": func(q *Query, person int) { q.Person = fmt.Sprintf("%08d-0000-4000-8000-000000000000", person) },
-		"key":    func(q *Query, _ int) { q.AccessKeyID = fmt.Sprintf("ASIA%016d", draw.IntN(scaleKeys)) },
-		"resource": func(q *Query, _ int) {
-			q.ResourceName = fmt.Sprintf("arn:aws:s3:::scans-%s/studies/2026/%07d.dcm", q.Account, draw.IntN(scaleObjects))
-		},
-		"bucket": func(q *Query, _ int) { q.ResourceName = "arn:aws:s3:::scans-" + q.Account },
-		"window": func(q *Query, person int) {
-			q.Person = fmt.Sprintf("%08d-0000-4000-8000-000000000000", person)
-			q.End = scaleBegin.Add(time.Duration(draw.IntN(n)) * time.Millisecond)
-		},
-	} {
-		b.Run(name, func(b *testing.B) {
-			var took []time.Duration
-			for b.Loop() {
-				person := draw.IntN(scalePeople)
-				q := Query{Account: fmt.Sprintf("%012d", 1+person%scaleAccounts)}
-				ask(&q, person)
-				began := time.Now()
-				if _, err := t.Find(b.Context(), q); err != nil {
-					b.Fatal(err)
-				}
-				took = append(took, time.Since(began))
-			}
-			slices.Sort(took)
-			b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "ms-p99")
-			b.ReportMetric(float64(took[len(took)-1].Microseconds())/1000, "ms-max")
-		})
-	}
-}
-
-// sizes reports the bytes per record.
-func sizes(b *testing.B, s *store.Store, n int) {
-	b.Helper()
-	sn, err := s.Snapshot(b.Context())
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer sn.Close()
-	var whole int64
-	if err := sn.QueryRow("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()").Scan(&whole); err != nil {
-		b.Fatal(err)
-	}
-	b.ReportMetric(float64(whole)/float64(n), "bytes/record")
-	for table, sum := range map[string]string{
-		"trail_records": "sum(length(event) + length(account) + 12)", "trail_leaves": "sum(length(hash) + 24)", "trail_hashes": "sum(length(hash) + 12)",
-		"trail_terms": "sum(length(account) + length(term) + 16 + coalesce(length(more), 0))", "trail_checkpoints": "sum(length(signed) + 8)",
-	} {
-		var bytes int64
-		if err := sn.QueryRow("SELECT " + sum + " FROM " + table).Scan(&bytes); err != nil {
-			b.Fatal(err)
-		}
-		b.ReportMetric(float64(bytes)/float64(n), table[len("trail_"):]+"-bytes/record")
 	}
 }
