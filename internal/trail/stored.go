@@ -50,3 +50,7 @@ func expanded(stored []byte) []byte {
 	}
 	return event
 }
+
+// Expand is the event in the column event of trail_records: for whoever reads the
+// database without its server.
+func Expand(stored []byte) []byte { return expanded(stored) }

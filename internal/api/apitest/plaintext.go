@@ -2,6 +2,7 @@ package apitest
 
 import (
 	"bytes"
+	"database/sql"
 	"errors"
 	"io"
 	"io/fs"
@@ -10,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"bawn.dev/internal/trail"
 )
 
 // NoPlaintext fails if marker, which may be any bytes, stands anywhere below dir in
@@ -34,9 +37,41 @@ func NoPlaintext(t testing.TB, dir, marker string) {
 	}
 }
 
-// Holds says whether one of forms stands in a file. It reads what was written of it,
-// and not its holes: a volume's file is a gigabyte of them.
+// Holds says whether one of forms stands in a file, or, if that is Bawn's database, in
+// an event of its record, which is stored compressed.
 func Holds(path string, forms []string) (bool, error) {
+	holds, err := written(path, forms)
+	if holds || err != nil || filepath.Base(path) != "bawn.db" {
+		return holds, err
+	}
+	db, err := sql.Open("sqlite", "file:"+path+"?mode=ro&_pragma=busy_timeout(10000)")
+	if err != nil {
+		return false, err
+	}
+	defer db.Close()
+	rows, err := db.Query("SELECT event FROM trail_records")
+	if err != nil {
+		return false, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var stored []byte
+		if err := rows.Scan(&stored); err != nil {
+			return false, err
+		}
+		event := trail.Expand(stored)
+		for _, form := range forms {
+			if bytes.Contains(event, []byte(form)) {
+				return true, nil
+			}
+		}
+	}
+	return false, rows.Err()
+}
+
+// written searches what was written of a file, and not its holes: a volume's file is a
+// gigabyte of them.
+func written(path string, forms []string) (bool, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return false, err
