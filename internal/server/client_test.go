@@ -27,6 +27,7 @@ type client struct {
 	http *http.Client
 	url  string
 	who  sigv4.Credential
+	now  func() time.Time
 }
 
 // newClient is the first administrator's, with connections of its own.
@@ -42,7 +43,7 @@ func newClient(t testing.TB, data, url string) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &client{url: url, http: &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, MaxIdleConnsPerHost: 64}}}
+	c := &client{url: url, now: time.Now, http: &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, MaxIdleConnsPerHost: 64}}}
 	for line := range strings.Lines(string(profile)) {
 		name, value, _ := strings.Cut(line, "=")
 		switch value = strings.TrimSpace(value); strings.TrimSpace(name) {
@@ -95,7 +96,7 @@ func (c *client) do(ctx context.Context, service, method, path string, header ht
 
 func (c *client) sign(r *http.Request, service string, body []byte) error {
 	sum := sha256.Sum256(body)
-	return sigv4.Sign(r, c.who, service, config.DefaultRegion, time.Now(), hex.EncodeToString(sum[:]))
+	return sigv4.Sign(r, c.who, service, config.DefaultRegion, c.now(), hex.EncodeToString(sum[:]))
 }
 
 // request is a signed one for an object.

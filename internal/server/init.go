@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"bawn.dev/internal/config"
 	"bawn.dev/internal/store"
@@ -36,7 +37,7 @@ func Init(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	if err := makeDataDirs(cfg); err != nil {
 		return err
 	}
-	s, err := open(ctx, cfg, log, true)
+	s, err := open(ctx, cfg, log, time.Now, true)
 	if err != nil {
 		return err
 	}

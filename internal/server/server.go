@@ -90,11 +90,11 @@ type Server struct {
 // Open assembles a server over an initialized data directory. Nothing listens
 // yet. The caller closes it.
 func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*Server, error) {
-	return open(ctx, cfg, log, false)
+	return open(ctx, cfg, log, time.Now, false)
 }
 
-func open(ctx context.Context, cfg config.Config, log *slog.Logger, create bool) (_ *Server, err error) {
-	s := &Server{cfg: cfg, log: log, now: time.Now, memory: locked.New()}
+func open(ctx context.Context, cfg config.Config, log *slog.Logger, now func() time.Time, create bool) (_ *Server, err error) {
+	s := &Server{cfg: cfg, log: log, now: now, memory: locked.New()}
 	defer func() {
 		if err != nil {
 			s.Close()
