@@ -40,6 +40,16 @@ func parseChoice(text string) (choice, error) {
 	if err := json.Unmarshal([]byte(text), &k); err != nil {
 		return k, fmt.Errorf("cloudtrail: what a trail selects: %w", err)
 	}
+	for _, a := range k.Advanced {
+		for i := range a.FieldSelectors { // what is not given is not shown
+			f := &a.FieldSelectors[i]
+			for _, values := range []*[]string{&f.Equals, &f.StartsWith, &f.EndsWith, &f.NotEquals, &f.NotStartsWith, &f.NotEndsWith} {
+				if len(*values) == 0 {
+					*values = nil
+				}
+			}
+		}
+	}
 	return k, nil
 }
 
@@ -60,10 +70,12 @@ type event struct {
 		ARN       string `json:"arn"`
 		InvokedBy string `json:"invokedBy"`
 	} `json:"userIdentity"`
-	Resources []struct {
-		ARN  string `json:"ARN"`
-		Type string `json:"type"`
-	} `json:"resources"`
+	Resources []eventResource `json:"resources"`
+}
+
+type eventResource struct {
+	ARN  string `json:"ARN"`
+	Type string `json:"type"`
 }
 
 // global are the services that AWS has once for all regions.

@@ -59,6 +59,10 @@ func (l lazily) Find(ctx context.Context, q trail.Query) (trail.Page, error) {
 func (l lazily) After(ctx context.Context, from int64, limit int) ([]trail.Line, error) {
 	return l.b.Trail.After(ctx, from, limit)
 }
+
+func (l lazily) Search(ctx context.Context, s trail.Search) (trail.Found, error) {
+	return l.b.Trail.Search(ctx, s)
+}
 func (l lazily) Last(q store.Querier) (int64, error) { return l.b.Trail.Last(q) }
 
 func newBenchOver(t testing.TB, st *store.Store, dir string) *bench {

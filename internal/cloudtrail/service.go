@@ -13,6 +13,11 @@
 // record of the call that made them. Whoever can write the database can stop
 // deliveries, and cannot sign: the keys are sealed under the room's. He who has those
 // too can sign another history in AWS's format; what shows him up is the ledger.
+//
+// Event data stores are views of the record, of one account's events. Who may query one
+// sees all of them, with parameters: her text is read by package lake and reaches no
+// database. Queries of all accounts wait for one worker, in turn by account, that rests
+// as long as it works. What they ask and answer is sealed under the room's key.
 package cloudtrail
 
 import (
@@ -31,18 +36,20 @@ import (
 type Records interface {
 	Find(ctx context.Context, q trail.Query) (trail.Page, error)
 	After(ctx context.Context, from int64, limit int) ([]trail.Line, error)
+	Search(ctx context.Context, s trail.Search) (trail.Found, error)
 	Last(q store.Querier) (int64, error)
 }
 
 // DefaultPeriod is how often a trail delivers.
 const DefaultPeriod = 5 * time.Minute
 
-// Config is what the service is made of. Everything is needed but Period.
+// Config is what the service is made of. Everything is needed but Period and Retain.
 type Config struct {
 	Region  string
 	Records Records
 	Key     seal.Key      // seals the keys that sign digests
 	Period  time.Duration // from one delivery of a trail to the next; 0 stands for DefaultPeriod
+	Retain  int           // days for which the record is kept; 0: for ever
 	Now     func() time.Time
 	// Door is the way to buckets and keys. A function, since the door is made after its
 	// services.
@@ -52,7 +59,13 @@ type Config struct {
 }
 
 // Service is CloudTrail as far as it is served.
-type Service struct{ Config }
+type Service struct {
+	Config
+	asked  chan struct{}    // wakes who answers queries
+	work   time.Duration    // that a query may take
+	served map[string]int64 // the turn that an account last had; of who answers
+	turns  int64
+}
 
 // New makes the service. It fails when something of Config is missing, or the period
 // is more than an hour.
@@ -66,7 +79,7 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Period < time.Second || cfg.Period > time.Hour {
 		return nil, errors.New("cloudtrail: trails deliver every second at most and every hour at least")
 	}
-	return &Service{cfg}, nil
+	return &Service{Config: cfg, asked: make(chan struct{}, 1), work: maxWork, served: map[string]int64{}}, nil
 }
 
 // API lists what is served.
@@ -91,9 +104,24 @@ func (s *Service) API() *api.Service {
 			api.Write("PutEventSelectors", s.choosingTrail, s.putEventSelectors),
 			api.Read("GetEventSelectors", s.chosenTrail, s.getEventSelectors),
 
-			api.Write("AddTags", s.taggedTrail, s.addTags),
-			api.Write("RemoveTags", s.untaggedTrail, s.removeTags),
-			api.Read("ListTags", s.labelledTrails, s.listTags),
+			api.Write("AddTags", s.taggedOne, s.addTags),
+			api.Write("RemoveTags", s.untaggedOne, s.removeTags),
+			api.Read("ListTags", s.labelledSome, s.listTags),
+
+			api.Write("CreateEventDataStore", s.newLake, s.createLake).Demands("cloudtrail:CreateEventDataStore", "cloudtrail:AddTags"),
+			api.Read("GetEventDataStore", s.shownLake, s.getLake),
+			api.Read("ListEventDataStores", s.listedLakes, s.listLakes),
+			api.Write("UpdateEventDataStore", s.updatedLake, s.updateLake),
+			api.Write("DeleteEventDataStore", s.deletedLake, s.deleteLake),
+			api.Write("RestoreEventDataStore", s.restoredLake, s.restoreLake),
+			api.Write("StartEventDataStoreIngestion", s.startedLake, s.startLake),
+			api.Write("StopEventDataStoreIngestion", s.stoppedLake, s.stopLake),
+
+			api.Write("StartQuery", s.askedLake, s.startQuery),
+			api.Read("DescribeQuery", s.describedQuery, s.describeQuery),
+			api.Read("GetQueryResults", s.wantedResults, s.getQueryResults),
+			api.Write("CancelQuery", s.cancelledQuery, s.cancelQuery),
+			api.Read("ListQueries", s.queriedLake, s.listQueries),
 
 			api.Read("ListPublicKeys", s.wantedKeys, s.listPublicKeys),
 		},

@@ -39,7 +39,7 @@ func Migrations() []store.Migration {
 			object TEXT NOT NULL, hash TEXT NOT NULL, signature TEXT NOT NULL, PRIMARY KEY (run, account)) WITHOUT ROWID`,
 		`CREATE TABLE cloudtrail_keys (fingerprint TEXT PRIMARY KEY, public BLOB NOT NULL, private BLOB NOT NULL,
 			since INTEGER NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID`,
-	}}}
+	}}, lakeTables}
 }
 
 // settings are what a trail says and its runs do.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"bawn.dev/internal/api"
+	"bawn.dev/internal/arn"
 	"bawn.dev/internal/policy"
 	shape "bawn.dev/internal/shape/cloudtrail"
 	"bawn.dev/internal/store"
@@ -46,22 +47,46 @@ func tagKeys(tags []shape.Tag, given bool) (policy.Context, error) {
 }
 
 func tooManyTags() error {
-	return fail("TagsLimitExceededException", "A trail has at most %d tags.", maxTags)
+	return fail("TagsLimitExceededException", "A trail or event data store has at most %d tags.", maxTags)
 }
 
-// tagged finds the trail of a tag operation, which takes ARNs only.
-func (s *Service) tagged(c *api.Call, action, id string, shadows bool) (*found, []api.Demand, error) {
-	if !strings.HasPrefix(id, "arn:") {
-		return nil, nil, fail("CloudTrailARNInvalidException", "Invalid trail ARN: %s", id)
+// labelled is what has tags: a trail or an event data store.
+type labelled struct {
+	id, named string
+	key       string // of its version
+	tags      map[string]string
+	active    error // why it cannot be tagged
+}
+
+// tagged finds what a tag operation names, which takes ARNs only.
+func (s *Service) tagged(c *api.Call, action, id string, shadows bool) (*labelled, []api.Demand, error) {
+	a, err := arn.Parse(id)
+	if err != nil {
+		return nil, nil, fail("CloudTrailARNInvalidException", "Invalid ARN: %s", id)
+	}
+	if strings.HasPrefix(a.Resource, lakeResource) {
+		f, demands, err := s.onLake(c, action, id)
+		if err != nil || f.lakeRow == nil {
+			return nil, unlabelled(demands, id), err
+		}
+		return &labelled{f.id, f.named, lakeKey(f.id), f.tags, f.active()}, demands, nil
 	}
 	f, demands, err := s.on(c, action, id, shadows)
-	if err == nil && f.resource.Missing != nil && f.row == nil {
-		demands[0].Resource.Missing = fail("ResourceNotFoundException", "Resource not found: %s", id)
+	if err != nil || f.row == nil {
+		return nil, unlabelled(demands, id), err
 	}
-	return f, demands, err
+	return &labelled{f.id, f.named, versionKey(f.account, f.name), f.tags, nil}, demands, nil
 }
 
-func (s *Service) taggedTrail(_ context.Context, c *api.Call, in *shape.AddTagsInput) (*found, []api.Demand, error) {
+// unlabelled says of what is missing what tag operations say.
+func unlabelled(demands []api.Demand, id string) []api.Demand {
+	for i := range demands {
+		demands[i].Resource.Missing = fail("ResourceNotFoundException", "Resource not found: %s", id)
+	}
+	return demands
+}
+
+func (s *Service) taggedOne(_ context.Context, c *api.Call, in *shape.AddTagsInput) (*labelled, []api.Demand, error) {
 	f, demands, err := s.tagged(c, "AddTags", in.ResourceId, false)
 	if err == nil {
 		demands[0].Keys, err = tagKeys(in.TagsList, true)
@@ -69,7 +94,10 @@ func (s *Service) taggedTrail(_ context.Context, c *api.Call, in *shape.AddTagsI
 	return f, demands, err
 }
 
-func (s *Service) addTags(_ context.Context, _ *api.Call, in *shape.AddTagsInput, f *found) (api.Commit[shape.AddTagsOutput], error) {
+func (s *Service) addTags(_ context.Context, _ *api.Call, in *shape.AddTagsInput, f *labelled) (api.Commit[shape.AddTagsOutput], error) {
+	if f.active != nil {
+		return nil, f.active
+	}
 	all := maps.Clone(f.tags)
 	maps.Copy(all, tagMap(in.TagsList))
 	folded := map[string]bool{}
@@ -86,11 +114,11 @@ func (s *Service) addTags(_ context.Context, _ *api.Call, in *shape.AddTagsInput
 		if err := putTags(tx, f.id, tagMap(in.TagsList)); err != nil {
 			return nil, err
 		}
-		return &shape.AddTagsOutput{}, tx.Touch(versionKey(f.account, f.name))
+		return &shape.AddTagsOutput{}, tx.Touch(f.key)
 	}, nil
 }
 
-func (s *Service) untaggedTrail(_ context.Context, c *api.Call, in *shape.RemoveTagsInput) (*found, []api.Demand, error) {
+func (s *Service) untaggedOne(_ context.Context, c *api.Call, in *shape.RemoveTagsInput) (*labelled, []api.Demand, error) {
 	f, demands, err := s.tagged(c, "RemoveTags", in.ResourceId, false)
 	if err == nil {
 		demands[0].Keys, err = tagKeys(in.TagsList, false)
@@ -99,7 +127,10 @@ func (s *Service) untaggedTrail(_ context.Context, c *api.Call, in *shape.Remove
 }
 
 // removeTags takes away the tags of these keys; a value that is given must be the tag's.
-func (s *Service) removeTags(_ context.Context, _ *api.Call, in *shape.RemoveTagsInput, f *found) (api.Commit[shape.RemoveTagsOutput], error) {
+func (s *Service) removeTags(_ context.Context, _ *api.Call, in *shape.RemoveTagsInput, f *labelled) (api.Commit[shape.RemoveTagsOutput], error) {
+	if f.active != nil {
+		return nil, f.active
+	}
 	return func(tx *store.Tx) (*shape.RemoveTagsOutput, error) {
 		for _, t := range in.TagsList {
 			_, err := tx.Exec("DELETE FROM cloudtrail_tags WHERE trail = ? AND name = ? AND (? = '' OR value = ?)", f.id, t.Key, t.Value, t.Value)
@@ -107,19 +138,19 @@ func (s *Service) removeTags(_ context.Context, _ *api.Call, in *shape.RemoveTag
 				return nil, err
 			}
 		}
-		return &shape.RemoveTagsOutput{}, tx.Touch(versionKey(f.account, f.name))
+		return &shape.RemoveTagsOutput{}, tx.Touch(f.key)
 	}, nil
 }
 
-// labelledTrails finds up to 20 trails, all of which the caller must be allowed to see.
-func (s *Service) labelledTrails(_ context.Context, c *api.Call, in *shape.ListTagsInput) ([]*found, []api.Demand, error) {
+// labelledSome finds up to 20, all of which the caller must be allowed to see.
+func (s *Service) labelledSome(_ context.Context, c *api.Call, in *shape.ListTagsInput) ([]*labelled, []api.Demand, error) {
 	if in.NextToken != "" {
 		return nil, nil, fail("InvalidTokenException", "The token is not one that was given.")
 	}
 	if len(in.ResourceIdList) == 0 || len(in.ResourceIdList) > 20 {
 		return nil, nil, fail("InvalidParameterException", "ResourceIdList has from 1 to 20 members.")
 	}
-	var all []*found
+	var all []*labelled
 	var demands []api.Demand
 	for _, id := range in.ResourceIdList {
 		f, d, err := s.tagged(c, "ListTags", id, true)
@@ -131,9 +162,12 @@ func (s *Service) labelledTrails(_ context.Context, c *api.Call, in *shape.ListT
 	return all, demands, nil
 }
 
-func (s *Service) listTags(_ context.Context, _ *api.Call, _ *shape.ListTagsInput, all []*found) (*shape.ListTagsOutput, error) {
+func (s *Service) listTags(_ context.Context, _ *api.Call, _ *shape.ListTagsInput, all []*labelled) (*shape.ListTagsOutput, error) {
 	out := &shape.ListTagsOutput{ResourceTagList: []shape.ResourceTag{}}
 	for _, f := range all {
+		if f.active != nil {
+			return nil, f.active
+		}
 		labels := shape.ResourceTag{ResourceId: f.named, TagsList: []shape.Tag{}}
 		for _, name := range slices.Sorted(maps.Keys(f.tags)) {
 			labels.TagsList = append(labels.TagsList, shape.Tag{Key: name, Value: f.tags[name]})

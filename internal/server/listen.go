@@ -122,6 +122,7 @@ func (s *Server) background(ctx context.Context, group *errgroup.Group) {
 	group.Go(func() error { return s.drifting(ctx) })
 	group.Go(func() error { return s.sagemaker.Run(ctx) })
 	group.Go(func() error { return s.delivering(ctx) })
+	group.Go(func() error { return s.querying(ctx) })
 	group.Go(func() error { return s.compacting(ctx) })
 	group.Go(func() error { return s.retaining(ctx) })
 }

@@ -34,6 +34,10 @@ func (s *Server) holds() []hold {
 			after, err := s.cloudtrail.Unread(q)
 			return after, time.Time{}, err
 		}},
+		{"an event data store", func(q store.Querier) (int64, time.Time, error) {
+			since, err := s.cloudtrail.Holds(q)
+			return everything, since, err
+		}},
 	}
 }
 

@@ -11,9 +11,13 @@ func Model() *shape.Service {
 		typeAdvancedFieldSelector(),
 		typeDataResource(),
 		typeEvent(),
+		typeEventDataStore(),
 		typeEventSelector(),
 		typeLookupAttribute(),
 		typePublicKey(),
+		typeQuery(),
+		typeQueryStatistics(),
+		typeQueryStatisticsForDescribeQuery(),
 		typeResource(),
 		typeResourceTag(),
 		typeTag(),
@@ -27,20 +31,33 @@ func Model() *shape.Service {
 		APIVersion: "2013-11-01", XMLNamespace: "",
 		Operations: []*shape.Operation{
 			opAddTags(),
+			opCancelQuery(),
+			opCreateEventDataStore(),
 			opCreateTrail(),
+			opDeleteEventDataStore(),
 			opDeleteTrail(),
+			opDescribeQuery(),
 			opDescribeTrails(),
+			opGetEventDataStore(),
 			opGetEventSelectors(),
+			opGetQueryResults(),
 			opGetTrail(),
 			opGetTrailStatus(),
+			opListEventDataStores(),
 			opListPublicKeys(),
+			opListQueries(),
 			opListTags(),
 			opListTrails(),
 			opLookupEvents(),
 			opPutEventSelectors(),
 			opRemoveTags(),
+			opRestoreEventDataStore(),
+			opStartEventDataStoreIngestion(),
 			opStartLogging(),
+			opStartQuery(),
+			opStopEventDataStoreIngestion(),
 			opStopLogging(),
+			opUpdateEventDataStore(),
 			opUpdateTrail(),
 		},
 		Errors: errors(),
@@ -50,6 +67,7 @@ func Model() *shape.Service {
 func errors() map[string]*shape.Error {
 	return map[string]*shape.Error{
 		"ChannelARNInvalidException":                             {Name: "ChannelARNInvalidException", Code: "ChannelARNInvalidException", Status: 400, Server: false},
+		"ChannelExistsForEDSException":                           {Name: "ChannelExistsForEDSException", Code: "ChannelExistsForEDSException", Status: 400, Server: false},
 		"ChannelNotFoundException":                               {Name: "ChannelNotFoundException", Code: "ChannelNotFoundException", Status: 400, Server: false},
 		"CloudTrailARNInvalidException":                          {Name: "CloudTrailARNInvalidException", Code: "CloudTrailARNInvalidException", Status: 400, Server: false},
 		"CloudTrailAccessNotEnabledException":                    {Name: "CloudTrailAccessNotEnabledException", Code: "CloudTrailAccessNotEnabledException", Status: 400, Server: false},
@@ -57,23 +75,35 @@ func errors() map[string]*shape.Error {
 		"CloudWatchLogsDeliveryUnavailableException":             {Name: "CloudWatchLogsDeliveryUnavailableException", Code: "CloudWatchLogsDeliveryUnavailableException", Status: 400, Server: false},
 		"ConflictException":                                      {Name: "ConflictException", Code: "ConflictException", Status: 400, Server: false},
 		"EventDataStoreARNInvalidException":                      {Name: "EventDataStoreARNInvalidException", Code: "EventDataStoreARNInvalidException", Status: 400, Server: false},
+		"EventDataStoreAlreadyExistsException":                   {Name: "EventDataStoreAlreadyExistsException", Code: "EventDataStoreAlreadyExistsException", Status: 400, Server: false},
+		"EventDataStoreFederationEnabledException":               {Name: "EventDataStoreFederationEnabledException", Code: "EventDataStoreFederationEnabledException", Status: 400, Server: false},
+		"EventDataStoreHasOngoingImportException":                {Name: "EventDataStoreHasOngoingImportException", Code: "EventDataStoreHasOngoingImportException", Status: 400, Server: false},
+		"EventDataStoreMaxLimitExceededException":                {Name: "EventDataStoreMaxLimitExceededException", Code: "EventDataStoreMaxLimitExceededException", Status: 400, Server: false},
 		"EventDataStoreNotFoundException":                        {Name: "EventDataStoreNotFoundException", Code: "EventDataStoreNotFoundException", Status: 400, Server: false},
+		"EventDataStoreTerminationProtectedException":            {Name: "EventDataStoreTerminationProtectedException", Code: "EventDataStoreTerminationProtectedException", Status: 400, Server: false},
 		"InactiveEventDataStoreException":                        {Name: "InactiveEventDataStoreException", Code: "InactiveEventDataStoreException", Status: 400, Server: false},
+		"InactiveQueryException":                                 {Name: "InactiveQueryException", Code: "InactiveQueryException", Status: 400, Server: false},
 		"InsufficientDependencyServiceAccessPermissionException": {Name: "InsufficientDependencyServiceAccessPermissionException", Code: "InsufficientDependencyServiceAccessPermissionException", Status: 400, Server: false},
 		"InsufficientEncryptionPolicyException":                  {Name: "InsufficientEncryptionPolicyException", Code: "InsufficientEncryptionPolicyException", Status: 400, Server: false},
 		"InsufficientS3BucketPolicyException":                    {Name: "InsufficientS3BucketPolicyException", Code: "InsufficientS3BucketPolicyException", Status: 400, Server: false},
 		"InsufficientSnsTopicPolicyException":                    {Name: "InsufficientSnsTopicPolicyException", Code: "InsufficientSnsTopicPolicyException", Status: 400, Server: false},
 		"InvalidCloudWatchLogsLogGroupArnException":              {Name: "InvalidCloudWatchLogsLogGroupArnException", Code: "InvalidCloudWatchLogsLogGroupArnException", Status: 400, Server: false},
 		"InvalidCloudWatchLogsRoleArnException":                  {Name: "InvalidCloudWatchLogsRoleArnException", Code: "InvalidCloudWatchLogsRoleArnException", Status: 400, Server: false},
+		"InvalidDateRangeException":                              {Name: "InvalidDateRangeException", Code: "InvalidDateRangeException", Status: 400, Server: false},
 		"InvalidEventCategoryException":                          {Name: "InvalidEventCategoryException", Code: "InvalidEventCategoryException", Status: 400, Server: false},
+		"InvalidEventDataStoreCategoryException":                 {Name: "InvalidEventDataStoreCategoryException", Code: "InvalidEventDataStoreCategoryException", Status: 400, Server: false},
+		"InvalidEventDataStoreStatusException":                   {Name: "InvalidEventDataStoreStatusException", Code: "InvalidEventDataStoreStatusException", Status: 400, Server: false},
 		"InvalidEventSelectorsException":                         {Name: "InvalidEventSelectorsException", Code: "InvalidEventSelectorsException", Status: 400, Server: false},
 		"InvalidHomeRegionException":                             {Name: "InvalidHomeRegionException", Code: "InvalidHomeRegionException", Status: 400, Server: false},
+		"InvalidInsightSelectorsException":                       {Name: "InvalidInsightSelectorsException", Code: "InvalidInsightSelectorsException", Status: 400, Server: false},
 		"InvalidKmsKeyIdException":                               {Name: "InvalidKmsKeyIdException", Code: "InvalidKmsKeyIdException", Status: 400, Server: false},
 		"InvalidLookupAttributesException":                       {Name: "InvalidLookupAttributesException", Code: "InvalidLookupAttributesException", Status: 400, Server: false},
 		"InvalidMaxResultsException":                             {Name: "InvalidMaxResultsException", Code: "InvalidMaxResultsException", Status: 400, Server: false},
 		"InvalidNextTokenException":                              {Name: "InvalidNextTokenException", Code: "InvalidNextTokenException", Status: 400, Server: false},
 		"InvalidParameterCombinationException":                   {Name: "InvalidParameterCombinationException", Code: "InvalidParameterCombinationException", Status: 400, Server: false},
 		"InvalidParameterException":                              {Name: "InvalidParameterException", Code: "InvalidParameterException", Status: 400, Server: false},
+		"InvalidQueryStatementException":                         {Name: "InvalidQueryStatementException", Code: "InvalidQueryStatementException", Status: 400, Server: false},
+		"InvalidQueryStatusException":                            {Name: "InvalidQueryStatusException", Code: "InvalidQueryStatusException", Status: 400, Server: false},
 		"InvalidS3BucketNameException":                           {Name: "InvalidS3BucketNameException", Code: "InvalidS3BucketNameException", Status: 400, Server: false},
 		"InvalidS3PrefixException":                               {Name: "InvalidS3PrefixException", Code: "InvalidS3PrefixException", Status: 400, Server: false},
 		"InvalidSnsTopicNameException":                           {Name: "InvalidSnsTopicNameException", Code: "InvalidSnsTopicNameException", Status: 400, Server: false},
@@ -84,12 +114,14 @@ func errors() map[string]*shape.Error {
 		"KmsException":                                           {Name: "KmsException", Code: "KmsException", Status: 400, Server: false},
 		"KmsKeyDisabledException":                                {Name: "KmsKeyDisabledException", Code: "KmsKeyDisabledException", Status: 400, Server: false},
 		"KmsKeyNotFoundException":                                {Name: "KmsKeyNotFoundException", Code: "KmsKeyNotFoundException", Status: 400, Server: false},
+		"MaxConcurrentQueriesException":                          {Name: "MaxConcurrentQueriesException", Code: "MaxConcurrentQueriesException", Status: 400, Server: false},
 		"MaximumNumberOfTrailsExceededException":                 {Name: "MaximumNumberOfTrailsExceededException", Code: "MaximumNumberOfTrailsExceededException", Status: 400, Server: false},
 		"NoManagementAccountSLRExistsException":                  {Name: "NoManagementAccountSLRExistsException", Code: "NoManagementAccountSLRExistsException", Status: 400, Server: false},
 		"NotOrganizationMasterAccountException":                  {Name: "NotOrganizationMasterAccountException", Code: "NotOrganizationMasterAccountException", Status: 400, Server: false},
 		"OperationNotPermittedException":                         {Name: "OperationNotPermittedException", Code: "OperationNotPermittedException", Status: 400, Server: false},
 		"OrganizationNotInAllFeaturesModeException":              {Name: "OrganizationNotInAllFeaturesModeException", Code: "OrganizationNotInAllFeaturesModeException", Status: 400, Server: false},
 		"OrganizationsNotInUseException":                         {Name: "OrganizationsNotInUseException", Code: "OrganizationsNotInUseException", Status: 400, Server: false},
+		"QueryIdNotFoundException":                               {Name: "QueryIdNotFoundException", Code: "QueryIdNotFoundException", Status: 400, Server: false},
 		"ResourceNotFoundException":                              {Name: "ResourceNotFoundException", Code: "ResourceNotFoundException", Status: 400, Server: false},
 		"ResourceTypeNotSupportedException":                      {Name: "ResourceTypeNotSupportedException", Code: "ResourceTypeNotSupportedException", Status: 400, Server: false},
 		"S3BucketDoesNotExistException":                          {Name: "S3BucketDoesNotExistException", Code: "S3BucketDoesNotExistException", Status: 400, Server: false},
@@ -106,35 +138,58 @@ func scalars() []*shape.Type {
 	return []*shape.Type{
 		{Name: "AdvancedEventSelectors", Kind: shape.List, ElemName: "AdvancedEventSelector"},
 		{Name: "AdvancedFieldSelectors", Kind: shape.List, Min: shape.Int(1), ElemName: "AdvancedFieldSelector"},
+		{Name: "BillingMode", Kind: shape.String, Enum: []string{"EXTENDABLE_RETENTION_PRICING", "FIXED_RETENTION_PRICING"}},
 		{Name: "Boolean", Kind: shape.Boolean},
 		{Name: "ByteBuffer", Kind: shape.Blob},
 		{Name: "DataResourceValues", Kind: shape.List, ElemName: "String"},
 		{Name: "DataResources", Kind: shape.List, ElemName: "DataResource"},
 		{Name: "Date", Kind: shape.Timestamp},
+		{Name: "ErrorMessage", Kind: shape.String, Min: shape.Int(4), Max: shape.Int(1000), Pattern: ".*"},
+		{Name: "EventDataStoreArn", Kind: shape.String, Min: shape.Int(3), Max: shape.Int(256), Pattern: "^[a-zA-Z0-9._/\\-:]+$"},
+		{Name: "EventDataStoreName", Kind: shape.String, Min: shape.Int(3), Max: shape.Int(128), Pattern: "^[a-zA-Z0-9._\\-]+$"},
+		{Name: "EventDataStoreStatus", Kind: shape.String, Enum: []string{"CREATED", "ENABLED", "PENDING_DELETION", "STARTING_INGESTION", "STOPPING_INGESTION", "STOPPED_INGESTION"}},
+		{Name: "EventDataStores", Kind: shape.List, ElemName: "EventDataStore"},
 		{Name: "EventSelectors", Kind: shape.List, ElemName: "EventSelector"},
 		{Name: "EventsList", Kind: shape.List, ElemName: "Event"},
 		{Name: "ExcludeManagementEventSources", Kind: shape.List, ElemName: "String"},
+		{Name: "Integer", Kind: shape.Integer},
+		{Name: "ListEventDataStoresMaxResultsCount", Kind: shape.Integer, Min: shape.Int(1), Max: shape.Int(1000)},
+		{Name: "ListQueriesMaxResultsCount", Kind: shape.Integer, Min: shape.Int(1), Max: shape.Int(1000)},
+		{Name: "Long", Kind: shape.Long},
 		{Name: "LookupAttributeKey", Kind: shape.String, Enum: []string{"EventId", "EventName", "ReadOnly", "Username", "ResourceType", "ResourceName", "EventSource", "AccessKeyId"}},
 		{Name: "LookupAttributeValue", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(2000)},
 		{Name: "LookupAttributesList", Kind: shape.List, ElemName: "LookupAttribute"},
+		{Name: "MaxQueryResults", Kind: shape.Integer, Min: shape.Int(1), Max: shape.Int(1000)},
 		{Name: "MaxResults", Kind: shape.Integer, Min: shape.Int(1), Max: shape.Int(50)},
 		{Name: "NextToken", Kind: shape.String},
 		{Name: "Operator", Kind: shape.List, Min: shape.Int(1), ElemName: "OperatorValue"},
 		{Name: "OperatorValue", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(2048), Pattern: ".+"},
+		{Name: "PaginationToken", Kind: shape.String, Min: shape.Int(4), Max: shape.Int(1000), Pattern: ".*"},
 		{Name: "PublicKeyList", Kind: shape.List, ElemName: "PublicKey"},
+		{Name: "Queries", Kind: shape.List, ElemName: "Query"},
+		{Name: "QueryResultColumn", Kind: shape.Map, ElemName: "QueryResultValue", KeyName: "QueryResultKey"},
+		{Name: "QueryResultKey", Kind: shape.String},
+		{Name: "QueryResultRow", Kind: shape.List, ElemName: "QueryResultColumn"},
+		{Name: "QueryResultRows", Kind: shape.List, ElemName: "QueryResultRow"},
+		{Name: "QueryResultValue", Kind: shape.String},
+		{Name: "QueryStatement", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(10000), Pattern: "(?s).*"},
+		{Name: "QueryStatus", Kind: shape.String, Enum: []string{"QUEUED", "RUNNING", "FINISHED", "FAILED", "CANCELLED", "TIMED_OUT"}},
 		{Name: "ReadWriteType", Kind: shape.String, Enum: []string{"ReadOnly", "WriteOnly", "All"}},
 		{Name: "ResourceIdList", Kind: shape.List, ElemName: "String"},
 		{Name: "ResourceList", Kind: shape.List, ElemName: "Resource"},
 		{Name: "ResourceTagList", Kind: shape.List, ElemName: "ResourceTag"},
+		{Name: "RetentionPeriod", Kind: shape.Integer, Min: shape.Int(7), Max: shape.Int(3653)},
 		{Name: "SelectorField", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(1000), Pattern: "[\\w|\\d|\\.|_]+"},
 		{Name: "SelectorName", Kind: shape.String, Min: shape.Int(0), Max: shape.Int(1000), Pattern: ".*"},
 		{Name: "String", Kind: shape.String},
 		{Name: "TagKey", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(128)},
 		{Name: "TagValue", Kind: shape.String, Min: shape.Int(1), Max: shape.Int(256)},
 		{Name: "TagsList", Kind: shape.List, Max: shape.Int(200), ElemName: "Tag"},
+		{Name: "TerminationProtectionEnabled", Kind: shape.Boolean},
 		{Name: "TrailList", Kind: shape.List, ElemName: "Trail"},
 		{Name: "TrailNameList", Kind: shape.List, ElemName: "String"},
 		{Name: "Trails", Kind: shape.List, ElemName: "TrailInfo"},
+		{Name: "UUID", Kind: shape.String, Min: shape.Int(36), Max: shape.Int(36), Pattern: "^[a-f0-9\\-]+$"},
 	}
 }
 
@@ -149,6 +204,61 @@ func opAddTags() *shape.Operation {
 		Errors:    []string{"ResourceNotFoundException", "CloudTrailARNInvalidException", "EventDataStoreARNInvalidException", "ChannelARNInvalidException", "ResourceTypeNotSupportedException", "TagsLimitExceededException", "InvalidTrailNameException", "InvalidTagParameterException", "InactiveEventDataStoreException", "EventDataStoreNotFoundException", "ChannelNotFoundException", "UnsupportedOperationException", "OperationNotPermittedException", "NotOrganizationMasterAccountException", "NoManagementAccountSLRExistsException", "ConflictException"},
 		NewInput:  func() any { return new(AddTagsInput) },
 		NewOutput: func() any { return new(AddTagsOutput) },
+	}
+}
+
+func opCancelQuery() *shape.Operation {
+	return &shape.Operation{
+		Name: "CancelQuery", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "CancelQueryInput", Fields: []shape.Field{
+			{Name: "EventDataStore", GoName: "EventDataStore", TypeName: "EventDataStoreArn", Location: shape.Body, Wire: "EventDataStore"},
+			{Name: "QueryId", GoName: "QueryId", TypeName: "UUID", Location: shape.Body, Wire: "QueryId", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "EventDataStoreOwnerAccountId", Location: shape.Body, Wire: "EventDataStoreOwnerAccountId"},
+		}},
+		Output: &shape.Struct{Name: "CancelQueryOutput", Fields: []shape.Field{
+			{Name: "QueryId", GoName: "QueryId", TypeName: "UUID", Location: shape.Body, Wire: "QueryId", Required: true},
+			{Name: "QueryStatus", GoName: "QueryStatus", TypeName: "QueryStatus", Location: shape.Body, Wire: "QueryStatus", Required: true},
+		}},
+		Errors:    []string{"EventDataStoreARNInvalidException", "EventDataStoreNotFoundException", "InactiveEventDataStoreException", "InactiveQueryException", "InvalidParameterException", "QueryIdNotFoundException", "OperationNotPermittedException", "UnsupportedOperationException", "NoManagementAccountSLRExistsException", "ConflictException"},
+		NewInput:  func() any { return new(CancelQueryInput) },
+		NewOutput: func() any { return new(CancelQueryOutput) },
+	}
+}
+
+func opCreateEventDataStore() *shape.Operation {
+	return &shape.Operation{
+		Name: "CreateEventDataStore", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "CreateEventDataStoreInput", Fields: []shape.Field{
+			{Name: "AdvancedEventSelectors", GoName: "AdvancedEventSelectors", TypeName: "AdvancedEventSelectors", Location: shape.Body, Wire: "AdvancedEventSelectors"},
+			{Name: "BillingMode", GoName: "BillingMode", TypeName: "BillingMode", Location: shape.Body, Wire: "BillingMode"},
+			{Name: "MultiRegionEnabled", GoName: "MultiRegionEnabled", TypeName: "Boolean", Location: shape.Body, Wire: "MultiRegionEnabled"},
+			{Name: "Name", GoName: "Name", TypeName: "EventDataStoreName", Location: shape.Body, Wire: "Name", Required: true},
+			{Name: "OrganizationEnabled", GoName: "OrganizationEnabled", TypeName: "Boolean", Location: shape.Body, Wire: "OrganizationEnabled"},
+			{Name: "RetentionPeriod", GoName: "RetentionPeriod", TypeName: "RetentionPeriod", Location: shape.Body, Wire: "RetentionPeriod"},
+			{Name: "StartIngestion", GoName: "StartIngestion", TypeName: "Boolean", Location: shape.Body, Wire: "StartIngestion"},
+			{Name: "TagsList", GoName: "TagsList", TypeName: "TagsList", Location: shape.Body, Wire: "TagsList"},
+			{Name: "TerminationProtectionEnabled", GoName: "TerminationProtectionEnabled", TypeName: "TerminationProtectionEnabled", Location: shape.Body, Wire: "TerminationProtectionEnabled"},
+		}, Refused: []shape.Refused{
+			{Name: "KmsKeyId", Location: shape.Body, Wire: "KmsKeyId"},
+		}},
+		Output: &shape.Struct{Name: "CreateEventDataStoreOutput", Fields: []shape.Field{
+			{Name: "AdvancedEventSelectors", GoName: "AdvancedEventSelectors", TypeName: "AdvancedEventSelectors", Location: shape.Body, Wire: "AdvancedEventSelectors"},
+			{Name: "BillingMode", GoName: "BillingMode", TypeName: "BillingMode", Location: shape.Body, Wire: "BillingMode"},
+			{Name: "CreatedTimestamp", GoName: "CreatedTimestamp", TypeName: "Date", Location: shape.Body, Wire: "CreatedTimestamp"},
+			{Name: "EventDataStoreArn", GoName: "EventDataStoreArn", TypeName: "EventDataStoreArn", Location: shape.Body, Wire: "EventDataStoreArn"},
+			{Name: "MultiRegionEnabled", GoName: "MultiRegionEnabled", TypeName: "Boolean", Location: shape.Body, Wire: "MultiRegionEnabled"},
+			{Name: "Name", GoName: "Name", TypeName: "EventDataStoreName", Location: shape.Body, Wire: "Name"},
+			{Name: "OrganizationEnabled", GoName: "OrganizationEnabled", TypeName: "Boolean", Location: shape.Body, Wire: "OrganizationEnabled"},
+			{Name: "RetentionPeriod", GoName: "RetentionPeriod", TypeName: "RetentionPeriod", Location: shape.Body, Wire: "RetentionPeriod"},
+			{Name: "Status", GoName: "Status", TypeName: "EventDataStoreStatus", Location: shape.Body, Wire: "Status"},
+			{Name: "TagsList", GoName: "TagsList", TypeName: "TagsList", Location: shape.Body, Wire: "TagsList"},
+			{Name: "TerminationProtectionEnabled", GoName: "TerminationProtectionEnabled", TypeName: "TerminationProtectionEnabled", Location: shape.Body, Wire: "TerminationProtectionEnabled"},
+			{Name: "UpdatedTimestamp", GoName: "UpdatedTimestamp", TypeName: "Date", Location: shape.Body, Wire: "UpdatedTimestamp"},
+		}},
+		Errors:    []string{"EventDataStoreAlreadyExistsException", "EventDataStoreMaxLimitExceededException", "InvalidEventSelectorsException", "InvalidParameterException", "InvalidTagParameterException", "OperationNotPermittedException", "UnsupportedOperationException", "ConflictException", "InsufficientEncryptionPolicyException", "InvalidKmsKeyIdException", "KmsKeyNotFoundException", "KmsException", "CloudTrailAccessNotEnabledException", "InsufficientDependencyServiceAccessPermissionException", "NotOrganizationMasterAccountException", "OrganizationsNotInUseException", "OrganizationNotInAllFeaturesModeException", "NoManagementAccountSLRExistsException", "ThrottlingException"},
+		NewInput:  func() any { return new(CreateEventDataStoreInput) },
+		NewOutput: func() any { return new(CreateEventDataStoreOutput) },
 	}
 }
 
@@ -187,6 +297,19 @@ func opCreateTrail() *shape.Operation {
 	}
 }
 
+func opDeleteEventDataStore() *shape.Operation {
+	return &shape.Operation{
+		Name: "DeleteEventDataStore", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DeleteEventDataStoreInput", Fields: []shape.Field{
+			{Name: "EventDataStore", GoName: "EventDataStore", TypeName: "EventDataStoreArn", Location: shape.Body, Wire: "EventDataStore", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "DeleteEventDataStoreOutput", Fields: []shape.Field{}},
+		Errors:    []string{"EventDataStoreARNInvalidException", "EventDataStoreNotFoundException", "EventDataStoreTerminationProtectedException", "EventDataStoreHasOngoingImportException", "InactiveEventDataStoreException", "InvalidParameterException", "OperationNotPermittedException", "UnsupportedOperationException", "NotOrganizationMasterAccountException", "NoManagementAccountSLRExistsException", "ChannelExistsForEDSException", "InsufficientDependencyServiceAccessPermissionException", "ConflictException", "EventDataStoreFederationEnabledException"},
+		NewInput:  func() any { return new(DeleteEventDataStoreInput) },
+		NewOutput: func() any { return new(DeleteEventDataStoreOutput) },
+	}
+}
+
 func opDeleteTrail() *shape.Operation {
 	return &shape.Operation{
 		Name: "DeleteTrail", Method: "POST", URI: "/",
@@ -197,6 +320,30 @@ func opDeleteTrail() *shape.Operation {
 		Errors:    []string{"TrailNotFoundException", "InvalidTrailNameException", "CloudTrailARNInvalidException", "ConflictException", "ThrottlingException", "InvalidHomeRegionException", "UnsupportedOperationException", "OperationNotPermittedException", "NotOrganizationMasterAccountException", "NoManagementAccountSLRExistsException", "InsufficientDependencyServiceAccessPermissionException"},
 		NewInput:  func() any { return new(DeleteTrailInput) },
 		NewOutput: func() any { return new(DeleteTrailOutput) },
+	}
+}
+
+func opDescribeQuery() *shape.Operation {
+	return &shape.Operation{
+		Name: "DescribeQuery", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "DescribeQueryInput", Fields: []shape.Field{
+			{Name: "EventDataStore", GoName: "EventDataStore", TypeName: "EventDataStoreArn", Location: shape.Body, Wire: "EventDataStore"},
+			{Name: "QueryId", GoName: "QueryId", TypeName: "UUID", Location: shape.Body, Wire: "QueryId"},
+		}, Refused: []shape.Refused{
+			{Name: "EventDataStoreOwnerAccountId", Location: shape.Body, Wire: "EventDataStoreOwnerAccountId"},
+			{Name: "QueryAlias", Location: shape.Body, Wire: "QueryAlias"},
+			{Name: "RefreshId", Location: shape.Body, Wire: "RefreshId"},
+		}},
+		Output: &shape.Struct{Name: "DescribeQueryOutput", Fields: []shape.Field{
+			{Name: "ErrorMessage", GoName: "ErrorMessage", TypeName: "ErrorMessage", Location: shape.Body, Wire: "ErrorMessage"},
+			{Name: "QueryId", GoName: "QueryId", TypeName: "UUID", Location: shape.Body, Wire: "QueryId"},
+			{Name: "QueryStatistics", GoName: "QueryStatistics", TypeName: "QueryStatisticsForDescribeQuery", Location: shape.Body, Wire: "QueryStatistics"},
+			{Name: "QueryStatus", GoName: "QueryStatus", TypeName: "QueryStatus", Location: shape.Body, Wire: "QueryStatus"},
+			{Name: "QueryString", GoName: "QueryString", TypeName: "QueryStatement", Location: shape.Body, Wire: "QueryString"},
+		}},
+		Errors:    []string{"EventDataStoreARNInvalidException", "EventDataStoreNotFoundException", "InactiveEventDataStoreException", "InvalidParameterException", "QueryIdNotFoundException", "OperationNotPermittedException", "UnsupportedOperationException", "NoManagementAccountSLRExistsException"},
+		NewInput:  func() any { return new(DescribeQueryInput) },
+		NewOutput: func() any { return new(DescribeQueryOutput) },
 	}
 }
 
@@ -216,6 +363,31 @@ func opDescribeTrails() *shape.Operation {
 	}
 }
 
+func opGetEventDataStore() *shape.Operation {
+	return &shape.Operation{
+		Name: "GetEventDataStore", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "GetEventDataStoreInput", Fields: []shape.Field{
+			{Name: "EventDataStore", GoName: "EventDataStore", TypeName: "EventDataStoreArn", Location: shape.Body, Wire: "EventDataStore", Required: true},
+		}},
+		Output: &shape.Struct{Name: "GetEventDataStoreOutput", Fields: []shape.Field{
+			{Name: "AdvancedEventSelectors", GoName: "AdvancedEventSelectors", TypeName: "AdvancedEventSelectors", Location: shape.Body, Wire: "AdvancedEventSelectors"},
+			{Name: "BillingMode", GoName: "BillingMode", TypeName: "BillingMode", Location: shape.Body, Wire: "BillingMode"},
+			{Name: "CreatedTimestamp", GoName: "CreatedTimestamp", TypeName: "Date", Location: shape.Body, Wire: "CreatedTimestamp"},
+			{Name: "EventDataStoreArn", GoName: "EventDataStoreArn", TypeName: "EventDataStoreArn", Location: shape.Body, Wire: "EventDataStoreArn"},
+			{Name: "MultiRegionEnabled", GoName: "MultiRegionEnabled", TypeName: "Boolean", Location: shape.Body, Wire: "MultiRegionEnabled"},
+			{Name: "Name", GoName: "Name", TypeName: "EventDataStoreName", Location: shape.Body, Wire: "Name"},
+			{Name: "OrganizationEnabled", GoName: "OrganizationEnabled", TypeName: "Boolean", Location: shape.Body, Wire: "OrganizationEnabled"},
+			{Name: "RetentionPeriod", GoName: "RetentionPeriod", TypeName: "RetentionPeriod", Location: shape.Body, Wire: "RetentionPeriod"},
+			{Name: "Status", GoName: "Status", TypeName: "EventDataStoreStatus", Location: shape.Body, Wire: "Status"},
+			{Name: "TerminationProtectionEnabled", GoName: "TerminationProtectionEnabled", TypeName: "TerminationProtectionEnabled", Location: shape.Body, Wire: "TerminationProtectionEnabled"},
+			{Name: "UpdatedTimestamp", GoName: "UpdatedTimestamp", TypeName: "Date", Location: shape.Body, Wire: "UpdatedTimestamp"},
+		}},
+		Errors:    []string{"EventDataStoreARNInvalidException", "EventDataStoreNotFoundException", "InvalidParameterException", "OperationNotPermittedException", "UnsupportedOperationException", "NoManagementAccountSLRExistsException"},
+		NewInput:  func() any { return new(GetEventDataStoreInput) },
+		NewOutput: func() any { return new(GetEventDataStoreOutput) },
+	}
+}
+
 func opGetEventSelectors() *shape.Operation {
 	return &shape.Operation{
 		Name: "GetEventSelectors", Method: "POST", URI: "/",
@@ -230,6 +402,30 @@ func opGetEventSelectors() *shape.Operation {
 		Errors:    []string{"TrailNotFoundException", "InvalidTrailNameException", "CloudTrailARNInvalidException", "UnsupportedOperationException", "OperationNotPermittedException", "NoManagementAccountSLRExistsException"},
 		NewInput:  func() any { return new(GetEventSelectorsInput) },
 		NewOutput: func() any { return new(GetEventSelectorsOutput) },
+	}
+}
+
+func opGetQueryResults() *shape.Operation {
+	return &shape.Operation{
+		Name: "GetQueryResults", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "GetQueryResultsInput", Fields: []shape.Field{
+			{Name: "EventDataStore", GoName: "EventDataStore", TypeName: "EventDataStoreArn", Location: shape.Body, Wire: "EventDataStore"},
+			{Name: "MaxQueryResults", GoName: "MaxQueryResults", TypeName: "MaxQueryResults", Location: shape.Body, Wire: "MaxQueryResults"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "PaginationToken", Location: shape.Body, Wire: "NextToken"},
+			{Name: "QueryId", GoName: "QueryId", TypeName: "UUID", Location: shape.Body, Wire: "QueryId", Required: true},
+		}, Refused: []shape.Refused{
+			{Name: "EventDataStoreOwnerAccountId", Location: shape.Body, Wire: "EventDataStoreOwnerAccountId"},
+		}},
+		Output: &shape.Struct{Name: "GetQueryResultsOutput", Fields: []shape.Field{
+			{Name: "ErrorMessage", GoName: "ErrorMessage", TypeName: "ErrorMessage", Location: shape.Body, Wire: "ErrorMessage"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "PaginationToken", Location: shape.Body, Wire: "NextToken"},
+			{Name: "QueryResultRows", GoName: "QueryResultRows", TypeName: "QueryResultRows", Location: shape.Body, Wire: "QueryResultRows"},
+			{Name: "QueryStatistics", GoName: "QueryStatistics", TypeName: "QueryStatistics", Location: shape.Body, Wire: "QueryStatistics"},
+			{Name: "QueryStatus", GoName: "QueryStatus", TypeName: "QueryStatus", Location: shape.Body, Wire: "QueryStatus"},
+		}},
+		Errors:    []string{"EventDataStoreARNInvalidException", "EventDataStoreNotFoundException", "InactiveEventDataStoreException", "InvalidMaxResultsException", "InvalidNextTokenException", "InvalidParameterException", "QueryIdNotFoundException", "InsufficientEncryptionPolicyException", "OperationNotPermittedException", "UnsupportedOperationException", "NoManagementAccountSLRExistsException"},
+		NewInput:  func() any { return new(GetQueryResultsInput) },
+		NewOutput: func() any { return new(GetQueryResultsOutput) },
 	}
 }
 
@@ -273,6 +469,23 @@ func opGetTrailStatus() *shape.Operation {
 	}
 }
 
+func opListEventDataStores() *shape.Operation {
+	return &shape.Operation{
+		Name: "ListEventDataStores", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "ListEventDataStoresInput", Fields: []shape.Field{
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "ListEventDataStoresMaxResultsCount", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "PaginationToken", Location: shape.Body, Wire: "NextToken"},
+		}},
+		Output: &shape.Struct{Name: "ListEventDataStoresOutput", Fields: []shape.Field{
+			{Name: "EventDataStores", GoName: "EventDataStores", TypeName: "EventDataStores", Location: shape.Body, Wire: "EventDataStores"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "PaginationToken", Location: shape.Body, Wire: "NextToken"},
+		}},
+		Errors:    []string{"InvalidMaxResultsException", "InvalidNextTokenException", "OperationNotPermittedException", "UnsupportedOperationException", "NoManagementAccountSLRExistsException"},
+		NewInput:  func() any { return new(ListEventDataStoresInput) },
+		NewOutput: func() any { return new(ListEventDataStoresOutput) },
+	}
+}
+
 func opListPublicKeys() *shape.Operation {
 	return &shape.Operation{
 		Name: "ListPublicKeys", Method: "POST", URI: "/",
@@ -288,6 +501,27 @@ func opListPublicKeys() *shape.Operation {
 		Errors:    []string{"InvalidTimeRangeException", "UnsupportedOperationException", "OperationNotPermittedException", "InvalidTokenException"},
 		NewInput:  func() any { return new(ListPublicKeysInput) },
 		NewOutput: func() any { return new(ListPublicKeysOutput) },
+	}
+}
+
+func opListQueries() *shape.Operation {
+	return &shape.Operation{
+		Name: "ListQueries", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "ListQueriesInput", Fields: []shape.Field{
+			{Name: "EndTime", GoName: "EndTime", TypeName: "Date", Location: shape.Body, Wire: "EndTime"},
+			{Name: "EventDataStore", GoName: "EventDataStore", TypeName: "EventDataStoreArn", Location: shape.Body, Wire: "EventDataStore", Required: true},
+			{Name: "MaxResults", GoName: "MaxResults", TypeName: "ListQueriesMaxResultsCount", Location: shape.Body, Wire: "MaxResults"},
+			{Name: "NextToken", GoName: "NextToken", TypeName: "PaginationToken", Location: shape.Body, Wire: "NextToken"},
+			{Name: "QueryStatus", GoName: "QueryStatus", TypeName: "QueryStatus", Location: shape.Body, Wire: "QueryStatus"},
+			{Name: "StartTime", GoName: "StartTime", TypeName: "Date", Location: shape.Body, Wire: "StartTime"},
+		}},
+		Output: &shape.Struct{Name: "ListQueriesOutput", Fields: []shape.Field{
+			{Name: "NextToken", GoName: "NextToken", TypeName: "PaginationToken", Location: shape.Body, Wire: "NextToken"},
+			{Name: "Queries", GoName: "Queries", TypeName: "Queries", Location: shape.Body, Wire: "Queries"},
+		}},
+		Errors:    []string{"EventDataStoreARNInvalidException", "EventDataStoreNotFoundException", "InactiveEventDataStoreException", "InvalidDateRangeException", "InvalidMaxResultsException", "InvalidNextTokenException", "InvalidParameterException", "InvalidQueryStatusException", "OperationNotPermittedException", "UnsupportedOperationException", "NoManagementAccountSLRExistsException"},
+		NewInput:  func() any { return new(ListQueriesInput) },
+		NewOutput: func() any { return new(ListQueriesOutput) },
 	}
 }
 
@@ -379,6 +613,44 @@ func opRemoveTags() *shape.Operation {
 	}
 }
 
+func opRestoreEventDataStore() *shape.Operation {
+	return &shape.Operation{
+		Name: "RestoreEventDataStore", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "RestoreEventDataStoreInput", Fields: []shape.Field{
+			{Name: "EventDataStore", GoName: "EventDataStore", TypeName: "EventDataStoreArn", Location: shape.Body, Wire: "EventDataStore", Required: true},
+		}},
+		Output: &shape.Struct{Name: "RestoreEventDataStoreOutput", Fields: []shape.Field{
+			{Name: "AdvancedEventSelectors", GoName: "AdvancedEventSelectors", TypeName: "AdvancedEventSelectors", Location: shape.Body, Wire: "AdvancedEventSelectors"},
+			{Name: "BillingMode", GoName: "BillingMode", TypeName: "BillingMode", Location: shape.Body, Wire: "BillingMode"},
+			{Name: "CreatedTimestamp", GoName: "CreatedTimestamp", TypeName: "Date", Location: shape.Body, Wire: "CreatedTimestamp"},
+			{Name: "EventDataStoreArn", GoName: "EventDataStoreArn", TypeName: "EventDataStoreArn", Location: shape.Body, Wire: "EventDataStoreArn"},
+			{Name: "MultiRegionEnabled", GoName: "MultiRegionEnabled", TypeName: "Boolean", Location: shape.Body, Wire: "MultiRegionEnabled"},
+			{Name: "Name", GoName: "Name", TypeName: "EventDataStoreName", Location: shape.Body, Wire: "Name"},
+			{Name: "OrganizationEnabled", GoName: "OrganizationEnabled", TypeName: "Boolean", Location: shape.Body, Wire: "OrganizationEnabled"},
+			{Name: "RetentionPeriod", GoName: "RetentionPeriod", TypeName: "RetentionPeriod", Location: shape.Body, Wire: "RetentionPeriod"},
+			{Name: "Status", GoName: "Status", TypeName: "EventDataStoreStatus", Location: shape.Body, Wire: "Status"},
+			{Name: "TerminationProtectionEnabled", GoName: "TerminationProtectionEnabled", TypeName: "TerminationProtectionEnabled", Location: shape.Body, Wire: "TerminationProtectionEnabled"},
+			{Name: "UpdatedTimestamp", GoName: "UpdatedTimestamp", TypeName: "Date", Location: shape.Body, Wire: "UpdatedTimestamp"},
+		}},
+		Errors:    []string{"EventDataStoreARNInvalidException", "EventDataStoreNotFoundException", "EventDataStoreMaxLimitExceededException", "InvalidEventDataStoreStatusException", "InvalidParameterException", "OperationNotPermittedException", "UnsupportedOperationException", "CloudTrailAccessNotEnabledException", "InsufficientDependencyServiceAccessPermissionException", "OrganizationsNotInUseException", "NotOrganizationMasterAccountException", "NoManagementAccountSLRExistsException", "OrganizationNotInAllFeaturesModeException"},
+		NewInput:  func() any { return new(RestoreEventDataStoreInput) },
+		NewOutput: func() any { return new(RestoreEventDataStoreOutput) },
+	}
+}
+
+func opStartEventDataStoreIngestion() *shape.Operation {
+	return &shape.Operation{
+		Name: "StartEventDataStoreIngestion", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "StartEventDataStoreIngestionInput", Fields: []shape.Field{
+			{Name: "EventDataStore", GoName: "EventDataStore", TypeName: "EventDataStoreArn", Location: shape.Body, Wire: "EventDataStore", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "StartEventDataStoreIngestionOutput", Fields: []shape.Field{}},
+		Errors:    []string{"EventDataStoreARNInvalidException", "EventDataStoreNotFoundException", "InvalidEventDataStoreStatusException", "InvalidParameterException", "InvalidEventDataStoreCategoryException", "OperationNotPermittedException", "UnsupportedOperationException", "NotOrganizationMasterAccountException", "NoManagementAccountSLRExistsException", "InsufficientDependencyServiceAccessPermissionException", "ConflictException"},
+		NewInput:  func() any { return new(StartEventDataStoreIngestionInput) },
+		NewOutput: func() any { return new(StartEventDataStoreIngestionOutput) },
+	}
+}
+
 func opStartLogging() *shape.Operation {
 	return &shape.Operation{
 		Name: "StartLogging", Method: "POST", URI: "/",
@@ -392,6 +664,39 @@ func opStartLogging() *shape.Operation {
 	}
 }
 
+func opStartQuery() *shape.Operation {
+	return &shape.Operation{
+		Name: "StartQuery", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "StartQueryInput", Fields: []shape.Field{
+			{Name: "QueryStatement", GoName: "QueryStatement", TypeName: "QueryStatement", Location: shape.Body, Wire: "QueryStatement"},
+		}, Refused: []shape.Refused{
+			{Name: "DeliveryS3Uri", Location: shape.Body, Wire: "DeliveryS3Uri"},
+			{Name: "EventDataStoreOwnerAccountId", Location: shape.Body, Wire: "EventDataStoreOwnerAccountId"},
+			{Name: "QueryAlias", Location: shape.Body, Wire: "QueryAlias"},
+			{Name: "QueryParameters", Location: shape.Body, Wire: "QueryParameters"},
+		}},
+		Output: &shape.Struct{Name: "StartQueryOutput", Fields: []shape.Field{
+			{Name: "QueryId", GoName: "QueryId", TypeName: "UUID", Location: shape.Body, Wire: "QueryId"},
+		}},
+		Errors:    []string{"EventDataStoreARNInvalidException", "EventDataStoreNotFoundException", "InactiveEventDataStoreException", "InvalidParameterException", "InvalidQueryStatementException", "MaxConcurrentQueriesException", "InsufficientEncryptionPolicyException", "InvalidS3PrefixException", "InvalidS3BucketNameException", "InsufficientS3BucketPolicyException", "S3BucketDoesNotExistException", "OperationNotPermittedException", "UnsupportedOperationException", "NoManagementAccountSLRExistsException"},
+		NewInput:  func() any { return new(StartQueryInput) },
+		NewOutput: func() any { return new(StartQueryOutput) },
+	}
+}
+
+func opStopEventDataStoreIngestion() *shape.Operation {
+	return &shape.Operation{
+		Name: "StopEventDataStoreIngestion", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "StopEventDataStoreIngestionInput", Fields: []shape.Field{
+			{Name: "EventDataStore", GoName: "EventDataStore", TypeName: "EventDataStoreArn", Location: shape.Body, Wire: "EventDataStore", Required: true},
+		}},
+		Output:    &shape.Struct{Name: "StopEventDataStoreIngestionOutput", Fields: []shape.Field{}},
+		Errors:    []string{"EventDataStoreARNInvalidException", "EventDataStoreNotFoundException", "InvalidEventDataStoreStatusException", "InvalidParameterException", "InvalidEventDataStoreCategoryException", "OperationNotPermittedException", "UnsupportedOperationException", "NotOrganizationMasterAccountException", "NoManagementAccountSLRExistsException", "InsufficientDependencyServiceAccessPermissionException", "ConflictException"},
+		NewInput:  func() any { return new(StopEventDataStoreIngestionInput) },
+		NewOutput: func() any { return new(StopEventDataStoreIngestionOutput) },
+	}
+}
+
 func opStopLogging() *shape.Operation {
 	return &shape.Operation{
 		Name: "StopLogging", Method: "POST", URI: "/",
@@ -402,6 +707,40 @@ func opStopLogging() *shape.Operation {
 		Errors:    []string{"TrailNotFoundException", "InvalidTrailNameException", "CloudTrailARNInvalidException", "ConflictException", "ThrottlingException", "InvalidHomeRegionException", "UnsupportedOperationException", "OperationNotPermittedException", "NotOrganizationMasterAccountException", "NoManagementAccountSLRExistsException", "InsufficientDependencyServiceAccessPermissionException"},
 		NewInput:  func() any { return new(StopLoggingInput) },
 		NewOutput: func() any { return new(StopLoggingOutput) },
+	}
+}
+
+func opUpdateEventDataStore() *shape.Operation {
+	return &shape.Operation{
+		Name: "UpdateEventDataStore", Method: "POST", URI: "/",
+		Input: &shape.Struct{Name: "UpdateEventDataStoreInput", Fields: []shape.Field{
+			{Name: "AdvancedEventSelectors", GoName: "AdvancedEventSelectors", TypeName: "AdvancedEventSelectors", Location: shape.Body, Wire: "AdvancedEventSelectors"},
+			{Name: "BillingMode", GoName: "BillingMode", TypeName: "BillingMode", Location: shape.Body, Wire: "BillingMode"},
+			{Name: "EventDataStore", GoName: "EventDataStore", TypeName: "EventDataStoreArn", Location: shape.Body, Wire: "EventDataStore", Required: true},
+			{Name: "MultiRegionEnabled", GoName: "MultiRegionEnabled", TypeName: "Boolean", Location: shape.Body, Wire: "MultiRegionEnabled"},
+			{Name: "Name", GoName: "Name", TypeName: "EventDataStoreName", Location: shape.Body, Wire: "Name"},
+			{Name: "OrganizationEnabled", GoName: "OrganizationEnabled", TypeName: "Boolean", Location: shape.Body, Wire: "OrganizationEnabled"},
+			{Name: "RetentionPeriod", GoName: "RetentionPeriod", TypeName: "RetentionPeriod", Location: shape.Body, Wire: "RetentionPeriod"},
+			{Name: "TerminationProtectionEnabled", GoName: "TerminationProtectionEnabled", TypeName: "TerminationProtectionEnabled", Location: shape.Body, Wire: "TerminationProtectionEnabled"},
+		}, Refused: []shape.Refused{
+			{Name: "KmsKeyId", Location: shape.Body, Wire: "KmsKeyId"},
+		}},
+		Output: &shape.Struct{Name: "UpdateEventDataStoreOutput", Fields: []shape.Field{
+			{Name: "AdvancedEventSelectors", GoName: "AdvancedEventSelectors", TypeName: "AdvancedEventSelectors", Location: shape.Body, Wire: "AdvancedEventSelectors"},
+			{Name: "BillingMode", GoName: "BillingMode", TypeName: "BillingMode", Location: shape.Body, Wire: "BillingMode"},
+			{Name: "CreatedTimestamp", GoName: "CreatedTimestamp", TypeName: "Date", Location: shape.Body, Wire: "CreatedTimestamp"},
+			{Name: "EventDataStoreArn", GoName: "EventDataStoreArn", TypeName: "EventDataStoreArn", Location: shape.Body, Wire: "EventDataStoreArn"},
+			{Name: "MultiRegionEnabled", GoName: "MultiRegionEnabled", TypeName: "Boolean", Location: shape.Body, Wire: "MultiRegionEnabled"},
+			{Name: "Name", GoName: "Name", TypeName: "EventDataStoreName", Location: shape.Body, Wire: "Name"},
+			{Name: "OrganizationEnabled", GoName: "OrganizationEnabled", TypeName: "Boolean", Location: shape.Body, Wire: "OrganizationEnabled"},
+			{Name: "RetentionPeriod", GoName: "RetentionPeriod", TypeName: "RetentionPeriod", Location: shape.Body, Wire: "RetentionPeriod"},
+			{Name: "Status", GoName: "Status", TypeName: "EventDataStoreStatus", Location: shape.Body, Wire: "Status"},
+			{Name: "TerminationProtectionEnabled", GoName: "TerminationProtectionEnabled", TypeName: "TerminationProtectionEnabled", Location: shape.Body, Wire: "TerminationProtectionEnabled"},
+			{Name: "UpdatedTimestamp", GoName: "UpdatedTimestamp", TypeName: "Date", Location: shape.Body, Wire: "UpdatedTimestamp"},
+		}},
+		Errors:    []string{"EventDataStoreAlreadyExistsException", "EventDataStoreARNInvalidException", "EventDataStoreNotFoundException", "InvalidEventSelectorsException", "InvalidInsightSelectorsException", "EventDataStoreHasOngoingImportException", "InactiveEventDataStoreException", "InvalidParameterException", "OperationNotPermittedException", "UnsupportedOperationException", "InsufficientEncryptionPolicyException", "InvalidKmsKeyIdException", "KmsKeyNotFoundException", "KmsException", "CloudTrailAccessNotEnabledException", "InsufficientDependencyServiceAccessPermissionException", "OrganizationsNotInUseException", "NotOrganizationMasterAccountException", "NoManagementAccountSLRExistsException", "OrganizationNotInAllFeaturesModeException", "ConflictException", "ThrottlingException"},
+		NewInput:  func() any { return new(UpdateEventDataStoreInput) },
+		NewOutput: func() any { return new(UpdateEventDataStoreOutput) },
 	}
 }
 
@@ -479,6 +818,21 @@ func typeEvent() *shape.Type {
 	}}}
 }
 
+func typeEventDataStore() *shape.Type {
+	return &shape.Type{Name: "EventDataStore", Kind: shape.Structure, Struct: &shape.Struct{Name: "EventDataStore", Fields: []shape.Field{
+		{Name: "AdvancedEventSelectors", GoName: "AdvancedEventSelectors", TypeName: "AdvancedEventSelectors", Location: shape.Body, Wire: "AdvancedEventSelectors"},
+		{Name: "CreatedTimestamp", GoName: "CreatedTimestamp", TypeName: "Date", Location: shape.Body, Wire: "CreatedTimestamp"},
+		{Name: "EventDataStoreArn", GoName: "EventDataStoreArn", TypeName: "EventDataStoreArn", Location: shape.Body, Wire: "EventDataStoreArn"},
+		{Name: "MultiRegionEnabled", GoName: "MultiRegionEnabled", TypeName: "Boolean", Location: shape.Body, Wire: "MultiRegionEnabled"},
+		{Name: "Name", GoName: "Name", TypeName: "EventDataStoreName", Location: shape.Body, Wire: "Name"},
+		{Name: "OrganizationEnabled", GoName: "OrganizationEnabled", TypeName: "Boolean", Location: shape.Body, Wire: "OrganizationEnabled"},
+		{Name: "RetentionPeriod", GoName: "RetentionPeriod", TypeName: "RetentionPeriod", Location: shape.Body, Wire: "RetentionPeriod"},
+		{Name: "Status", GoName: "Status", TypeName: "EventDataStoreStatus", Location: shape.Body, Wire: "Status"},
+		{Name: "TerminationProtectionEnabled", GoName: "TerminationProtectionEnabled", TypeName: "TerminationProtectionEnabled", Location: shape.Body, Wire: "TerminationProtectionEnabled"},
+		{Name: "UpdatedTimestamp", GoName: "UpdatedTimestamp", TypeName: "Date", Location: shape.Body, Wire: "UpdatedTimestamp"},
+	}}}
+}
+
 func typeEventSelector() *shape.Type {
 	return &shape.Type{Name: "EventSelector", Kind: shape.Structure, Struct: &shape.Struct{Name: "EventSelector", Fields: []shape.Field{
 		{Name: "DataResources", GoName: "DataResources", TypeName: "DataResources", Location: shape.Body, Wire: "DataResources"},
@@ -504,53 +858,35 @@ func typePublicKey() *shape.Type {
 	}}}
 }
 
+func typeQuery() *shape.Type {
+	return &shape.Type{Name: "Query", Kind: shape.Structure, Struct: &shape.Struct{Name: "Query", Fields: []shape.Field{
+		{Name: "CreationTime", GoName: "CreationTime", TypeName: "Date", Location: shape.Body, Wire: "CreationTime"},
+		{Name: "QueryId", GoName: "QueryId", TypeName: "UUID", Location: shape.Body, Wire: "QueryId"},
+		{Name: "QueryStatus", GoName: "QueryStatus", TypeName: "QueryStatus", Location: shape.Body, Wire: "QueryStatus"},
+	}}}
+}
+
+func typeQueryStatistics() *shape.Type {
+	return &shape.Type{Name: "QueryStatistics", Kind: shape.Structure, Struct: &shape.Struct{Name: "QueryStatistics", Fields: []shape.Field{
+		{Name: "BytesScanned", GoName: "BytesScanned", TypeName: "Long", Location: shape.Body, Wire: "BytesScanned"},
+		{Name: "ResultsCount", GoName: "ResultsCount", TypeName: "Integer", Location: shape.Body, Wire: "ResultsCount"},
+		{Name: "TotalResultsCount", GoName: "TotalResultsCount", TypeName: "Integer", Location: shape.Body, Wire: "TotalResultsCount"},
+	}}}
+}
+
+func typeQueryStatisticsForDescribeQuery() *shape.Type {
+	return &shape.Type{Name: "QueryStatisticsForDescribeQuery", Kind: shape.Structure, Struct: &shape.Struct{Name: "QueryStatisticsForDescribeQuery", Fields: []shape.Field{
+		{Name: "BytesScanned", GoName: "BytesScanned", TypeName: "Long", Location: shape.Body, Wire: "BytesScanned"},
+		{Name: "CreationTime", GoName: "CreationTime", TypeName: "Date", Location: shape.Body, Wire: "CreationTime"},
+		{Name: "EventsMatched", GoName: "EventsMatched", TypeName: "Long", Location: shape.Body, Wire: "EventsMatched"},
+		{Name: "EventsScanned", GoName: "EventsScanned", TypeName: "Long", Location: shape.Body, Wire: "EventsScanned"},
+		{Name: "ExecutionTimeInMillis", GoName: "ExecutionTimeInMillis", TypeName: "Integer", Location: shape.Body, Wire: "ExecutionTimeInMillis"},
+	}}}
+}
+
 func typeResource() *shape.Type {
 	return &shape.Type{Name: "Resource", Kind: shape.Structure, Struct: &shape.Struct{Name: "Resource", Fields: []shape.Field{
 		{Name: "ResourceName", GoName: "ResourceName", TypeName: "String", Location: shape.Body, Wire: "ResourceName"},
 		{Name: "ResourceType", GoName: "ResourceType", TypeName: "String", Location: shape.Body, Wire: "ResourceType"},
-	}}}
-}
-
-func typeResourceTag() *shape.Type {
-	return &shape.Type{Name: "ResourceTag", Kind: shape.Structure, Struct: &shape.Struct{Name: "ResourceTag", Fields: []shape.Field{
-		{Name: "ResourceId", GoName: "ResourceId", TypeName: "String", Location: shape.Body, Wire: "ResourceId"},
-		{Name: "TagsList", GoName: "TagsList", TypeName: "TagsList", Location: shape.Body, Wire: "TagsList"},
-	}}}
-}
-
-func typeTag() *shape.Type {
-	return &shape.Type{Name: "Tag", Kind: shape.Structure, Struct: &shape.Struct{Name: "Tag", Fields: []shape.Field{
-		{Name: "Key", GoName: "Key", TypeName: "TagKey", Location: shape.Body, Wire: "Key", Required: true},
-		{Name: "Value", GoName: "Value", TypeName: "TagValue", Location: shape.Body, Wire: "Value"},
-	}}}
-}
-
-func typeTrail() *shape.Type {
-	return &shape.Type{Name: "Trail", Kind: shape.Structure, Struct: &shape.Struct{Name: "Trail", Fields: []shape.Field{
-		{Name: "HasCustomEventSelectors", GoName: "HasCustomEventSelectors", TypeName: "Boolean", Location: shape.Body, Wire: "HasCustomEventSelectors"},
-		{Name: "HasInsightSelectors", GoName: "HasInsightSelectors", TypeName: "Boolean", Location: shape.Body, Wire: "HasInsightSelectors"},
-		{Name: "HomeRegion", GoName: "HomeRegion", TypeName: "String", Location: shape.Body, Wire: "HomeRegion"},
-		{Name: "IncludeGlobalServiceEvents", GoName: "IncludeGlobalServiceEvents", TypeName: "Boolean", Location: shape.Body, Wire: "IncludeGlobalServiceEvents"},
-		{Name: "IsMultiRegionTrail", GoName: "IsMultiRegionTrail", TypeName: "Boolean", Location: shape.Body, Wire: "IsMultiRegionTrail"},
-		{Name: "IsOrganizationTrail", GoName: "IsOrganizationTrail", TypeName: "Boolean", Location: shape.Body, Wire: "IsOrganizationTrail"},
-		{Name: "KmsKeyId", GoName: "KmsKeyId", TypeName: "String", Location: shape.Body, Wire: "KmsKeyId"},
-		{Name: "LogFileValidationEnabled", GoName: "LogFileValidationEnabled", TypeName: "Boolean", Location: shape.Body, Wire: "LogFileValidationEnabled"},
-		{Name: "Name", GoName: "Name", TypeName: "String", Location: shape.Body, Wire: "Name"},
-		{Name: "S3BucketName", GoName: "S3BucketName", TypeName: "String", Location: shape.Body, Wire: "S3BucketName"},
-		{Name: "S3KeyPrefix", GoName: "S3KeyPrefix", TypeName: "String", Location: shape.Body, Wire: "S3KeyPrefix"},
-		{Name: "TrailARN", GoName: "TrailARN", TypeName: "String", Location: shape.Body, Wire: "TrailARN"},
-	}, Refused: []shape.Refused{
-		{Name: "CloudWatchLogsLogGroupArn", Location: shape.Body, Wire: "CloudWatchLogsLogGroupArn"},
-		{Name: "CloudWatchLogsRoleArn", Location: shape.Body, Wire: "CloudWatchLogsRoleArn"},
-		{Name: "SnsTopicARN", Location: shape.Body, Wire: "SnsTopicARN"},
-		{Name: "SnsTopicName", Location: shape.Body, Wire: "SnsTopicName"},
-	}}}
-}
-
-func typeTrailInfo() *shape.Type {
-	return &shape.Type{Name: "TrailInfo", Kind: shape.Structure, Struct: &shape.Struct{Name: "TrailInfo", Fields: []shape.Field{
-		{Name: "HomeRegion", GoName: "HomeRegion", TypeName: "String", Location: shape.Body, Wire: "HomeRegion"},
-		{Name: "Name", GoName: "Name", TypeName: "String", Location: shape.Body, Wire: "Name"},
-		{Name: "TrailARN", GoName: "TrailARN", TypeName: "String", Location: shape.Body, Wire: "TrailARN"},
 	}}}
 }

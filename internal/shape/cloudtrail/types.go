@@ -34,6 +34,49 @@ type AdvancedFieldSelector struct {
 	StartsWith    []string
 }
 
+// CancelQueryInput is what CancelQuery takes.
+// Refused by name: EventDataStoreOwnerAccountId.
+type CancelQueryInput struct {
+	EventDataStore string
+	QueryId        string // required
+}
+
+// CancelQueryOutput is what CancelQuery answers.
+type CancelQueryOutput struct {
+	QueryId     string      // required
+	QueryStatus QueryStatus // required
+}
+
+// CreateEventDataStoreInput is what CreateEventDataStore takes.
+// Refused by name: KmsKeyId.
+type CreateEventDataStoreInput struct {
+	AdvancedEventSelectors       []AdvancedEventSelector
+	BillingMode                  BillingMode
+	MultiRegionEnabled           *bool
+	Name                         string // required
+	OrganizationEnabled          *bool
+	RetentionPeriod              *int32
+	StartIngestion               *bool
+	TagsList                     []Tag
+	TerminationProtectionEnabled *bool
+}
+
+// CreateEventDataStoreOutput is what CreateEventDataStore answers.
+type CreateEventDataStoreOutput struct {
+	AdvancedEventSelectors       []AdvancedEventSelector
+	BillingMode                  BillingMode
+	CreatedTimestamp             time.Time
+	EventDataStoreArn            string
+	MultiRegionEnabled           *bool
+	Name                         string
+	OrganizationEnabled          *bool
+	RetentionPeriod              *int32
+	Status                       EventDataStoreStatus
+	TagsList                     []Tag
+	TerminationProtectionEnabled *bool
+	UpdatedTimestamp             time.Time
+}
+
 // CreateTrailInput is what CreateTrail takes.
 // Refused by name: CloudWatchLogsLogGroupArn, CloudWatchLogsRoleArn, SnsTopicName.
 type CreateTrailInput struct {
@@ -67,6 +110,15 @@ type DataResource struct {
 	Values []string
 }
 
+// DeleteEventDataStoreInput is what DeleteEventDataStore takes.
+type DeleteEventDataStoreInput struct {
+	EventDataStore string // required
+}
+
+// DeleteEventDataStoreOutput is what DeleteEventDataStore answers.
+type DeleteEventDataStoreOutput struct {
+}
+
 // DeleteTrailInput is what DeleteTrail takes.
 type DeleteTrailInput struct {
 	Name string // required
@@ -74,6 +126,22 @@ type DeleteTrailInput struct {
 
 // DeleteTrailOutput is what DeleteTrail answers.
 type DeleteTrailOutput struct {
+}
+
+// DescribeQueryInput is what DescribeQuery takes.
+// Refused by name: EventDataStoreOwnerAccountId, QueryAlias, RefreshId.
+type DescribeQueryInput struct {
+	EventDataStore string
+	QueryId        string
+}
+
+// DescribeQueryOutput is what DescribeQuery answers.
+type DescribeQueryOutput struct {
+	ErrorMessage    string
+	QueryId         string
+	QueryStatistics *QueryStatisticsForDescribeQuery
+	QueryStatus     QueryStatus
+	QueryString     string
 }
 
 // DescribeTrailsInput is what DescribeTrails takes.
@@ -100,12 +168,46 @@ type Event struct {
 	Username        string
 }
 
+// EventDataStore is a structure of the API.
+type EventDataStore struct {
+	AdvancedEventSelectors       []AdvancedEventSelector
+	CreatedTimestamp             time.Time
+	EventDataStoreArn            string
+	MultiRegionEnabled           *bool
+	Name                         string
+	OrganizationEnabled          *bool
+	RetentionPeriod              *int32
+	Status                       EventDataStoreStatus
+	TerminationProtectionEnabled *bool
+	UpdatedTimestamp             time.Time
+}
+
 // EventSelector is a structure of the API.
 type EventSelector struct {
 	DataResources                 []DataResource
 	ExcludeManagementEventSources []string
 	IncludeManagementEvents       *bool
 	ReadWriteType                 ReadWriteType
+}
+
+// GetEventDataStoreInput is what GetEventDataStore takes.
+type GetEventDataStoreInput struct {
+	EventDataStore string // required
+}
+
+// GetEventDataStoreOutput is what GetEventDataStore answers.
+type GetEventDataStoreOutput struct {
+	AdvancedEventSelectors       []AdvancedEventSelector
+	BillingMode                  BillingMode
+	CreatedTimestamp             time.Time
+	EventDataStoreArn            string
+	MultiRegionEnabled           *bool
+	Name                         string
+	OrganizationEnabled          *bool
+	RetentionPeriod              *int32
+	Status                       EventDataStoreStatus
+	TerminationProtectionEnabled *bool
+	UpdatedTimestamp             time.Time
 }
 
 // GetEventSelectorsInput is what GetEventSelectors takes.
@@ -118,6 +220,24 @@ type GetEventSelectorsOutput struct {
 	AdvancedEventSelectors []AdvancedEventSelector
 	EventSelectors         []EventSelector
 	TrailARN               string
+}
+
+// GetQueryResultsInput is what GetQueryResults takes.
+// Refused by name: EventDataStoreOwnerAccountId.
+type GetQueryResultsInput struct {
+	EventDataStore  string
+	MaxQueryResults *int32
+	NextToken       string
+	QueryId         string // required
+}
+
+// GetQueryResultsOutput is what GetQueryResults answers.
+type GetQueryResultsOutput struct {
+	ErrorMessage    string
+	NextToken       string
+	QueryResultRows [][]map[string]string
+	QueryStatistics *QueryStatistics
+	QueryStatus     QueryStatus
 }
 
 // GetTrailInput is what GetTrail takes.
@@ -150,6 +270,18 @@ type GetTrailStatusOutput struct {
 	TimeLoggingStopped             string
 }
 
+// ListEventDataStoresInput is what ListEventDataStores takes.
+type ListEventDataStoresInput struct {
+	MaxResults *int32
+	NextToken  string
+}
+
+// ListEventDataStoresOutput is what ListEventDataStores answers.
+type ListEventDataStoresOutput struct {
+	EventDataStores []EventDataStore
+	NextToken       string
+}
+
 // ListPublicKeysInput is what ListPublicKeys takes.
 type ListPublicKeysInput struct {
 	EndTime   time.Time
@@ -161,6 +293,22 @@ type ListPublicKeysInput struct {
 type ListPublicKeysOutput struct {
 	NextToken     string
 	PublicKeyList []PublicKey
+}
+
+// ListQueriesInput is what ListQueries takes.
+type ListQueriesInput struct {
+	EndTime        time.Time
+	EventDataStore string // required
+	MaxResults     *int32
+	NextToken      string
+	QueryStatus    QueryStatus
+	StartTime      time.Time
+}
+
+// ListQueriesOutput is what ListQueries answers.
+type ListQueriesOutput struct {
+	NextToken string
+	Queries   []Query
 }
 
 // ListTagsInput is what ListTags takes.
@@ -230,6 +378,29 @@ type PutEventSelectorsOutput struct {
 	TrailARN               string
 }
 
+// Query is a structure of the API.
+type Query struct {
+	CreationTime time.Time
+	QueryId      string
+	QueryStatus  QueryStatus
+}
+
+// QueryStatistics is a structure of the API.
+type QueryStatistics struct {
+	BytesScanned      *int64
+	ResultsCount      *int32
+	TotalResultsCount *int32
+}
+
+// QueryStatisticsForDescribeQuery is a structure of the API.
+type QueryStatisticsForDescribeQuery struct {
+	BytesScanned          *int64
+	CreationTime          time.Time
+	EventsMatched         *int64
+	EventsScanned         *int64
+	ExecutionTimeInMillis *int32
+}
+
 // RemoveTagsInput is what RemoveTags takes.
 type RemoveTagsInput struct {
 	ResourceId string // required
@@ -252,6 +423,35 @@ type ResourceTag struct {
 	TagsList   []Tag
 }
 
+// RestoreEventDataStoreInput is what RestoreEventDataStore takes.
+type RestoreEventDataStoreInput struct {
+	EventDataStore string // required
+}
+
+// RestoreEventDataStoreOutput is what RestoreEventDataStore answers.
+type RestoreEventDataStoreOutput struct {
+	AdvancedEventSelectors       []AdvancedEventSelector
+	BillingMode                  BillingMode
+	CreatedTimestamp             time.Time
+	EventDataStoreArn            string
+	MultiRegionEnabled           *bool
+	Name                         string
+	OrganizationEnabled          *bool
+	RetentionPeriod              *int32
+	Status                       EventDataStoreStatus
+	TerminationProtectionEnabled *bool
+	UpdatedTimestamp             time.Time
+}
+
+// StartEventDataStoreIngestionInput is what StartEventDataStoreIngestion takes.
+type StartEventDataStoreIngestionInput struct {
+	EventDataStore string // required
+}
+
+// StartEventDataStoreIngestionOutput is what StartEventDataStoreIngestion answers.
+type StartEventDataStoreIngestionOutput struct {
+}
+
 // StartLoggingInput is what StartLogging takes.
 type StartLoggingInput struct {
 	Name string // required
@@ -259,6 +459,26 @@ type StartLoggingInput struct {
 
 // StartLoggingOutput is what StartLogging answers.
 type StartLoggingOutput struct {
+}
+
+// StartQueryInput is what StartQuery takes.
+// Refused by name: DeliveryS3Uri, EventDataStoreOwnerAccountId, QueryAlias, QueryParameters.
+type StartQueryInput struct {
+	QueryStatement string
+}
+
+// StartQueryOutput is what StartQuery answers.
+type StartQueryOutput struct {
+	QueryId string
+}
+
+// StopEventDataStoreIngestionInput is what StopEventDataStoreIngestion takes.
+type StopEventDataStoreIngestionInput struct {
+	EventDataStore string // required
+}
+
+// StopEventDataStoreIngestionOutput is what StopEventDataStoreIngestion answers.
+type StopEventDataStoreIngestionOutput struct {
 }
 
 // StopLoggingInput is what StopLogging takes.
@@ -299,6 +519,34 @@ type TrailInfo struct {
 	TrailARN   string
 }
 
+// UpdateEventDataStoreInput is what UpdateEventDataStore takes.
+// Refused by name: KmsKeyId.
+type UpdateEventDataStoreInput struct {
+	AdvancedEventSelectors       []AdvancedEventSelector
+	BillingMode                  BillingMode
+	EventDataStore               string // required
+	MultiRegionEnabled           *bool
+	Name                         string
+	OrganizationEnabled          *bool
+	RetentionPeriod              *int32
+	TerminationProtectionEnabled *bool
+}
+
+// UpdateEventDataStoreOutput is what UpdateEventDataStore answers.
+type UpdateEventDataStoreOutput struct {
+	AdvancedEventSelectors       []AdvancedEventSelector
+	BillingMode                  BillingMode
+	CreatedTimestamp             time.Time
+	EventDataStoreArn            string
+	MultiRegionEnabled           *bool
+	Name                         string
+	OrganizationEnabled          *bool
+	RetentionPeriod              *int32
+	Status                       EventDataStoreStatus
+	TerminationProtectionEnabled *bool
+	UpdatedTimestamp             time.Time
+}
+
 // UpdateTrailInput is what UpdateTrail takes.
 // Refused by name: CloudWatchLogsLogGroupArn, CloudWatchLogsRoleArn, SnsTopicName.
 type UpdateTrailInput struct {
@@ -325,6 +573,28 @@ type UpdateTrailOutput struct {
 	TrailARN                   string
 }
 
+// BillingMode is an enumeration of the API.
+type BillingMode string
+
+// The values of BillingMode.
+const (
+	BillingModeExtendableRetentionPricing BillingMode = "EXTENDABLE_RETENTION_PRICING"
+	BillingModeFixedRetentionPricing      BillingMode = "FIXED_RETENTION_PRICING"
+)
+
+// EventDataStoreStatus is an enumeration of the API.
+type EventDataStoreStatus string
+
+// The values of EventDataStoreStatus.
+const (
+	EventDataStoreStatusCreated           EventDataStoreStatus = "CREATED"
+	EventDataStoreStatusEnabled           EventDataStoreStatus = "ENABLED"
+	EventDataStoreStatusPendingDeletion   EventDataStoreStatus = "PENDING_DELETION"
+	EventDataStoreStatusStartingIngestion EventDataStoreStatus = "STARTING_INGESTION"
+	EventDataStoreStatusStoppingIngestion EventDataStoreStatus = "STOPPING_INGESTION"
+	EventDataStoreStatusStoppedIngestion  EventDataStoreStatus = "STOPPED_INGESTION"
+)
+
 // LookupAttributeKey is an enumeration of the API.
 type LookupAttributeKey string
 
@@ -338,6 +608,19 @@ const (
 	LookupAttributeKeyResourceName LookupAttributeKey = "ResourceName"
 	LookupAttributeKeyEventSource  LookupAttributeKey = "EventSource"
 	LookupAttributeKeyAccessKeyId  LookupAttributeKey = "AccessKeyId"
+)
+
+// QueryStatus is an enumeration of the API.
+type QueryStatus string
+
+// The values of QueryStatus.
+const (
+	QueryStatusQueued    QueryStatus = "QUEUED"
+	QueryStatusRunning   QueryStatus = "RUNNING"
+	QueryStatusFinished  QueryStatus = "FINISHED"
+	QueryStatusFailed    QueryStatus = "FAILED"
+	QueryStatusCancelled QueryStatus = "CANCELLED"
+	QueryStatusTimedOut  QueryStatus = "TIMED_OUT"
 )
 
 // ReadWriteType is an enumeration of the API.
