@@ -88,13 +88,16 @@ func (s *Service) manage(ctx context.Context, c *api.Call, account, service stri
 		Resources: []api.Resource{k.resource()},
 		Details:   map[string]any{"alias": alias},
 	}
-	return s.Happened(ctx, event, func(tx *store.Tx) error {
-		if id, err := aliasTarget(tx, account, alias); err != nil || id != "" {
+	return settled(s.Happened(ctx, event, func(tx *store.Tx) error {
+		switch id, err := aliasTarget(tx, account, alias); {
+		case err != nil:
 			return err
+		case id != "": // and nothing happened
+			return errSettled
 		}
 		if err := insertKey(tx, k, wrapped); err != nil {
 			return err
 		}
 		return insertAlias(tx, account, alias, k.id, now)
-	})
+	}))
 }

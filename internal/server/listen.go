@@ -100,15 +100,15 @@ func (s *Server) Serve(ctx context.Context, ready func(addr string)) error {
 
 // background runs what works beside the listeners.
 func (s *Server) background(ctx context.Context, group *errgroup.Group) {
-	group.Go(func() error { return s.trail.Run(ctx) })
+	group.Go(s.steady(ctx, "the record", s.trail.Run))
 	for _, memories := range s.remembering {
-		group.Go(func() error { return s.remember(ctx, memories) })
+		group.Go(s.steady(ctx, "what remembers the record", func(ctx context.Context) error { return s.remember(ctx, memories) }))
 	}
-	group.Go(func() error { return s.organizations.Run(ctx, s.door) })
-	group.Go(func() error { return s.identity.Run(ctx, s.door) })
-	group.Go(func() error {
+	group.Go(s.steady(ctx, "organizations", func(ctx context.Context) error { return s.organizations.Run(ctx, s.door) }))
+	group.Go(s.steady(ctx, "permission sets", func(ctx context.Context) error { return s.identity.Run(ctx, s.door) }))
+	group.Go(s.steady(ctx, "directories", func(ctx context.Context) error {
 		return s.identity.RunSources(ctx, s.door, func(source string, err error) { s.log.Warn("a directory", "name", source, "err", err) })
-	})
+	}))
 	group.Go(func() error { return s.iam.Run(ctx, s.store) })
 	group.Go(func() error {
 		return s.kms.Run(ctx, s.store, func(err error) { s.log.Warn("what is due for keys is tried again", "err", err) })
@@ -120,7 +120,7 @@ func (s *Server) background(ctx context.Context, group *errgroup.Group) {
 	group.Go(func() error { return s.ec2.Run(ctx, s.store, s.places, told.tell) })
 	group.Go(func() error { return s.places.ways.spending(ctx) })
 	group.Go(func() error { return s.drifting(ctx) })
-	group.Go(func() error { return s.sagemaker.Run(ctx) })
+	group.Go(s.steady(ctx, "jobs", s.sagemaker.Run))
 	group.Go(func() error { return s.delivering(ctx) })
 	group.Go(func() error { return s.querying(ctx) })
 	group.Go(func() error { return s.compacting(ctx) })

@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
+	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,6 +33,7 @@ type world struct {
 
 	mu           sync.Mutex
 	acknowledged map[string]act // by request id
+	users, keys  []string       // that are there
 }
 
 type act struct {
@@ -57,14 +61,15 @@ func (w *world) heard(t *testing.T, name string, a *answer, err error, statuses 
 	return true
 }
 
-// check finds the record of every acknowledged call.
+// check finds the record of every acknowledged call, and of every change whether or not
+// it was; and every change that the record has.
 func (w *world) check(t *testing.T, data string) {
 	t.Helper()
 	fixed, err := config.Load(data)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := server.Open(t.Context(), config.Config{Fixed: fixed, Data: data, Listen: "127.0.0.1:0"}, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	s, err := server.Open(t.Context(), config.Config{Fixed: fixed, Data: data, Listen: "127.0.0.1:0", Database: os.Getenv("BAWN_DATABASE")}, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,6 +78,7 @@ func (w *world) check(t *testing.T, data string) {
 		t.Fatal(err)
 	}
 	recorded := map[string]act{}
+	var users, keys []string
 	for q := (trail.Query{Account: fixed.AccountID}); ; {
 		page, err := s.Trail().Find(t.Context(), q)
 		if err != nil {
@@ -87,9 +93,25 @@ func (w *world) check(t *testing.T, data string) {
 				}
 				recorded[r.RequestID] = act{r.EventName, r.ErrorCode != ""}
 			}
+			switch {
+			case r.ErrorCode != "":
+			case r.EventName == "CreateUser":
+				users = append(users, change(t, r.RequestParameters).UserName)
+			case r.EventName == "CreateKey" && r.EventType == "AwsServiceEvent": // of a managed key
+				keys = append(keys, r.Resources[0].ARN[strings.LastIndexByte(r.Resources[0].ARN, '/')+1:])
+			case r.EventName == "CreateKey":
+				keys = append(keys, change(t, r.ResponseElements).KeyMetadata.KeyID)
+			}
 		}
 		if q.Token = page.NextToken; q.Token == "" {
 			break
+		}
+	}
+	for name, both := range map[string][2][]string{"users": {w.users, users}, "keys": {w.keys, keys}} {
+		slices.Sort(both[0])
+		slices.Sort(both[1])
+		if both[0] != nil && !slices.Equal(both[0], both[1]) {
+			t.Errorf("%d %s are there, and %d on record:\n%v\n%v", len(both[0]), name, len(both[1]), both[0], both[1])
 		}
 	}
 	t.Logf("%d acknowledged calls, %d records", len(w.acknowledged), len(recorded))
@@ -101,6 +123,20 @@ func (w *world) check(t *testing.T, data string) {
 			t.Errorf("request %s was acknowledged as %+v and is recorded as %+v (%v)", id, want, got, ok)
 		}
 	}
+}
+
+// A changed is what a record says of a user or key that was made.
+type changed struct {
+	UserName    string
+	KeyMetadata struct {
+		KeyID string `json:"keyId"`
+	}
+}
+
+func change(t *testing.T, text []byte) (made changed) {
+	t.Helper()
+	unmarshal(t, text, &made)
+	return made
 }
 
 // A writer puts, replaces and deletes objects of its own, and reads them back.
@@ -213,6 +249,8 @@ func (h *hirer) check(t *testing.T, c *client) {
 			t.Errorf("user %s was acknowledged and is not there", name)
 		}
 	}
+	delete(there, "admin") // whom init made
+	h.users = slices.Collect(maps.Keys(there))
 }
 
 // A keeper makes keys and encrypts under them.
@@ -256,6 +294,19 @@ func (k *keeper) check(t *testing.T, c *client) {
 		if !strings.Contains(string(a.body), `"`+plain+`"`) {
 			t.Errorf("a key that was acknowledged decrypts to %s", a.body)
 		}
+	}
+	k.keys = []string{}
+	for marker, more := "", true; more; {
+		var page struct {
+			Keys       []struct{ KeyId string }
+			NextMarker string
+			Truncated  bool
+		}
+		unmarshal(t, ok(t)(c.kms(t.Context(), "ListKeys", `{"Limit":1000`+marker+`}`)).body, &page)
+		for _, key := range page.Keys {
+			k.keys = append(k.keys, key.KeyId)
+		}
+		marker, more = `,"Marker":"`+page.NextMarker+`"`, page.Truncated
 	}
 }
 

@@ -1,8 +1,13 @@
 package store
 
 import (
+	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	sqlitedriver "modernc.org/sqlite"
@@ -79,4 +84,22 @@ func fatal(err error) bool {
 		return true
 	}
 	return false
+}
+
+// Away says whether an error is that the database does not answer now, or that it ended
+// a connection: the same may succeed later, and whether it was done nobody was told. The
+// embedded database is never away.
+func Away(err error) bool {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		// Connections lost, too many of them, the server going down or coming up.
+		return strings.HasPrefix(e.Code, "08") || strings.HasPrefix(e.Code, "53") || strings.HasPrefix(e.Code, "57P")
+	}
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*net.OpError](err); ok {
+		return true
+	}
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		pgconn.SafeToRetry(err) || pgconn.Timeout(err)
 }

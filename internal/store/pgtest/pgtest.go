@@ -24,7 +24,11 @@ import (
 )
 
 // Server is a running server.
-type Server struct{ dir string }
+type Server struct {
+	dir, bin string
+	attr     *syscall.SysProcAttr
+	stop     func(syscall.Signal) error // nil while it does not run
+}
 
 // Start starts a server that is stopped when the test ends. The test fails, and
 // is not skipped, when PostgreSQL is not installed.
@@ -51,8 +55,23 @@ func Start(t testing.TB) *Server {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
-	serve(t, dir, bin, attr)
-	return &Server{dir}
+	s := &Server{dir: dir, bin: bin, attr: attr}
+	s.Resume(t)
+	t.Cleanup(func() {
+		if s.stop == nil {
+			return
+		}
+		if err := s.stop(syscall.SIGINT); err != nil {
+			t.Errorf("postgres: %v", err)
+		}
+	})
+	return s
+}
+
+// Crash ends the server as a loss of power would: what was not committed is gone.
+func (s *Server) Crash() {
+	s.stop(syscall.SIGQUIT) //nolint:errcheck // it says that it was ended so
+	s.stop = nil
 }
 
 // Database makes an empty database and returns its URL.
@@ -75,26 +94,26 @@ func (s *Server) url(database string) string {
 	return "postgres://bawn@/" + database + "?host=" + s.dir
 }
 
-// serve runs the server until the test ends. The kernel stops it should the test
-// be killed.
-func serve(t testing.TB, dir, bin string, attr *syscall.SysProcAttr) {
-	server := exec.Command(filepath.Join(bin, "postgres"), "-D", filepath.Join(dir, "data"),
-		"-c", "listen_addresses=", "-c", "unix_socket_directories="+dir,
+// Resume runs the server, after Crash again, until the test ends. The kernel stops it
+// should the test be killed.
+func (s *Server) Resume(t testing.TB) {
+	t.Helper()
+	server := exec.Command(filepath.Join(s.bin, "postgres"), "-D", filepath.Join(s.dir, "data"),
+		"-c", "listen_addresses=", "-c", "unix_socket_directories="+s.dir,
 		"-c", "shared_buffers=32MB", "-c", "max_connections=200", "-c", "logging_collector=off")
-	server.SysProcAttr, server.Dir = attr, dir
+	server.SysProcAttr, server.Dir = s.attr, s.dir
 	logs, err := server.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	started, stop, stopped := make(chan error), make(chan struct{}), make(chan error, 1)
+	started, stop, stopped := make(chan error), make(chan syscall.Signal), make(chan error, 1)
 	go func() {
 		// Pdeathsig is sent when the thread that forked ends: keep it.
 		runtime.LockOSThread()
 		err := server.Start()
 		started <- err
 		if err == nil {
-			<-stop
-			server.Process.Signal(syscall.SIGINT)
+			server.Process.Signal(<-stop)
 			stopped <- server.Wait()
 		}
 	}()
@@ -114,13 +133,11 @@ func serve(t testing.TB, dir, bin string, attr *syscall.SysProcAttr) {
 		io.Copy(io.Discard, logs)
 		close(ready)
 	}()
-	t.Cleanup(func() {
-		close(stop)
+	s.stop = func(signal syscall.Signal) error {
+		stop <- signal
 		<-drained
-		if err := <-stopped; err != nil {
-			t.Errorf("postgres: %v", err)
-		}
-	})
+		return <-stopped
+	}
 	if !<-ready {
 		t.Fatal("postgres ended before it was ready")
 	}
