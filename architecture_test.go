@@ -17,7 +17,7 @@ var floors = map[string][]string{
 	"ground":   {"store", "blob", "trail", "authz", "api", "fetch", "egress", "saml", "oidc", "ldap"},
 	"service":  {"accessgrants", "iam", "sts", "organizations", "identity", "signin", "kms", "cloudtrail", "s3", "ec2", "sagemaker", "logs"},
 	"machines": {"host", "fabric", "driver", "worker", "metadata", "volume", "image"},
-	"top":      {"config", "rootkey", "federation", "scim", "studio", "login", "verify", "witness", "server"},
+	"top":      {"config", "rootkey", "federation", "scim", "studio", "login", "verify", "witness", "export", "server"},
 	"test":     {"oidctest"},
 }
 

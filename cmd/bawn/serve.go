@@ -65,6 +65,7 @@ type serveCmd struct {
 	Pin         []string      `sep:"none" type:"path" placeholder:"FILE" help:"A file elsewhere, such as on a share, that remembers the record's newest head: make it empty to begin. May be repeated."`
 	Witness     []string      `sep:"none" placeholder:"URL#KEY" help:"A witness that co-signs the record's heads (C2SP tlog-witness): its URL and its public key. May be repeated."`
 	TrailPeriod time.Duration `default:"5m" help:"How often CloudTrail trails deliver, from 1s to 1h."`
+	Export      string        `placeholder:"FILE" help:"Write every record, as a line of JSON, to this file (absolute path), or to whoever listens on unix:SOCKET."`
 	Retain      int           `default:"0" placeholder:"DAYS" help:"Prune records that are older; the tree and its proofs stay. 0 keeps them for ever."`
 	rootSecret
 }
@@ -76,7 +77,8 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		return err
 	}
 	cfg.Listen, cfg.PlainHTTP, cfg.AllowFetch, cfg.AllowEgress, cfg.Secret, cfg.Blobs = c.Listen, c.PlainHTTP, c.AllowFetch, c.AllowEgress, c.ask, c.Blobs
-	cfg.TrailPeriod, cfg.Pins, cfg.Witnesses, cfg.Retain = c.TrailPeriod, c.Pin, c.Witness, c.Retain
+	cfg.TrailPeriod, cfg.Pins, cfg.Witnesses = c.TrailPeriod, c.Pin, c.Witness
+	cfg.Export, cfg.Retain = c.Export, c.Retain
 	if err := cfg.Validate(); err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ type verifyCmd struct {
 	Export verifyExport `cmd:"" help:"Copy the record into a directory, or bring a copy up to date: checkpoint, tiles of the tree, records."`
 	Prove  verifyProve  `cmd:"" help:"Print the proof of one event: record, place, hashes, checkpoint."`
 	Extend verifyExtend `cmd:"" help:"Print the newest checkpoint with the proof that it extends an older one."`
-	Status verifyStatus `cmd:"" help:"Say what remembers the newest checkpoint outside the database: files and witnesses of the running server."`
+	Status verifyStatus `cmd:"" help:"Say what remembers the newest checkpoint outside the database, files and witnesses of the running server, and how far its export is."`
 
 	Log    verifyLog    `cmd:"" help:"Offline: check a copy of the record, or a range of it."`
 	Record verifyRecord `cmd:"" help:"Offline: check the proof of one event, and print the event."`
@@ -235,6 +235,15 @@ func (c *verifyStatus) Run(ctx context.Context) error {
 				fmt.Printf("problem: %s: %s\n", visible(m.Name), visible(m.Trouble))
 			}
 		}
+	}
+	if e := out.Export; e != nil && c.Output == "text" {
+		fmt.Printf("%s: exported up to record %d, %d to go\n", visible(e.To), e.Seq, e.Behind)
+		if e.Trouble != "" {
+			fmt.Printf("problem: %s: %s\n", visible(e.To), visible(e.Trouble))
+		}
+	}
+	if out.Export != nil && out.Export.Trouble != "" {
+		troubled++
 	}
 	if troubled > 0 {
 		return fmt.Errorf("%d %w", troubled, errProblems)

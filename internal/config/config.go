@@ -60,6 +60,9 @@ type Config struct {
 	Pins []string
 	// Witnesses co-sign the record's heads: URL#KEY of each.
 	Witnesses []string
+	// Export is where every record is written as a line of JSON: the absolute path of a
+	// file, or unix: and that of a socket. Empty is nowhere.
+	Export string
 	// Retain is how many days records stay; 0 is for ever.
 	Retain int
 	// Root is the root key that init makes.
@@ -134,6 +137,9 @@ func (c Config) Validate() error {
 	}
 	if c.Database != "" && !strings.HasPrefix(c.Database, "postgres://") && !strings.HasPrefix(c.Database, "postgresql://") {
 		return errors.New("--database takes a postgres:// URL")
+	}
+	if c.Data != "" && strings.HasPrefix(filepath.Clean(c.Export)+"/", filepath.Clean(c.Data)+"/") {
+		return errors.New("--export writes outside the data directory only")
 	}
 	if c.Retain < 0 || c.Retain > maxRetain {
 		return fmt.Errorf("--retain is 1 to %d days, or 0 for ever", maxRetain)

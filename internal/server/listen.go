@@ -44,6 +44,9 @@ func (s *Server) Serve(ctx context.Context, ready func(addr string)) error {
 	if err := s.trail.Seal(ctx); err != nil { // a record that cannot be continued takes no calls
 		return err
 	}
+	if err := s.openExport(ctx); err != nil {
+		return err
+	}
 	front, err := net.Listen("tcp", s.cfg.Listen)
 	if err != nil {
 		return err
@@ -125,6 +128,9 @@ func (s *Server) background(ctx context.Context, group *errgroup.Group) {
 	group.Go(func() error { return s.querying(ctx) })
 	group.Go(func() error { return s.compacting(ctx) })
 	group.Go(func() error { return s.retaining(ctx) })
+	if s.export != nil {
+		group.Go(func() error { return s.export.Run(ctx) })
+	}
 }
 
 // newHTTPServer bounds what a connection may cost.

@@ -29,7 +29,7 @@ const everything = math.MaxInt64
 
 // holds lists who must still read the record.
 func (s *Server) holds() []hold {
-	return []hold{
+	list := []hold{
 		{"a trail of CloudTrail", func(q store.Querier) (int64, time.Time, error) {
 			after, err := s.cloudtrail.Unread(q)
 			return after, time.Time{}, err
@@ -39,6 +39,13 @@ func (s *Server) holds() []hold {
 			return everything, since, err
 		}},
 	}
+	if s.export != nil {
+		list = append(list, hold{"the export of the record", func(q store.Querier) (int64, time.Time, error) {
+			after, err := s.export.Handed(q)
+			return after, time.Time{}, err
+		}})
+	}
+	return list
 }
 
 // retaining prunes records that are older than the configuration keeps them, until ctx

@@ -26,6 +26,7 @@ import (
 	"bawn.dev/internal/cloudtrail"
 	"bawn.dev/internal/config"
 	"bawn.dev/internal/ec2"
+	"bawn.dev/internal/export"
 	"bawn.dev/internal/fetch"
 	"bawn.dev/internal/host"
 	"bawn.dev/internal/iam"
@@ -68,6 +69,8 @@ type Server struct {
 	// remembering is what keeps the record's heads outside the database, once it serves.
 	remembering [][]*memory
 	door        *api.Door
+	// export is nil without one, and before Serve.
+	export *export.Export
 
 	iam           *iam.Service
 	sts           *sts.Service
@@ -124,7 +127,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, now func() t
 	for _, list := range [][]store.Migration{
 		keyMigrations, organizations.Migrations(), iam.Migrations(), identity.Migrations(), signin.Migrations(), kms.Migrations(), s3.Migrations(),
 		accessgrants.Migrations(),
-		ec2.Migrations(), logs.Migrations(), sagemaker.Migrations(), scim.Migrations(), cloudtrail.Migrations(),
+		ec2.Migrations(), logs.Migrations(), sagemaker.Migrations(), scim.Migrations(), cloudtrail.Migrations(), export.Migrations(),
 	} {
 		if err = s.store.Migrate(ctx, list); err != nil {
 			return nil, err

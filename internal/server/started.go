@@ -24,6 +24,7 @@ type settings struct {
 	TrailPeriod string   `json:"trailPeriod,omitempty"`
 	Pins        []string `json:"pins,omitempty"`
 	Witnesses   []string `json:"witnesses,omitempty"`
+	Export      string   `json:"export,omitempty"`
 	Retain      int      `json:"retainDays,omitempty"`
 }
 
@@ -34,7 +35,7 @@ func (s *Server) settings() settings {
 		Listen: c.Listen, PlainHTTP: c.PlainHTTP, Database: location(c.Database), Blobs: location(c.Blobs), Hosts: c.Hosts,
 		AllowEgress: c.AllowEgress, AllowFetch: c.AllowFetch,
 		Pins: c.Pins, Witnesses: c.Witnesses,
-		Retain: c.Retain,
+		Export: c.Export, Retain: c.Retain,
 	}
 	if c.TrailPeriod > 0 {
 		out.TrailPeriod = c.TrailPeriod.String()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"bawn.dev/internal/config"
+	"bawn.dev/internal/export"
 	"bawn.dev/internal/witness"
 )
 
@@ -39,6 +40,8 @@ type RememberedRequest struct {
 type RecordMemories struct {
 	Size     int64        `json:"size"` // records under the newest checkpoint
 	Memories []Remembered `json:"memories"`
+	// Export is how far the export of the record is, if there is one.
+	Export *export.Status `json:"export,omitempty"`
 }
 
 // RecordMemories says what remembers the record's heads outside the database.
@@ -51,6 +54,9 @@ func (s *Server) RecordMemories(ctx context.Context, in RememberedRequest) (*Rec
 		return nil, err
 	}
 	out := &RecordMemories{Size: c.Size}
+	if out.Export, err = s.exported(ctx); err != nil {
+		return nil, err
+	}
 	for _, memories := range s.remembering {
 		for _, m := range memories {
 			out.Memories = append(out.Memories, m.status())

@@ -12,6 +12,32 @@ import (
 // than from, in order, and then with each new one, until the context ends or fn
 // returns an error. A follower that stores the last Seq it handled misses none.
 func (t *Trail) Follow(ctx context.Context, from int64, fn func(Entry) error) error {
+	return t.followRows(ctx, from, func(rows []row) error {
+		for _, r := range rows {
+			record, err := UnmarshalEvent(r.event)
+			if err != nil {
+				return fmt.Errorf("record %d: %w", r.seq, err)
+			}
+			if err := fn(Entry{r.seq, record, r.event, place{r.time, r.seq}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Lines is Follow for who wants records as they are stored, some at once.
+func (t *Trail) Lines(ctx context.Context, from int64, fn func([]Line) error) error {
+	return t.followRows(ctx, from, func(rows []row) error {
+		lines := make([]Line, len(rows))
+		for i, r := range rows {
+			lines[i] = Line{r.seq, r.account, r.event}
+		}
+		return fn(lines)
+	})
+}
+
+func (t *Trail) followRows(ctx context.Context, from int64, fn func([]row) error) error {
 	for {
 		news := t.news()
 		next, err := t.follow(ctx, from, fn)
@@ -36,7 +62,7 @@ func (t *Trail) Follow(ctx context.Context, from int64, fn func(Entry) error) er
 }
 
 // follow handles one batch and returns the last sequence number of it.
-func (t *Trail) follow(ctx context.Context, from int64, fn func(Entry) error) (int64, error) {
+func (t *Trail) follow(ctx context.Context, from int64, fn func([]row) error) (int64, error) {
 	n, err := t.store.Snapshot(ctx)
 	if err != nil {
 		return from, err
@@ -53,17 +79,10 @@ func (t *Trail) follow(ctx context.Context, from int64, fn func(Entry) error) (i
 	if err := n.Close(); err != nil { // before fn, which may be slow
 		return from, err
 	}
-	for _, r := range rows {
-		record, err := UnmarshalEvent(r.event)
-		if err != nil {
-			return from, fmt.Errorf("record %d: %w", r.seq, err)
-		}
-		if err := fn(Entry{r.seq, record, r.event, place{r.time, r.seq}}); err != nil {
-			return from, err
-		}
-		from = r.seq
+	if len(rows) == 0 {
+		return from, nil
 	}
-	return from, nil
+	return rows[len(rows)-1].seq, fn(rows)
 }
 
 // news returns a channel that is closed at the next seal.
