@@ -21,13 +21,13 @@ func usualLake() []shape.AdvancedEventSelector {
 }
 
 // checkLake refuses what a store cannot be here.
-func (s *Service) checkLake(retention int32, organization *bool, billing shape.BillingMode) error {
+func (s *Service) checkLake(retention *int32, organization *bool, billing shape.BillingMode) error {
 	switch {
 	case is(organization):
 		return fail("UnsupportedOperationException", "OrganizationEnabled: an event data store is of one account's events.")
 	case billing == shape.BillingModeFixedRetentionPricing:
 		return badParameter("BillingMode: events are kept by RetentionPeriod alone, as EXTENDABLE_RETENTION_PRICING has it.")
-	case s.Retain > 0 && int(retention) > s.Retain:
+	case s.Retain > 0 && retention != nil && int(*retention) > s.Retain:
 		return badParameter("RetentionPeriod: the record is kept for %d days here, and an event data store has no events of its own.", s.Retain)
 	}
 	return nil
@@ -70,7 +70,7 @@ func (s *Service) createLake(_ context.Context, c *api.Call, in *shape.CreateEve
 	if in.RetentionPeriod != nil {
 		l.retention = *in.RetentionPeriod
 	}
-	if err := s.checkLake(l.retention, in.OrganizationEnabled, in.BillingMode); err != nil {
+	if err := s.checkLake(in.RetentionPeriod, in.OrganizationEnabled, in.BillingMode); err != nil {
 		return nil, err
 	}
 	all, err := lakeRows(c.Snapshot, "account = ?", c.Account)

@@ -262,6 +262,15 @@ func TestLakeShowsWhatIsChosen(t *testing.T) {
 		if got := b.rows(t, b.admin, lake, "SELECT count(*) FROM $ WHERE eventName = 'PutObject' OR resources[1].ARN = 'arn:aws:s3:::logs/a'"); got != want {
 			t.Errorf("%s events, want %s", got, want)
 		}
+		for _, where := range []string{"any_match(resources, r -> r.ARN = 'arn:aws:s3:::logs/a')", "any_match(resources, r -> r.ARN LIKE '%logs/a')", "resources[1].ARN = 'arn:aws:s3:::logs/a'"} {
+			query := b.ask(t, b.admin, lake, "SELECT count(*) FROM $ WHERE "+where)
+			b.answering(t)
+			out := apitest.Must[shape.GetQueryResultsOutput](t, b.admin, "cloudtrail:GetQueryResults", &shape.GetQueryResultsInput{QueryId: query})
+			looked := *b.described(t, b.admin, query).QueryStatistics.EventsScanned
+			if got := joined(out.QueryResultRows); got != want || !strings.Contains(where, "LIKE") && looked > 1 {
+				t.Errorf("%s: %s events of %d, want %s", where, got, looked, want)
+			}
+		}
 	}
 	if got := b.rows(t, b.admin, data, "SELECT DISTINCT eventCategory FROM $"); got != "Data" {
 		t.Errorf("categories: %s", got)

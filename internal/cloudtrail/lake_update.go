@@ -39,7 +39,7 @@ func (s *Service) updateLake(_ context.Context, c *api.Call, in *shape.UpdateEve
 		}
 		l.choice = choice{Global: true, Advanced: in.AdvancedEventSelectors}.text()
 	}
-	if err := s.checkLake(l.retention, in.OrganizationEnabled, in.BillingMode); err != nil {
+	if err := s.checkLake(in.RetentionPeriod, in.OrganizationEnabled, in.BillingMode); err != nil {
 		return nil, err
 	}
 	all, err := lakeRows(c.Snapshot, "account = ?", c.Account)

@@ -246,6 +246,8 @@ func (p *parser) path(first string) (node, error) {
 			if err := p.want("]"); err != nil {
 				return nil, err
 			}
+		case p.lambda != nil && strings.EqualFold(first, p.lambda.name):
+			return p.lambda.element(steps[1:])
 		default:
 			return resolved(steps)
 		}
@@ -259,6 +261,8 @@ func (p *parser) call(name string) (node, error) {
 	switch name {
 	case "count", "min", "max", "sum", "avg":
 		return p.tally(name)
+	case "any_match":
+		return p.anyMatch()
 	}
 	f, known := functions[name]
 	if !known {

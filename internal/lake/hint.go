@@ -21,6 +21,10 @@ func (s *Statement) hint(now time.Time) Hint {
 }
 
 func (h *Hint) learn(n node, now time.Time) {
+	if m, ok := n.(*anyMatch); ok {
+		h.learnElement(m, m.on[1], now)
+		return
+	}
 	t, ok := n.(*test)
 	if !ok {
 		return
@@ -54,6 +58,33 @@ func (h *Hint) learn(n node, now time.Time) {
 	case time.Time:
 		if p.of.time {
 			h.bound(op, v)
+		}
+	}
+}
+
+// learnElement learns what an element must be: of a list's name, *, and the member's.
+func (h *Hint) learnElement(m *anyMatch, n node, now time.Time) {
+	list, isPath := m.on[0].(*path)
+	t, isTest := n.(*test)
+	if !isPath || !isTest {
+		return
+	}
+	switch t.op {
+	case "AND":
+		for _, x := range t.on {
+			h.learnElement(m, x, now)
+		}
+	case "=":
+		a, b := t.on[0], t.on[1]
+		if _, ok := b.(*element); ok {
+			a, b = b, a
+		}
+		of, ok := a.(*element)
+		if !ok || !constant(b) {
+			return
+		}
+		if v, ok := b.value(&env{now: now}).(string); ok && v != "" {
+			h.Equal[strings.ToLower(strings.Join(list.steps, ".")+".*."+strings.Join(of.steps, "."))] = v
 		}
 	}
 }

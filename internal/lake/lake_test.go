@@ -91,6 +91,10 @@ func TestAnswers(t *testing.T) {
 		"SELECT eventName FROM $ WHERE requestParameters.size > '8'":                                                                            "eventName|Decrypt",
 		"SELECT eventName FROM $ WHERE requestParameters LIKE '%\"scans\"%' LIMIT 1":                                                            "eventName|GetObject",
 		"SELECT substr(eventName, -6), substring(eventName, 1, 3), length(eventName), greatest(1, 3, 2), cardinality(resources) FROM $ LIMIT 1": "_col0,_col1,_col2,_col3,_col4|Object,Get,9,3,1",
+		"SELECT eventName FROM $ WHERE any_match(resources, r -> r.arn = 'arn:aws:s3:::scans/a')":                                               "eventName|GetObject",
+		"SELECT eventName FROM $ WHERE any_match(resources, x -> x.ARN LIKE '%/b' OR x.type = '')":                                              "eventName",
+		"SELECT count(*) FROM $ WHERE any_match(resources, x -> x.ARN = 'y') IS NULL":                                                           "_col0|3",
+		"SELECT any_match(resources, x -> x.ARN LIKE '%a'), count(*) FROM $ GROUP BY any_match(resources, x -> x.ARN LIKE '%a')":                "_col0,_col1|,3|true,1",
 		"SELECT eventName FROM $ LIMIT 0":                                                                                                       "eventName",
 		"SELECT count(*) FROM $ WHERE eventName = 'none'":                                                                                       "_col0|0",
 		"SELECT eventName FROM $ ORDER BY errorCode NULLS FIRST, eventTime DESC":                                                                "eventName|Decrypt|PutObject|GetObject|GetObject",
@@ -125,7 +129,9 @@ func TestOnlyQuestions(t *testing.T) {
 		// What an auditor would take for "nothing happened".
 		"SELECT eventNme FROM $", "SELECT 1 FROM $ WHERE userIdentity.user = 'ada'", "SELECT 1 FROM $ WHERE eventTime > 'yesterday'",
 		"SELECT 1 FROM $ WHERE eventTime > 5", "SELECT 1 FROM $ WHERE eventTime BETWEEN '2026-01-01' AND '2026-13-01'",
-		"SELECT resources.ARN FROM $", "SELECT date_trunc('fortnight', eventTime) FROM $", "SELECT eventTime.x FROM $", "SELECT TIMESTAMP 'x' FROM $",
+		"SELECT resources.ARN FROM $", "SELECT any_match(resources, r -> r.name = 'x') FROM $", "SELECT any_match(resources, 'x') FROM $",
+		"SELECT any_match(resources, r -> any_match(resources, s -> s.ARN = r.ARN)) FROM $", "SELECT any_match(resources, r -> count(*) > 1) FROM $",
+		"SELECT any_match(resources, r -> r.ARN = 'x'), r.ARN FROM $", "SELECT any_match(resources, FROM -> true) FROM $", "SELECT date_trunc('fortnight', eventTime) FROM $", "SELECT eventTime.x FROM $", "SELECT TIMESTAMP 'x' FROM $",
 	} {
 		s, err := lake.Parse(strings.ReplaceAll(statement, "$", store))
 		var bad *lake.Invalid
@@ -261,14 +267,18 @@ func TestHints(t *testing.T) {
 	for where, want := range map[string]lake.Hint{
 		"eventName = 'A' AND eventTime >= '2026-01-01' AND (errorCode = 'y' OR errorMessage = 'w')": {Since: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Equal: map[string]string{"eventname": "A"}},
 		"eventName = 'A' OR userIdentity.accessKeyId = 'B'":                                         {Equal: map[string]string{}},
-		"NOT (eventName = 'A')":                               {Equal: map[string]string{}},
-		"eventName = errorCode":                               {Equal: map[string]string{}},
-		"eventName <> 'A'":                                    {Equal: map[string]string{}},
-		"eventName IN ('A')":                                  {Equal: map[string]string{}},
-		"'A' = eventName":                                     {Equal: map[string]string{"eventname": "A"}},
-		"eventTime BETWEEN '2026-01-01' AND '2026-01-02'":     {Since: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Until: time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC), Equal: map[string]string{}},
-		"NOT eventTime BETWEEN '2026-01-01' AND '2026-01-02'": {Equal: map[string]string{}},
-		"eventTime > date_add('day', -1, now())":              {Since: now.AddDate(0, 0, -1), Equal: map[string]string{}},
+		"NOT (eventName = 'A')": {Equal: map[string]string{}},
+		"eventName = errorCode": {Equal: map[string]string{}},
+		"eventName <> 'A'":      {Equal: map[string]string{}},
+		"eventName IN ('A')":    {Equal: map[string]string{}},
+		"any_match(resources, r -> r.arn = 'C' AND r.type = 'D') AND readOnly": {Equal: map[string]string{"resources.*.arn": "C", "resources.*.type": "D"}},
+		"any_match(resources, r -> r.ARN = 'C' OR r.type = 'D')":               {Equal: map[string]string{}},
+		"NOT any_match(resources, r -> r.ARN = 'C')":                           {Equal: map[string]string{}},
+		"any_match(resources, r -> r.ARN = r.type)":                            {Equal: map[string]string{}},
+		"'A' = eventName": {Equal: map[string]string{"eventname": "A"}},
+		"eventTime BETWEEN '2026-01-01' AND '2026-01-02'":                                        {Since: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Until: time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC), Equal: map[string]string{}},
+		"NOT eventTime BETWEEN '2026-01-01' AND '2026-01-02'":                                    {Equal: map[string]string{}},
+		"eventTime > date_add('day', -1, now())":                                                 {Since: now.AddDate(0, 0, -1), Equal: map[string]string{}},
 		"'2026-01-02' > eventTime AND eventTime > '2026-01-01' AND '2025-01-01' < eventTime":     {Since: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Until: time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC), Equal: map[string]string{}},
 		"userIdentity.accessKeyId = 'B' AND resources[1].ARN = 'C' AND eventTime = '2026-01-02'": {Since: time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC), Until: time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC), Equal: map[string]string{"useridentity.accesskeyid": "B", "resources.1.arn": "C"}},
 	} {
@@ -288,9 +298,25 @@ func TestHints(t *testing.T) {
 	}
 }
 
+// The queries that AWS's guide shows are understood.
+func TestGuide(t *testing.T) {
+	for _, statement := range []string{
+		"SELECT userIdentity.principalid, eventName FROM $ WHERE userIdentity.principalid IS NOT NULL AND eventTime > '2023-01-22 00:00:00' AND eventTime < '2023-01-23 00:00:00' AND eventName='CreateBucket'",
+		"SELECT eventID, eventName, eventSource, eventTime FROM $ WHERE userIdentity.username = 'bob' AND eventTime > '2023-01-22 00:00:00'",
+		"SELECT eventSource, eventName, COUNT(*) AS apiCount FROM $ WHERE eventTime > '2023-01-01 00:00:00' GROUP BY eventSource, eventName ORDER BY apiCount DESC",
+		"SELECT eventTime, useridentity.arn, awsRegion FROM $ WHERE awsRegion in ('us-east-1', 'us-west-2') AND eventName = 'ConsoleLogin'",
+		"SELECT element_at(responseElements, 'queryId'), element_at(requestParameters, 'queryStatement') FROM $ WHERE eventName='StartQuery' AND eventSource = 'cloudtrail.amazonaws.com' AND responseElements IS NOT NULL",
+	} {
+		if got, err := ask(statement, source, limits); err != nil {
+			t.Errorf("%s: %s, %v", statement, got, err)
+		}
+	}
+}
+
 func FuzzQuestion(f *testing.F) {
 	f.Add("SELECT userIdentity.arn, requestParameters['c'], count(DISTINCT errorCode) FROM "+store+" WHERE eventName LIKE '%f' AND NOT userAgent IN (1, 'h') GROUP BY 1, 2 HAVING count(*) > -1 ORDER BY 1 DESC LIMIT 3;", events[0])
 	f.Add("SELECT date_add('day', -2147483647, eventTime) t, greatest(1, '2'), substr(eventName, -2, 9) FROM "+store+" WHERE eventTime BETWEEN '2026-01-01' AND now() ORDER BY t NULLS FIRST", events[1])
+	f.Add("SELECT any_match(resources, r -> r.ARN = 'x' AND r.type IS NULL) FROM "+store, events[0])
 	f.Add("SELECT DISTINCT * FROM "+store+" WHERE errorCode IS DISTINCT FROM NULL OR resources[1].ARN <> 'x'", events[2])
 	f.Fuzz(func(t *testing.T, statement, event string) {
 		s, err := lake.Parse(statement)

@@ -99,7 +99,7 @@ func next(s string) (token, string, error) {
 		}
 		return token{kind, s[:n]}, s[n:], nil
 	}
-	for _, op := range []string{"<>", "!=", "<=", ">=", "=", "<", ">", "(", ")", ",", ".", "*", "[", "]", "-", ";"} {
+	for _, op := range []string{"<>", "!=", "<=", ">=", "->", "=", "<", ">", "(", ")", ",", ".", "*", "[", "]", "-", ";"} {
 		if strings.HasPrefix(s, op) {
 			return token{sign, op}, s[len(op):], nil
 		}

@@ -22,6 +22,8 @@ type env struct {
 	kept  []any
 	now   time.Time
 	steps int // that LIKE took
+	// element is that of a list which any_match looks at.
+	element any
 }
 
 // A path leads into an event: names, and indexes of lists from 1.
@@ -227,7 +229,7 @@ func aggregates(n node) bool {
 func constant(n node) bool {
 	return !find(n, func(n node) bool {
 		switch n.(type) {
-		case *path, *tally, kept:
+		case *path, *tally, *element, kept:
 			return true
 		}
 		return false

@@ -43,6 +43,7 @@ type parser struct {
 	tokens []token
 	at     int
 	depth  int
+	lambda *lambda // that is being read
 }
 
 // Parse reads a question. Its errors are *Invalid.

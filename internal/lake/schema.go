@@ -68,8 +68,11 @@ func columns(names ...string) *column {
 
 // resolved is a path in the names that events have. One that leads nowhere in any event
 // is an error.
-func resolved(steps []string) (*path, error) {
-	at, n, inList := schema, &path{}, false
+func resolved(steps []string) (*path, error) { return within(schema, steps, false) }
+
+// within is that below a column, or in the elements of a list.
+func within(at *column, steps []string, inList bool) (*path, error) {
+	n := &path{}
 	for i, step := range steps {
 		if at.free {
 			n.steps, n.of = append(n.steps, steps[i:]...), at
