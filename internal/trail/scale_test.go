@@ -90,7 +90,7 @@ func filled(b *testing.B, s *store.Store, t *Trail, n int) {
 	b.Helper()
 	draw := rand.New(rand.NewPCG(1, 2))
 	tree := ledger.NewBuilder(0, nodes{})
-	var room []byte
+	work := new(room)
 	var terms []any
 	for first := 0; first < n; {
 		err := s.Update(b.Context(), func(tx *store.Tx) error {
@@ -107,7 +107,7 @@ func filled(b *testing.B, s *store.Store, t *Trail, n int) {
 						return err
 					}
 					rows[i] = row{seq: int64(first + i + 1), time: r.EventTime.UnixMicro(), account: r.Account, terms: r.terms()}
-					values = append(values, rows[i].time, r.Account, compressed(event, &room))
+					values = append(values, rows[i].time, r.Account, work.compressed(event))
 					hash := ledger.LeafHash(event)
 					leaves = append(leaves, hash[:]...)
 					if err := tree.Add(hash); err != nil {

@@ -89,21 +89,21 @@ func (t *Trail) Write(ctx context.Context, rs ...*Record) error {
 // stored completes records and gives their rows' values.
 func (t *Trail) stored(rs []*Record) ([]any, error) {
 	values := make([]any, 0, 3*len(rs))
-	room := scratch.Get().(*[2][]byte)
-	defer scratch.Put(room)
+	work := rooms.Get().(*room)
+	defer rooms.Put(work)
 	for _, r := range rs {
 		if err := r.complete(); err != nil {
 			return nil, err
 		}
-		event, err := r.appendEvent(room[0][:0])
+		event, err := r.appendEvent(work.event[:0])
 		if err != nil {
 			return nil, fmt.Errorf("trail: %w", err)
 		}
 		if len(event) > maxEvent {
 			return nil, fmt.Errorf("trail: a record of %d bytes, %d at most", len(event), maxEvent)
 		}
-		room[0] = event
-		stored := compressed(event, &room[1])
+		work.event = event
+		stored := work.compressed(event)
 		t.recent.put(appended{stored, ledger.LeafHash(event), r.terms()})
 		values = append(values, r.EventTime.UnixMicro(), r.Account, stored)
 	}
