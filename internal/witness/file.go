@@ -1,7 +1,6 @@
 package witness
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -107,24 +106,23 @@ func (f File) last() (ledger.Checkpoint, error) {
 	return f.Log.Open(signed)
 }
 
-// remember makes a head durable. It is public: anybody may compare.
+// remember makes a head durable, at once: several servers may share the file. It is
+// public: anybody may compare.
 func (f File) remember(signed []byte) error {
-	fresh := f.Path + ".new"
-	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	file, err := os.OpenFile(fresh, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644) // not through somebody's link
+	where := filepath.Dir(f.Path)
+	fresh, err := os.CreateTemp(where, "."+filepath.Base(f.Path)+"-*") // not through somebody's link
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(file, bytes.NewReader(signed))
-	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
+	defer os.Remove(fresh.Name())
+	_, err = fresh.Write(signed)
+	if err := errors.Join(err, fresh.Chmod(0o644), fresh.Sync(), fresh.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(fresh, f.Path); err != nil {
+	if err := os.Rename(fresh.Name(), f.Path); err != nil {
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(f.Path))
+	dir, err := os.Open(where)
 	if err != nil {
 		return err
 	}

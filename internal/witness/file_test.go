@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -111,11 +112,10 @@ func TestFileThatIsAway(t *testing.T) {
 }
 
 // Who may write the directory cannot lead what is written elsewhere.
-func TestFileIsNotWrittenThroughLinks(t *testing.T) {
+func TestFileIsNotWrittenThroughALink(t *testing.T) {
 	f, s := newFile(t)
 	precious := filepath.Join(t.TempDir(), "precious")
 	must(t, os.WriteFile(precious, nil, 0o600))
-	must(t, os.Symlink(precious, f.Path+".new"))
 	must(t, os.Remove(f.Path))
 	must(t, os.Symlink(precious, f.Path))
 	next, e := newLog(5, -1).shown(t, s, 0, 5)
@@ -124,4 +124,30 @@ func TestFileIsNotWrittenThroughLinks(t *testing.T) {
 	if text, err := os.ReadFile(precious); err != nil || len(text) > 0 {
 		t.Errorf("%q, %v", text, err)
 	}
+}
+
+// Several servers that share a file never see half of one.
+func TestFileIsShared(t *testing.T) {
+	f, s := newFile(t)
+	l := newLog(200, -1)
+	var servers sync.WaitGroup
+	for range 4 {
+		servers.Go(func() {
+			for old, size := int64(0), int64(1); size <= 200; {
+				next, e := l.shown(t, s, old, size)
+				_, err := f.Ask(t.Context(), next, e)
+				var c *witness.Conflict
+				switch {
+				case errors.As(err, &c):
+					old, size = c.Size, max(size, c.Size)
+				case err != nil:
+					t.Error(err)
+					return
+				default:
+					old, size = size, size+1
+				}
+			}
+		})
+	}
+	servers.Wait()
 }
