@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"bawn.dev/internal/server"
+	"bawn.dev/internal/verify"
 )
 
 type fsckCmd struct {
@@ -24,7 +25,7 @@ var errProblems = errors.New("problems found")
 func (c *fsckCmd) Run(ctx context.Context) error {
 	in := server.CheckRequest{Operator: server.Operator()}
 	for _, name := range c.Pin {
-		head, err := os.ReadFile(name)
+		head, err := verify.ReadFile(name)
 		if err != nil {
 			return err
 		}

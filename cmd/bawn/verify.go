@@ -177,7 +177,7 @@ func (c *verifyExtend) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	signed, err := os.ReadFile(c.Checkpoint)
+	signed, err := verify.ReadFile(c.Checkpoint)
 	if err != nil {
 		return err
 	}

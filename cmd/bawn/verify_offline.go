@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"bawn.dev/internal/ledger"
@@ -69,7 +68,7 @@ func (k keyFlag) verifier() (ledger.Verifier, error) {
 	if v, err := ledger.ParseVerifier(k.Key); err == nil {
 		return v, nil
 	}
-	text, err := os.ReadFile(k.Key)
+	text, err := verify.ReadFile(k.Key)
 	if err != nil {
 		return ledger.Verifier{}, fmt.Errorf("--key is neither a key nor a file of one: %w", err)
 	}
@@ -103,11 +102,11 @@ func (c *verifyLog) Run() error {
 	if c.From < 0 && c.To < 0 {
 		known := make([][]byte, len(c.Known))
 		for i, name := range c.Known {
-			if known[i], err = os.ReadFile(name); err != nil {
+			if known[i], err = verify.ReadFile(name); err != nil {
 				return err
 			}
 		}
-		head, err := os.ReadFile(filepath.Join(c.Dir, "checkpoint"))
+		head, err := log.Signed()
 		if err != nil {
 			return err
 		}
@@ -138,7 +137,7 @@ func (c *verifyRecord) Run() error {
 	if err != nil {
 		return err
 	}
-	text, err := os.ReadFile(c.Proof)
+	text, err := verify.ReadFile(c.Proof)
 	if err != nil {
 		return err
 	}
@@ -169,11 +168,11 @@ func (c *verifyHeads) Run() error {
 	if err != nil {
 		return err
 	}
-	older, err := os.ReadFile(c.Older)
+	older, err := verify.ReadFile(c.Older)
 	if err != nil {
 		return err
 	}
-	newer, err := os.ReadFile(c.Newer)
+	newer, err := verify.ReadFile(c.Newer)
 	if err != nil {
 		return err
 	}
@@ -213,7 +212,7 @@ type verifyTrail struct {
 }
 
 func (c *verifyTrail) Run() error {
-	text, err := os.ReadFile(c.Keys)
+	text, err := verify.ReadFile(c.Keys)
 	if err != nil {
 		return err
 	}

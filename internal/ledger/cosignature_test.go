@@ -77,3 +77,40 @@ func TestCosignature(t *testing.T) {
 		t.Error("a log's key passed for a witness's")
 	}
 }
+
+// FuzzWitness opens what anybody co-signed: a head that counts is one that was signed.
+func FuzzWitness(f *testing.F) {
+	signer := newSigner(f, "log")
+	cosigner, err := NewCosigner("witness", ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
+	if err != nil {
+		f.Fatal(err)
+	}
+	w, err := ParseWitness(cosigner.Public())
+	if err != nil {
+		f.Fatal(err)
+	}
+	signed, err := signer.Sign(Checkpoint{Origin: "log", Size: 7})
+	if err != nil {
+		f.Fatal(err)
+	}
+	line, err := cosigner.Cosign(signed, time.Unix(1_800_000_000, 0))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(append(bytes.Clone(signed), line...), cosigner.Public())
+	f.Add(append(append(bytes.Clone(signed), line...), line...), "witness+00000000+AAAA")
+	f.Add(signed, "")
+	body, _ := noteText(signed)
+	f.Fuzz(func(t *testing.T, text []byte, key string) {
+		if at, err := w.Seen(text); err == nil && (at.Unix() != 1_800_000_000 || !bytes.HasPrefix(text, []byte(body+"\n"))) {
+			t.Errorf("%q was co-signed at %v", text, at)
+		}
+		if other, err := ParseWitness(key); err == nil {
+			if again, err := ParseWitness(key); err != nil || again.Name() != other.Name() {
+				t.Errorf("%q: %v", key, err)
+			}
+			other.Seen(text) //nolint:errcheck // it must end
+		}
+		cosigner.Cosign(text, time.Unix(0, 0)) //nolint:errcheck // likewise
+	})
+}

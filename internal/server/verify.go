@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -77,13 +78,23 @@ func (s *Server) ExportRecord(ctx context.Context, in ExportRequest, to io.Write
 	err := s.trail.Export(ctx, in.From,
 		func(signed []byte) error { return line(base64.StdEncoding.EncodeToString(signed)) },
 		func(l trail.Leaf) error {
-			if l.Event == nil {
+			if !oneLine(l.Event) {
 				return line(`"`, base64.StdEncoding.EncodeToString(l.Hash[:]), `"`)
 			}
 			return line(string(l.Event))
 		})
 	return errors.Join(err, w.Flush())
 }
+
+// oneLine says whether an event can stand for itself in an export. One that cannot is
+// none that the server wrote: somebody put it into the database before it was sealed, and
+// it must not spoil the copy of all others.
+func oneLine(event []byte) bool {
+	return len(event) > 0 && len(event) <= maxExported && event[0] == '{' && bytes.IndexByte(event, '\n') < 0
+}
+
+// maxExported is the longest event that a copy takes.
+const maxExported = 256 << 10
 
 // exporting is ExportRecord over the socket. An answer that breaks off is one that does
 // not hold the leaves that its checkpoint signs.

@@ -69,7 +69,7 @@ func (t *Trail) leaves(ctx context.Context, from, end int64) ([]Leaf, error) {
 		return nil, err
 	}
 	hashes := unpacked(r.hashes)
-	if from-r.leaf >= int64(len(hashes)) {
+	if from-r.leaf >= int64(len(hashes)) || r.leaf < 0 {
 		return nil, fmt.Errorf("trail: leaf %d is missing; run fsck", from)
 	}
 	seq := r.seq + from - r.leaf

@@ -45,7 +45,7 @@ func (s nodes) ReadHashes(indexes []int64) ([]ledger.Hash, error) {
 			return nil, fmt.Errorf("trail: node %d of the tree: %w", index, err)
 		}
 		all := unpacked(row)
-		if index-first >= int64(len(all)) {
+		if index-first >= int64(len(all)) || first < 0 {
 			return nil, fmt.Errorf("trail: node %d of the tree is not there", index)
 		}
 		hashes[i] = all[index-first]

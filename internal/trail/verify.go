@@ -338,9 +338,14 @@ func (v *verification) strangers() error {
 // ends checks that nothing ends early or goes on too long.
 func (v *verification) ends() error {
 	size := v.next
-	var newest, nodes, terms int64
-	if err := v.q.QueryRow("SELECT coalesce(max(size), 0) FROM trail_checkpoints").Scan(&newest); err != nil {
+	var newest, least, nodes, terms int64
+	if err := v.q.QueryRow("SELECT coalesce(max(size), 0), coalesce(min(size), 1) FROM trail_checkpoints").Scan(&newest, &least); err != nil {
 		return err
+	}
+	if least < 1 {
+		if err := v.report(None, None, "a checkpoint is stored as over %d records", least); err != nil {
+			return err
+		}
 	}
 	if newest > size {
 		if err := v.report(size, None, "and what follows was cut off: a checkpoint signs %d records", newest); err != nil {

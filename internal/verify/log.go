@@ -26,9 +26,12 @@ const (
 	hashSize       = len(ledger.Hash{})
 )
 
+// Signed is the checkpoint that came with the files, not checked.
+func (l Log) Signed() ([]byte, error) { return readFile(l.Files, checkpointName, maxCheckpoint) }
+
 // head is the checkpoint that came with the files.
 func (l Log) head() (ledger.Checkpoint, error) {
-	signed, err := readFile(l.Files, checkpointName, maxCheckpoint)
+	signed, err := l.Signed()
 	if err != nil {
 		return ledger.Checkpoint{}, err
 	}

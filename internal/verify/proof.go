@@ -80,7 +80,7 @@ func (l Log) Prove(older, newer ledger.Checkpoint) ([]ledger.Hash, error) {
 func (l Log) Proof(leaf int64) (ledger.Proof, error) {
 	p := ledger.Proof{Leaf: leaf}
 	var err error
-	if p.Signed, err = readFile(l.Files, checkpointName, maxCheckpoint); err != nil {
+	if p.Signed, err = l.Signed(); err != nil {
 		return p, err
 	}
 	c, err := l.Key.Open(p.Signed)

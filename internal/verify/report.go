@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"strings"
 	"time"
 
@@ -70,14 +71,39 @@ func (r *Report) note(format string, args ...any) {
 	}
 }
 
+// open opens a file that somebody else made: a pipe in its place would never end.
+func open(from fs.FS, name string) (fs.File, error) {
+	info, err := fs.Stat(from, name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a file", name)
+	}
+	return from.Open(name)
+}
+
 // readFile reads a file of at most so many bytes.
 func readFile(from fs.FS, name string, limit int64) ([]byte, error) {
-	f, err := from.Open(name)
+	f, err := open(from, name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	return readAll(f, name, limit)
+}
+
+// MaxFile bounds a proof, a checkpoint or a list of keys.
+const MaxFile = 4 << 20
+
+// ReadFile reads a file that somebody sent.
+func ReadFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readAll(f, path, MaxFile)
 }
 
 func readAll(f io.Reader, name string, limit int64) ([]byte, error) {

@@ -151,7 +151,7 @@ const minute = "20060102T1504"
 // chain checks the digests of one chain, newest first, and tells where it has gaps.
 func (t Trail) chain(r *Report, names []string, logs map[string]bool) (gaps []gap) {
 	var next *digest
-	open := "" // the end of a gap of which the beginning is not found yet
+	until := "" // the end of a gap of which the beginning is not found yet
 	there := map[string]bool{}
 	for _, name := range names {
 		there[name] = true
@@ -160,7 +160,7 @@ func (t Trail) chain(r *Report, names []string, logs map[string]bool) (gaps []ga
 		d, err := t.digest(name)
 		if err != nil {
 			r.problem(name, "%v", err)
-			open = cmp.Or(open, stamp(name))
+			until = cmp.Or(until, stamp(name))
 			next = nil
 			continue
 		}
@@ -175,7 +175,7 @@ func (t Trail) chain(r *Report, names []string, logs map[string]bool) (gaps []ga
 			signature = t.newest(r, name)
 		case *next.PreviousObject != name:
 			missing := *next.PreviousObject
-			open = next.Start.UTC().Format(minute)
+			until = next.Start.UTC().Format(minute)
 			if !there[missing] {
 				r.problem(missing, "the digest is missing: %s follows it", next.key)
 			} else {
@@ -193,17 +193,17 @@ func (t Trail) chain(r *Report, names []string, logs map[string]bool) (gaps []ga
 		}
 		t.verify(r, d, signature)
 		t.logs(r, d, logs)
-		if open != "" {
-			gaps, open = append(gaps, gap{d.Start.UTC().Format(minute), open}), ""
+		if until != "" {
+			gaps, until = append(gaps, gap{d.Start.UTC().Format(minute), until}), ""
 		}
 		next = d
 	}
 	if next != nil && next.PreviousObject != nil {
 		r.problem(*next.PreviousObject, "the digest is missing: %s follows it", next.key)
-		open = next.Start.UTC().Format(minute)
+		until = next.Start.UTC().Format(minute)
 	}
-	if open != "" {
-		gaps = append(gaps, gap{"", open})
+	if until != "" {
+		gaps = append(gaps, gap{"", until})
 	}
 	return gaps
 }
@@ -268,7 +268,7 @@ func (t Trail) digest(name string) (*digest, error) {
 }
 
 func (t Trail) unzip(name string, limit int64) ([]byte, error) {
-	f, err := t.Files.Open(name)
+	f, err := open(t.Files, name)
 	if err != nil {
 		return nil, err
 	}
@@ -307,8 +307,12 @@ func (t Trail) verify(r *Report, d *digest, signature string) {
 // logs checks the log files that a digest names.
 func (t Trail) logs(r *Report, d *digest, logs map[string]bool) {
 	for _, l := range d.Logs {
+		if logs[l.Object] { // nor does it make us read a large one again and again
+			r.problem(l.Object, "the log file is named twice, now by %s", d.key)
+			continue
+		}
 		logs[l.Object] = true
-		f, err := t.Files.Open(l.Object)
+		f, err := open(t.Files, l.Object)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			r.problem(l.Object, "the log file is missing: %s names it", d.key)

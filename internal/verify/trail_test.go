@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -174,12 +175,16 @@ func TestChangedTrail(t *testing.T) {
 // edit changes the text of a file.
 func (b *bucket) edit(t *testing.T, key, old, new string) {
 	t.Helper()
+	b.put(t, key, bytes.Replace(b.get(t, key), []byte(old), []byte(new), 1))
+}
+
+func (b *bucket) get(t testing.TB, key string) []byte {
+	t.Helper()
 	data, err := os.ReadFile(filepath.Join(b.dir, key))
 	must(t, err)
 	z, err := gzip.NewReader(bytes.NewReader(data))
 	must(t, err)
-	var text bytes.Buffer
-	_, err = text.ReadFrom(z)
+	text, err := io.ReadAll(z)
 	must(t, err)
-	b.put(t, key, bytes.Replace(text.Bytes(), []byte(old), []byte(new), 1))
+	return text
 }
