@@ -14,12 +14,14 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"time"
 
 	"bawn.dev/internal/driver"
 	"bawn.dev/internal/driver/oci"
 	"bawn.dev/internal/fabric"
 	"bawn.dev/internal/host"
 	"bawn.dev/internal/locked"
+	"bawn.dev/internal/server"
 	"bawn.dev/internal/volume"
 	"bawn.dev/internal/worker"
 )
@@ -62,21 +64,53 @@ func (c *hostCmd) Run(ctx context.Context) error {
 	if w, ok := machine.(*worker.Worker); ok {
 		defer w.Close()
 	}
+	journal, err := host.OpenJournal(c.Data)
+	if err != nil {
+		return err
+	}
+	defer journal.Close()
+	tell := func(name string, details map[string]string) error {
+		return journal.Tell(time.Now(), server.Operator(), name, details)
+	}
 	if c.RemoveAll {
+		if err := tell("RemoveAllOfHost", nil); err != nil {
+			return err
+		}
 		return removeAll(ctx, machine)
 	}
-	server, err := host.Listen(host.ServerConfig{Data: c.Data, User: uid, Machine: machine, Log: log})
+	door, err := host.Listen(host.ServerConfig{Data: c.Data, User: uid, Machine: machine, Log: log, Journal: journal})
 	if err != nil {
 		return err
 	}
 	able := machine.Capabilities()
+	if err := tell("StartHost", map[string]string{
+		"user": strconv.Itoa(uid), "runsc": c.Runsc, "stateDir": c.stateDir(), "runtime": able.Runtime, "volume": able.Volume,
+		"isolated": strconv.FormatBool(able.Isolated), "version": version(),
+	}); err != nil {
+		return err
+	}
+	defer func() {
+		if err := tell("StopHost", nil); err != nil {
+			log.Error("the end is not written down", "err", err)
+		}
+	}()
 	missing := slices.Concat(able.Network, able.Volumes, able.Sandbox)
 	slices.Sort(missing)
 	for _, sentence := range slices.Compact(missing) {
 		log.Warn("refused on this machine", "because", sentence)
 	}
 	log.Info("host ready", "data", c.Data, "user", uid, "isolated", able.Isolated, "version", version())
-	return server.Serve(ctx)
+	return door.Serve(ctx)
+}
+
+// tellHost writes down what root did on this machine, for the record.
+func tellHost(data, name string, details map[string]string) error {
+	journal, err := host.OpenJournal(data)
+	if err != nil {
+		return err
+	}
+	defer journal.Close()
+	return journal.Tell(time.Now(), server.Operator(), name, details)
 }
 
 // removeAll ends every workload and takes every network away.

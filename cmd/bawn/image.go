@@ -62,7 +62,7 @@ func (c *imageImportCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return adopt(ctx, c.Data, c.Name, from)
+	return adopt(ctx, c.Data, "ImportImage", c.Path, c.Name, from)
 }
 
 type imageBuildCmd struct {
@@ -78,17 +78,20 @@ func (c *imageBuildCmd) Run(ctx context.Context) error {
 	if _, err := image.Build(ctx, layout, os.Stderr, image.SamplePackages[:]...); err != nil {
 		return err
 	}
-	return adopt(ctx, c.Data, c.Name, image.Layout(layout))
+	return adopt(ctx, c.Data, "BuildImage", "the distribution's packages", c.Name, image.Layout(layout))
 }
 
-// adopt imports an image and names it.
-func adopt(ctx context.Context, data, name string, from image.Source) error {
+// adopt imports an image and names it, once that is written down.
+func adopt(ctx context.Context, data, event, source, name string, from image.Source) error {
 	s, err := images(data)
 	if err != nil {
 		return err
 	}
 	img, err := s.Import(ctx, from)
 	if err != nil {
+		return err
+	}
+	if err := tellHost(data, event, map[string]string{"name": name, "digest": img.Digest, "source": source}); err != nil {
 		return err
 	}
 	if err := s.Tag(name, img.Digest); err != nil {

@@ -55,6 +55,11 @@ func (c *Client) Capabilities(ctx context.Context) (Capabilities, error) {
 	return get[Capabilities](ctx, c, "/capabilities", nil)
 }
 
+// Deeds is what the host's journal has after a deed: some, and again what comes then.
+func (c *Client) Deeds(ctx context.Context, after int64) (Deeds, error) {
+	return get[Deeds](ctx, c, "/journal", url.Values{"after": {strconv.FormatInt(after, 10)}})
+}
+
 // ApplyVPC makes the machine match v, and goes on doing so when the host restarts.
 // Applying what holds already costs little. Interfaces are in it before their
 // workload is prepared.

@@ -24,7 +24,7 @@ func FuzzRequests(f *testing.F) {
 	} {
 		f.Add(r[0], r[1], r[2])
 	}
-	h := host.Handler(worker.Unable{Sandbox: []string{"it is a test"}})
+	h := host.Handler(worker.Unable{Sandbox: []string{"it is a test"}}, nil)
 	f.Fuzz(func(t *testing.T, method, target, body string) {
 		req, err := http.NewRequest(method, "http://host"+target, strings.NewReader(body))
 		if err != nil {

@@ -15,7 +15,7 @@ import (
 )
 
 // handler is every request that a host answers.
-func handler(m Machine) http.Handler {
+func handler(m Machine, j *Journal) http.Handler {
 	mux := http.NewServeMux()
 	answer := func(pattern string, do func(*http.Request) (any, error)) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
@@ -42,6 +42,7 @@ func handler(m Machine) http.Handler {
 	}
 
 	answer("GET /capabilities", func(*http.Request) (any, error) { return m.Capabilities(), nil })
+	answer("GET /journal", func(r *http.Request) (any, error) { return deeds(j, r.URL.Query().Get("after")) })
 	answer("GET /vpcs", func(*http.Request) (any, error) { return m.VPCs() })
 	answer("PUT /vpcs/{id}", func(r *http.Request) (any, error) { return done, applyVPC(m, r) })
 	answer("DELETE /vpcs/{id}", func(r *http.Request) (any, error) { return done, m.RemoveVPC(r.Context(), r.PathValue("id")) })
@@ -72,6 +73,17 @@ func handler(m Machine) http.Handler {
 	mux.HandleFunc("GET /workloads/{id}/archive", func(w http.ResponseWriter, r *http.Request) { archive(m, w, r) })
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fail(w, ErrNotFound) })
 	return mux
+}
+
+func deeds(j *Journal, after string) (Deeds, error) {
+	seq, err := strconv.ParseInt(after, 10, 64)
+	if err != nil {
+		return Deeds{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if j == nil {
+		return Deeds{Deeds: []Deed{}}, nil
+	}
+	return j.After(seq)
 }
 
 // done is the answer that says no more.

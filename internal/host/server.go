@@ -66,7 +66,7 @@ type (
 	}
 )
 
-// ServerConfig says where and for whom a Server listens. All fields are required.
+// ServerConfig says where and for whom a Server listens. All fields but Journal are required.
 type ServerConfig struct {
 	// Data is the data directory; the sockets are made in Data/run.
 	Data string
@@ -75,6 +75,7 @@ type ServerConfig struct {
 	User    int
 	Machine Machine
 	Log     *slog.Logger
+	Journal *Journal // nil: it has nothing to tell
 }
 
 // Server is the host's side of the door.
@@ -117,7 +118,7 @@ func Listen(c ServerConfig) (*Server, error) {
 // under way are cut.
 func (s *Server) Serve(ctx context.Context) error {
 	server := &http.Server{
-		Handler:           handler(s.config.Machine),
+		Handler:           handler(s.config.Machine, s.config.Journal),
 		ReadHeaderTimeout: 10 * time.Second,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(s.config.Log.Handler(), slog.LevelWarn),

@@ -125,6 +125,7 @@ func (s *Server) background(ctx context.Context, group *errgroup.Group) {
 	group.Go(func() error { return s.drifting(ctx) })
 	group.Go(s.steady(ctx, "jobs", s.sagemaker.Run))
 	group.Go(func() error { return s.delivering(ctx) })
+	group.Go(func() error { return s.hearing(ctx) })
 	group.Go(func() error { return s.querying(ctx) })
 	group.Go(func() error { return s.compacting(ctx) })
 	group.Go(func() error { return s.retaining(ctx) })

@@ -125,7 +125,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, now func() t
 		return nil, err
 	}
 	for _, list := range [][]store.Migration{
-		keyMigrations, organizations.Migrations(), iam.Migrations(), identity.Migrations(), signin.Migrations(), kms.Migrations(), s3.Migrations(),
+		keyMigrations, deedMigrations, organizations.Migrations(), iam.Migrations(), identity.Migrations(), signin.Migrations(), kms.Migrations(), s3.Migrations(),
 		accessgrants.Migrations(),
 		ec2.Migrations(), logs.Migrations(), sagemaker.Migrations(), scim.Migrations(), cloudtrail.Migrations(), export.Migrations(),
 	} {
