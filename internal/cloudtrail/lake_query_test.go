@@ -144,6 +144,9 @@ func TestResults(t *testing.T) {
 	if err := b.service.keepResult(ctx, b.Door.Store, query, r); err != nil {
 		t.Fatal(err)
 	}
+	if err := b.Door.Store.Update(ctx, doing("UPDATE cloudtrail_queries SET results = 2500 WHERE id = ?", query)); err != nil {
+		t.Fatal(err)
+	}
 	sn, err := b.Door.Store.Snapshot(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -152,7 +155,7 @@ func TestResults(t *testing.T) {
 	for _, limit := range []int{1, 7, 1000} {
 		var got []string
 		for from := 0; from < 2500; {
-			rows, err := b.service.resultRows(sn, query, int64(from), limit)
+			rows, err := b.service.resultRows(sn, &queryRow{id: query, results: 2500}, int64(from), limit)
 			if err != nil || len(rows) == 0 || len(rows) > limit {
 				t.Fatal(len(rows), err)
 			}
@@ -190,6 +193,18 @@ func TestResults(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused[shape.GetQueryResultsOutput](t, b.admin, "cloudtrail:GetQueryResults", &shape.GetQueryResultsInput{QueryId: second}, "InternalFailure")
+
+	// So is a result that was cut.
+	get := &shape.GetQueryResultsInput{QueryId: query}
+	if out := apitest.Must[shape.GetQueryResultsOutput](t, b.admin, "cloudtrail:GetQueryResults", get); len(out.QueryResultRows) == 0 || out.NextToken == "" {
+		t.Errorf("%d rows", len(out.QueryResultRows))
+	}
+	for _, cut := range []string{"UPDATE cloudtrail_queries SET results = 1000 WHERE id = ?", "DELETE FROM cloudtrail_results WHERE first = 0 AND query = ?"} {
+		if err := b.Door.Store.Update(ctx, doing(cut, query)); err != nil {
+			t.Fatal(err)
+		}
+		refused[shape.GetQueryResultsOutput](t, b.admin, "cloudtrail:GetQueryResults", get, "InternalFailure")
+	}
 
 	b.Advance(answered)
 	refused[shape.DescribeQueryOutput](t, b.admin, "cloudtrail:DescribeQuery", &shape.DescribeQueryInput{QueryId: query}, "QueryIdNotFoundException")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/go-json-experiment/json"
 
@@ -29,8 +28,10 @@ type part struct {
 	Rows    [][]string `json:"rows"`
 }
 
-func boundPart(query string, first int64) []byte {
-	return []byte(query + " " + strconv.FormatInt(first, 10))
+// boundPart is what a part is sealed with: whose it is, where it stands, and of how many
+// rows.
+func boundPart(query string, first, of int64) []byte {
+	return fmt.Appendf(nil, "%s %d %d", query, first, of)
 }
 
 // keepResult stores the rows of an answer, each part in a change of its own.
@@ -45,7 +46,7 @@ func (s *Service) keepResult(ctx context.Context, st *store.Store, query string,
 		if err != nil {
 			return err
 		}
-		sealed, err := questions.Seal(s.Key[:], plain, boundPart(query, int64(first)))
+		sealed, err := questions.Seal(s.Key[:], plain, boundPart(query, int64(first), int64(len(r.Rows))))
 		if err != nil {
 			return err
 		}
@@ -87,7 +88,7 @@ func (s *Service) getQueryResults(_ context.Context, c *api.Call, in *shape.GetQ
 	}
 	out := &shape.GetQueryResultsOutput{QueryStatus: shape.QueryStatus(k.status), ErrorMessage: k.failure, QueryResultRows: [][]map[string]string{}}
 	if k.status == string(shape.QueryStatusFinished) {
-		if out.QueryResultRows, err = s.resultRows(c.Snapshot, k.id, int64(from), limit); err != nil {
+		if out.QueryResultRows, err = s.resultRows(c.Snapshot, k, int64(from), limit); err != nil {
 			return nil, err
 		}
 		if next := from + len(out.QueryResultRows); next < int(k.results) {
@@ -100,28 +101,37 @@ func (s *Service) getQueryResults(_ context.Context, c *api.Call, in *shape.GetQ
 }
 
 // resultRows are up to limit rows of a result, and fewer where they are long.
-func (s *Service) resultRows(q store.Querier, query string, from int64, limit int) ([][]map[string]string, error) {
+func (s *Service) resultRows(q store.Querier, k *queryRow, from int64, limit int) ([][]map[string]string, error) {
 	out, bytes := [][]map[string]string{}, 0
 	for len(out) < limit && bytes < pageBytes {
 		at := from + int64(len(out))
+		if at >= k.results {
+			return out, nil
+		}
 		type stored struct {
 			first   int64
 			content []byte
 		}
 		found, err := store.Collect(q, func(r *store.Rows) (p stored, err error) { return p, r.Scan(&p.first, &p.content) },
-			"SELECT first, content FROM cloudtrail_results WHERE query = ? AND first <= ? AND first + results > ?", query, at, at)
-		if err != nil || len(found) == 0 {
-			return out, err
-		}
-		plain, err := questions.Open(s.Key[:], found[0].content, boundPart(query, found[0].first))
+			"SELECT first, content FROM cloudtrail_results WHERE query = ? AND first <= ? AND first + results > ?", k.id, at, at)
 		if err != nil {
-			return nil, fmt.Errorf("cloudtrail: the result of query %s: %w", query, err)
+			return nil, err
+		}
+		if len(found) != 1 {
+			return nil, fmt.Errorf("cloudtrail: the result of query %s lacks row %d", k.id, at)
+		}
+		plain, err := questions.Open(s.Key[:], found[0].content, boundPart(k.id, found[0].first, k.results))
+		if err != nil {
+			return nil, fmt.Errorf("cloudtrail: the result of query %s: %w", k.id, err)
 		}
 		var p part
 		if err := json.Unmarshal(plain, &p); err != nil {
-			return nil, fmt.Errorf("cloudtrail: the result of query %s: %w", query, err)
+			return nil, fmt.Errorf("cloudtrail: the result of query %s: %w", k.id, err)
 		}
-		rows := p.Rows[min(at-found[0].first, int64(len(p.Rows))):]
+		if at-found[0].first >= int64(len(p.Rows)) {
+			return nil, fmt.Errorf("cloudtrail: the result of query %s lacks row %d", k.id, at)
+		}
+		rows := p.Rows[at-found[0].first:]
 		for _, row := range rows[:min(len(rows), limit-len(out))] {
 			if bytes += rowBytes(row); bytes > pageBytes && len(out) > 0 {
 				return out, nil

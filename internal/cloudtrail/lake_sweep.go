@@ -18,7 +18,7 @@ func (s *Service) Sweep(ctx context.Context, st *store.Store) error {
 	old, err := queryRows(sn, "ended > 0 AND ended <= ? ORDER BY ended LIMIT ?", now.Add(-answered).UnixMicro(), maxAnswers)
 	var lakes []*lakeRow
 	if err == nil {
-		lakes, err = lakeRows(sn, "id <> ''")
+		lakes, err = overdue(sn, now)
 	}
 	sn.Close()
 	if err != nil {
@@ -42,6 +42,24 @@ func (s *Service) Sweep(ctx context.Context, st *store.Store) error {
 		}
 	}
 	return nil
+}
+
+// overdue are the stores that have something to go.
+func overdue(q store.Querier, now time.Time) (due []*lakeRow, err error) {
+	lakes, err := lakeRows(q, "id <> ''")
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range lakes {
+		n, err := count(q, "SELECT COUNT(*) FROM cloudtrail_spans WHERE store = ? AND until > 0 AND until < ?", l.id, l.cutoff(now).UnixMicro())
+		if err != nil {
+			return nil, err
+		}
+		if n > 0 || l.gone(now) {
+			due = append(due, l)
+		}
+	}
+	return due, nil
 }
 
 func (l *lakeRow) sweep(tx *store.Tx, now time.Time) error {

@@ -262,6 +262,21 @@ func TestNestedQuestionsEnd(t *testing.T) {
 	}
 }
 
+// An event that is made to be unreadable is seen, and keeps no other from being seen.
+func TestUnreadableEvents(t *testing.T) {
+	for _, hostile := range []string{`{"n":1e999}`, `{"a":1,"a":2}`, "{\"a\":\"\xff\"}"} {
+		among := func(ctx context.Context, h lake.Hint, fn func([]byte) error) error {
+			if err := fn([]byte(`{"eventName":"Hostile","requestParameters":` + hostile + `}`)); err != nil {
+				return err
+			}
+			return source(ctx, h, fn)
+		}
+		if got, err := ask("SELECT eventName FROM $ WHERE eventName = 'Hostile' AND requestParameters IS NOT NULL OR readOnly = false", among, limits); err != nil || got != "eventName|Hostile|PutObject" {
+			t.Errorf("%q: %s, %v", hostile, got, err)
+		}
+	}
+}
+
 // A hint leaves out nothing that is asked for.
 func TestHints(t *testing.T) {
 	for where, want := range map[string]lake.Hint{

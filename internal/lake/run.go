@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Limits bound what a question may cost.
@@ -92,7 +93,8 @@ func (r *run) look(raw []byte) error {
 	}
 	r.out.Bytes += int64(len(raw))
 	e := &env{now: r.now}
-	if err := json.Unmarshal(raw, &e.event); err != nil {
+	var err error
+	if e.event, err = read(raw); err != nil {
 		return err
 	}
 	if r.where != nil && r.where.value(e) != true {
@@ -109,6 +111,28 @@ func (r *run) look(raw []byte) error {
 		return errDone
 	}
 	return nil
+}
+
+// read takes an event apart. A member with a value that has no place here, such as a
+// number beyond all bounds, stands as its text: one event must not keep the others from
+// being seen.
+func read(raw []byte) (event map[string]any, err error) {
+	if json.Unmarshal(raw, &event) == nil {
+		return event, nil
+	}
+	var members map[string]jsontext.Value
+	if err := json.Unmarshal(raw, &members, jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true)); err != nil {
+		return nil, err
+	}
+	event = make(map[string]any, len(members))
+	for name, member := range members {
+		var v any
+		if json.Unmarshal(member, &v) != nil {
+			v = strings.ToValidUTF8(string(member), "\uFFFD")
+		}
+		event[name] = v
+	}
+	return event, nil
 }
 
 // spent is why what an event was asked cannot be believed.
