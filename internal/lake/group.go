@@ -3,6 +3,8 @@ package lake
 import (
 	"cmp"
 	"context"
+	"math"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -102,7 +104,12 @@ func (c *count) add(v any, t *tally) (grown int) {
 	c.n++
 	switch t.name {
 	case "sum", "avg":
-		if f, ok := v.(float64); ok {
+		f, ok := v.(float64)
+		if s, text := v.(string); text { // as parameters of some calls are
+			n, err := strconv.ParseFloat(s, 64)
+			f, ok = n, err == nil && !math.IsNaN(n)
+		}
+		if ok {
 			c.sum += f
 		} else {
 			c.n-- // what is no number counts for nothing

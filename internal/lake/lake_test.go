@@ -61,6 +61,7 @@ func TestAnswers(t *testing.T) {
 		"SELECT eventName, count(*) FROM $ GROUP BY 1 ORDER BY 2 DESC, 1":                                              "eventName,_col1|GetObject,2|Decrypt,1|PutObject,1",
 		"SELECT count(*), count(errorCode), count(DISTINCT userIdentity.userName), sum(requestParameters.size) FROM $": "_col0,_col1,_col2,_col3|4,1,2,16",
 		"SELECT min(eventTime) a, max(eventTime), avg(requestParameters.size) FROM $":                                  "a,_col1,_col2|2026-01-01 10:00:00.000,2026-01-04 10:00:00.000,8",
+		"SELECT sum(substr(eventTime, 9, 2)), avg(length(eventName)) FROM $":                                           "_col0,_col1|10,8.5",
 		"SELECT max(requestParameters.none), sum(errorCode) FROM $":                                                    "_col0,_col1|,",
 		"SELECT upper(eventName), count(*) FROM $ GROUP BY upper(eventName) HAVING count(*) = 2":                       "_col0,_col1|GETOBJECT,2",
 
