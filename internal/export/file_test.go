@@ -16,11 +16,10 @@ import (
 func TestFile(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, open func(testing.TB) *store.Store) {
 		for name, test := range map[string]func(*rig, string){
-			"Follows":           follows,
-			"KilledAtEveryByte": killedAtEveryByte,
-			"Rotated":           rotated,
-			"OthersWrite":       othersWrite,
-			"Refused":           refusedFiles,
+			"Follows":     follows,
+			"Rotated":     rotated,
+			"OthersWrite": othersWrite,
+			"Refused":     refusedFiles,
 		} {
 			t.Run(name, func(t *testing.T) { test(newRig(t, open(t)), filepath.Join(t.TempDir(), "events.jsonl")) })
 		}
@@ -56,9 +55,10 @@ func follows(r *rig, path string) {
 	same(r, read(r, other), r.all())
 }
 
-// killedAtEveryByte leaves what a server leaves that is killed after it wrote some of what
+// TestKilledAtEveryByte leaves what a server leaves that is killed after it wrote some of what
 // it was to write, or all, and before it noted that.
-func killedAtEveryByte(r *rig, path string) {
+func TestKilledAtEveryByte(t *testing.T) {
+	r, path := newRig(t, storetest.SQLite(t)), filepath.Join(t.TempDir(), "events.jsonl")
 	r.act(2)
 	r.exported(path)
 	begin := len(read(r, path))

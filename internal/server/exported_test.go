@@ -130,6 +130,9 @@ func TestRetentionWaitsForTheExport(t *testing.T) {
 	status := func() (*server.RecordMemories, error) {
 		return b.RecordMemories(t.Context(), server.RememberedRequest{})
 	}
+	if said := b.Log.String(); !strings.Contains(said, `are kept" for="the export of the record"`) {
+		t.Errorf("it said\n%s", said)
+	}
 	if m, err := status(); err != nil || m.Export == nil || m.Export.Seq != 0 || m.Export.Behind < 5 {
 		t.Errorf("%+v, %v", m, err)
 	}
@@ -155,8 +158,19 @@ func TestRetentionWaitsForTheExport(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if gone, err := b.PruneAt(t.Context(), later); gone == 0 || err != nil {
-		t.Errorf("%d pruned, %v", gone, err)
+	ctx, stop := context.WithCancel(t.Context())
+	var done sync.WaitGroup
+	done.Go(func() {
+		if err := b.RetainAt(ctx, later); err != nil {
+			t.Error(err)
+		}
+	})
+	for line := range heard {
+		if strings.Contains(line, `"eventName":"PruneRecord"`) {
+			break
+		}
 	}
+	stop()
+	done.Wait()
 	checked(t, b)
 }

@@ -128,7 +128,7 @@ func (s *Server) background(ctx context.Context, group *errgroup.Group) {
 	group.Go(func() error { return s.hearing(ctx) })
 	group.Go(func() error { return s.querying(ctx) })
 	group.Go(func() error { return s.compacting(ctx) })
-	group.Go(func() error { return s.retaining(ctx) })
+	group.Go(func() error { return s.retaining(ctx, retainFirst, s.now) })
 	if s.export != nil {
 		group.Go(func() error { return s.export.Run(ctx) })
 	}

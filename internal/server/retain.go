@@ -11,8 +11,12 @@ import (
 	"bawn.dev/internal/trail"
 )
 
-// retainEvery is how often the server looks for records that are old enough to go.
-const retainEvery = time.Hour
+// When the server looks for records that are old enough to go. It does not begin at once:
+// a machine's clock may be set right only after its start.
+const (
+	retainFirst = 10 * time.Minute
+	retainEvery = time.Hour
+)
 
 const day = 24 * time.Hour
 
@@ -49,35 +53,28 @@ func (s *Server) holds() []hold {
 }
 
 // retaining prunes records that are older than the configuration keeps them, until ctx
-// ends. Among several copies one does.
-func (s *Server) retaining(ctx context.Context) error {
+// ends. Among several copies one does at a time.
+func (s *Server) retaining(ctx context.Context, first time.Duration, now func() time.Time) error {
 	if s.cfg.Retain == 0 {
 		return nil
 	}
-	tick := time.NewTicker(retainEvery)
-	defer tick.Stop()
-	for ctx.Err() == nil {
+	wait := time.NewTimer(first)
+	defer wait.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-wait.C:
+		}
 		err := s.store.Lead(ctx, "retention", func(ctx context.Context) error {
-			for {
-				if _, err := s.prune(ctx, s.now()); err != nil && ctx.Err() == nil {
-					s.log.Warn("the record could not be pruned and it is tried again", "err", err)
-				}
-				select {
-				case <-ctx.Done():
-					return nil
-				case <-tick.C:
-				}
-			}
+			_, err := s.prune(ctx, now())
+			return err
 		})
 		if err != nil && ctx.Err() == nil {
-			s.log.Warn("the record is not pruned and it is tried again", "err", err)
-			select {
-			case <-ctx.Done():
-			case <-tick.C:
-			}
+			s.log.Warn("the record could not be pruned and it is tried again", "err", err)
 		}
+		wait.Reset(retainEvery)
 	}
-	return nil
 }
 
 // prune lets records of whole days go. It says how many went.
@@ -97,6 +94,11 @@ func (s *Server) prune(ctx context.Context, now time.Time) (gone int64, err erro
 		after, since, err := h.of(sn)
 		if err != nil {
 			return 0, fmt.Errorf("%s: %w", h.name, err)
+		}
+		if next, err := s.trail.Next(sn, after); err != nil {
+			return 0, err
+		} else if !next.IsZero() && next.Before(r.Before) {
+			s.log.Warn("records that are old enough to go are kept", "for", h.name, "since", next)
 		}
 		if r.Last = min(r.Last, after); !since.IsZero() && since.Before(r.Before) {
 			r.Before = since

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"bawn.dev/internal/store"
 )
@@ -43,6 +44,16 @@ func (t *Trail) After(ctx context.Context, from int64, limit int) ([]Line, error
 		lines[i] = Line{r.seq, r.account, r.event}
 	}
 	return lines, nil
+}
+
+// Next is when the first record after a Seq happened, sealed or not; zero stands for none.
+func (t *Trail) Next(q store.Querier, after int64) (time.Time, error) {
+	var micro int64
+	err := q.QueryRow("SELECT time FROM trail_records WHERE seq > ? ORDER BY seq LIMIT 1", after).Scan(&micro)
+	if errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, nil
+	}
+	return time.UnixMicro(micro), err
 }
 
 // Last is the greatest Seq of a record that q sees, sealed or not.

@@ -218,10 +218,10 @@ func (b *sealedBatch) authentic(r sealedRow) (*Record, error) {
 	return record, nil
 }
 
-// rest leaves the processor, and the database's writer, to others for as long as they
-// were used.
+// rest leaves the processor, and the database's writer, to others for longer than they
+// were used: nobody waits for a pruning.
 func rest(ctx context.Context, began time.Time) error {
-	timer := time.NewTimer(time.Since(began))
+	timer := time.NewTimer(3 * time.Since(began))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
