@@ -22,7 +22,7 @@ import (
 const (
 	exitUsage    = 2
 	exitNotReady = 3 // not initialized, or not running
-	exitProblems = 4 // fsck or verify found something
+	exitProblems = 4 // fsck or verify found something, or serve that the record is not what it was
 	exitDenied   = 5 // explain, reach: it would be denied
 )
 
@@ -85,7 +85,7 @@ func exitCode(err error) int {
 	switch {
 	case errors.Is(err, config.ErrNotInitialized), errors.Is(err, server.ErrRunning), errors.Is(err, server.ErrNotRunning):
 		return exitNotReady
-	case errors.Is(err, errProblems):
+	case errors.Is(err, errProblems), errors.Is(err, server.ErrForgotten):
 		return exitProblems
 	case errors.Is(err, errDenied):
 		return exitDenied

@@ -59,7 +59,7 @@ func TestWitnessNoticesWhatWasCutOff(t *testing.T) {
 	if n := strings.Count(p.said.String(), "is not remembered"); n != 1 {
 		t.Errorf("that the witness is away was told %d times\n%s", n, p.said)
 	}
-	h.refuses(cutOff, "--witness", witness)
+	h.refuses(4, cutOff, "--witness", witness)
 
 	// What was there before is served as before.
 	h.put(later)

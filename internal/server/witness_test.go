@@ -51,12 +51,12 @@ func (h *house) serve(flags ...string) *process {
 	return h.process
 }
 
-// refuses starts a server that must not begin to serve.
-func (h *house) refuses(want *regexp.Regexp, flags ...string) {
+// refuses starts a server that must not begin to serve, and end with an exit code.
+func (h *house) refuses(exit int, want *regexp.Regexp, flags ...string) {
 	h.t.Helper()
 	p := spawn(h.t, h.binary, append([]string{"serve", "--data", h.data, "--listen", "127.0.0.1:0"}, flags...)...)
 	<-p.ended
-	if _, served := <-p.ready; served || p.result == nil || !want.MatchString(p.said.String()) {
+	if _, served := <-p.ready; served || p.cmd.ProcessState.ExitCode() != exit || !want.MatchString(p.said.String()) {
 		h.t.Errorf("it ended with %v\n%s", p.result, p.said)
 	}
 }
@@ -170,7 +170,7 @@ func TestPinNoticesWhatWasCutOff(t *testing.T) {
 		t.Error(out)
 	}
 	cutOff := regexp.MustCompile(`the record is not what it was: ` + regexp.QuoteMeta(pin) + ` remembers \d+ records`)
-	h.refuses(cutOff, "--pin", pin)
+	h.refuses(4, cutOff, "--pin", pin)
 	// Nor when it went on for longer than what is remembered.
 	p = h.serve()
 	for range 20 {
@@ -178,7 +178,7 @@ func TestPinNoticesWhatWasCutOff(t *testing.T) {
 	}
 	h.until(filepath.Join(h.data, "record.head"))
 	p.stop(syscall.SIGTERM)
-	h.refuses(cutOff, "--pin", pin)
+	h.refuses(4, cutOff, "--pin", pin)
 	if out := h.run(4, "fsck", "--data", h.data, "--pin", pin); !strings.Contains(out, "are not those of the checkpoint that was kept elsewhere") {
 		t.Error(out)
 	}
@@ -196,7 +196,7 @@ func TestPinNoticesWhatWasCutOff(t *testing.T) {
 		t.Fatalf("%v %s", err, out)
 	}
 	h.put(later)
-	h.refuses(regexp.MustCompile(`the record is not what it was: \S+/record.head remembers`))
+	h.refuses(4, regexp.MustCompile(`the record is not what it was: \S+/record.head remembers`))
 }
 
 // A pin is put in place of a running server's: it remembers what the record never held.
@@ -235,7 +235,7 @@ func TestPinOfSomethingElse(t *testing.T) {
 	if err := os.WriteFile(precious, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	h.refuses(regexp.MustCompile(`precious: it holds something else than a head of this log`), "--pin", precious)
+	h.refuses(1, regexp.MustCompile(`precious: it holds something else than a head of this log`), "--pin", precious)
 	if h.read(precious) != "precious" {
 		t.Error("it was overwritten")
 	}
