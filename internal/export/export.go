@@ -99,6 +99,9 @@ func (e *Export) Run(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
+			if err := e.tellGap(ctx, at); err != nil {
+				return err
+			}
 			return e.Trail.Lines(ctx, at.seq, func(lines []trail.Line) error {
 				err := e.hand(ctx, &at, lines)
 				if err == nil {
@@ -155,6 +158,21 @@ func (e *Export) tell(err error) {
 	if e.trouble = ""; err != nil {
 		e.trouble = err.Error()
 	}
+}
+
+// tellGap logs that records went before this destination had them: those from before it
+// was there, or from while it was not wanted.
+func (e *Export) tellGap(ctx context.Context, at cursor) error {
+	n, err := e.Store.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	defer n.Close()
+	first, err := e.Trail.First(n)
+	if err == nil && at.seq+1 < first {
+		e.Log.Warn("records were pruned that were never exported here", "to", e.To, "after", at.seq, "before", first)
+	}
+	return err
 }
 
 // A Status says how far an export is.

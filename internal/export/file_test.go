@@ -1,6 +1,7 @@
 package export_test
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,17 +10,20 @@ import (
 	"testing"
 
 	"bawn.dev/internal/export"
+	"bawn.dev/internal/ledger"
 	"bawn.dev/internal/store"
 	"bawn.dev/internal/store/storetest"
+	"bawn.dev/internal/trail"
 )
 
 func TestFile(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, open func(testing.TB) *store.Store) {
 		for name, test := range map[string]func(*rig, string){
-			"Follows":     follows,
-			"Rotated":     rotated,
-			"OthersWrite": othersWrite,
-			"Refused":     refusedFiles,
+			"Follows":      follows,
+			"Rotated":      rotated,
+			"OthersWrite":  othersWrite,
+			"AfterPruning": afterPruning,
+			"Refused":      refusedFiles,
 		} {
 			t.Run(name, func(t *testing.T) { test(newRig(t, open(t)), filepath.Join(t.TempDir(), "events.jsonl")) })
 		}
@@ -137,6 +141,38 @@ func othersWrite(r *rig, path string) {
 	r.act(2)
 	r.exported(path)
 	same(r, read(r, path), strings.TrimPrefix(r.all(), second))
+}
+
+// A destination that is new, or was not wanted for a while, gets what is left, and it is
+// told that more is gone.
+func afterPruning(r *rig, path string) {
+	r.act(10)
+	r.exported(path)
+	first := r.all()
+	r.act(10)
+	r.act(10)
+	_, err := r.trail.Prune(r.Context(), trail.Retention{
+		Before: noon.AddDate(0, 0, 1), Last: 20,
+		State: func(_ ledger.Pruning, statement []byte) (*trail.Record, error) {
+			raw, err := json.Marshal(map[string]string{"statement": string(statement)})
+			return &trail.Record{EventTime: noon, EventSource: "bawn", EventName: ledger.PruneEvent, Account: operator, RequestParameters: raw}, err
+		},
+	})
+	must(r, err)
+	if strings.Contains(r.log.String(), "never exported") {
+		r.Errorf("too early it said\n%s", r.log)
+	}
+	for i, to := range []string{path, path + ".new", path} {
+		r.exported(to)
+		if n := strings.Count(r.log.String(), "never exported here"); n != min(i+1, 2) {
+			r.Errorf("%d times it said\n%s", n, r.log)
+		}
+	}
+	if n := strings.Count(r.all(), "\n"); n != 11 {
+		r.Errorf("%d records are left", n)
+	}
+	same(r, read(r, path), first+r.all())
+	same(r, read(r, path+".new"), r.all())
 }
 
 func refusedFiles(r *rig, path string) {

@@ -38,10 +38,12 @@ func newRig(t *testing.T, s *store.Store) *rig {
 	signer, err := ledger.NewSigner("bawn.test/export", ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
 	must(t, err)
 	must(t, s.Migrate(t.Context(), export.Migrations()))
-	tr, err := trail.New(s, signer, trail.Options{})
+	tr, err := trail.New(s, signer, trail.Options{Account: operator})
 	must(t, err)
 	return &rig{T: t, store: s, trail: tr, log: &buffer{}}
 }
+
+const operator = "999999999999"
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 

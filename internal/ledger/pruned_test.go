@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"crypto/ed25519"
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -62,4 +63,37 @@ func TestPrunings(t *testing.T) {
 			t.Errorf("%+v is signed", none)
 		}
 	}
+}
+
+// Whatever a record says, nobody but the holder of the key states a pruning in it.
+func FuzzPruningIn(f *testing.F) {
+	signer, err := ledger.NewSigner("bawn.test/log", ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
+	if err != nil {
+		f.Fatal(err)
+	}
+	verifier, err := signer.Verifier()
+	if err != nil {
+		f.Fatal(err)
+	}
+	want := ledger.Pruning{Leaves: 12, Newest: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	signed, err := signer.SignPruning(want)
+	if err != nil {
+		f.Fatal(err)
+	}
+	quoted, err := json.Marshal(string(signed))
+	if err != nil {
+		f.Fatal(err)
+	}
+	genuine := []byte(`{"eventName":"PruneRecord","requestParameters":{"statement":` + string(quoted) + `}}`)
+	if p, ok := verifier.PruningIn(genuine); !ok || p != want {
+		f.Errorf("%+v, %v", p, ok)
+	}
+	f.Add(genuine)
+	f.Add([]byte(`{"eventName":"PruneRecord","requestParameters":null}`))
+	f.Add([]byte(`"PruneRecord"`))
+	f.Fuzz(func(t *testing.T, record []byte) {
+		if p, ok := verifier.PruningIn(record); ok && p != want {
+			t.Errorf("%s states %+v", record, p)
+		}
+	})
 }

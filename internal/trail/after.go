@@ -56,6 +56,12 @@ func (t *Trail) Next(q store.Querier, after int64) (time.Time, error) {
 	return time.UnixMicro(micro), err
 }
 
+// First is the least Seq of a record that q sees.
+func (t *Trail) First(q store.Querier) (seq int64, err error) {
+	err = q.QueryRow("SELECT COALESCE(MIN(seq), 0) FROM trail_records").Scan(&seq)
+	return seq, err
+}
+
 // Last is the greatest Seq of a record that q sees, sealed or not.
 func (t *Trail) Last(q store.Querier) (seq int64, err error) {
 	err = q.QueryRow("SELECT COALESCE(MAX(seq), 0) FROM trail_records").Scan(&seq)
