@@ -25,9 +25,9 @@ var functions = map[string]function{
 		}
 		return nil
 	}},
-	"element_at": {2, 2, false, func(_ *env, args []any) any { return member(args[0], shown(args[1])) }},
-	"greatest":   {1, 20, false, func(_ *env, args []any) any { return extreme(args, 1) }},
-	"least":      {1, 20, false, func(_ *env, args []any) any { return extreme(args, -1) }},
+	"element_at": {2, 2, false, func(e *env, args []any) any { return e.member(args[0], e.shown(args[1])) }},
+	"greatest":   {1, 20, false, func(e *env, args []any) any { return e.extreme(args, 1) }},
+	"least":      {1, 20, false, func(e *env, args []any) any { return e.extreme(args, -1) }},
 	"length":     {1, 1, false, texts(func(s string, _ []any) any { return float64(utf8.RuneCountInString(s)) })},
 	"lower":      {1, 1, false, texts(func(s string, _ []any) any { return strings.ToLower(s) })},
 	"substr":     {2, 3, false, texts(substr)},
@@ -48,7 +48,7 @@ var functions = map[string]function{
 	"date_add":   {3, 3, true, func(_ *env, args []any) any { return added(args) }},
 	"date_trunc": {2, 2, true, func(_ *env, args []any) any { return cut(args) }},
 	"from_iso8601_timestamp": {1, 1, true, func(_ *env, args []any) any {
-		if t, ok := moment(shown(args[0])); ok {
+		if t, ok := asTime(args[0]); ok {
 			return t
 		}
 		return nil
@@ -57,11 +57,11 @@ var functions = map[string]function{
 
 // texts is a function whose first value is taken as text.
 func texts(of func(s string, args []any) any) func(*env, []any) any {
-	return func(_ *env, args []any) any {
+	return func(e *env, args []any) any {
 		if args[0] == nil {
 			return nil
 		}
-		return of(shown(args[0]), args)
+		return of(e.shown(args[0]), args)
 	}
 }
 
@@ -85,10 +85,10 @@ func (n *call) value(e *env) any {
 }
 
 // extreme is the greatest or the least of values; NULL if one is, or has no order.
-func extreme(args []any, sign int) any {
+func (e *env) extreme(args []any, sign int) any {
 	best := args[0]
 	for _, v := range args {
-		order, ok := compared(v, best)
+		order, ok := e.compared(v, best)
 		if !ok {
 			return nil
 		}
@@ -141,7 +141,11 @@ func asTime(v any) (time.Time, bool) {
 	if t, ok := v.(time.Time); ok {
 		return t, true
 	}
-	return moment(shown(v))
+	s, ok := v.(string)
+	if !ok {
+		return time.Time{}, false
+	}
+	return moment(s)
 }
 
 // years bounds what is added to a time: a Duration has 292.

@@ -238,6 +238,30 @@ func TestPatternsEnd(t *testing.T) {
 	}
 }
 
+// A condition on the elements of a list costs no more than its bound, whatever it shows,
+// looks for and compares for each of them.
+func TestConditionsOnElementsEnd(t *testing.T) {
+	var members strings.Builder
+	for i := range 700 {
+		fmt.Fprintf(&members, `,"k%d":1`, i)
+	}
+	event := `{"eventName":"E","requestParameters":{"list":[1` + strings.Repeat(",1", 4000) + `]` + members.String() + `}}`
+	hostile := func(_ context.Context, _ lake.Hint, fn func([]byte) error) error { return fn([]byte(event)) }
+	for _, part := range []string{
+		"requestParameters = 'a'", "'~' < requestParameters", "lower(requestParameters) = 'a'", "requestParameters IN ('a', 'b')",
+		"requestParameters.none = 'a'", "requestParameters LIKE 'a%'", "element_at(x, requestParameters) = 'a'", "x LIKE requestParameters", "requestParameters IS DISTINCT FROM 'a' AND x = 2",
+		"length('" + strings.Repeat("a", 30) + "') = 'a'",
+	} {
+		where := "any_match(requestParameters.list, x -> " + part + strings.Repeat(" OR "+part, min(100, 3600/len(part))) + ")"
+		if got, err := ask("SELECT count(*) FROM $ WHERE "+where, hostile, limits); !errors.Is(err, lake.ErrTooMuch) {
+			t.Errorf("%s: %.50s, %v", part, got, err)
+		}
+	}
+	if got, err := ask("SELECT count(*) FROM $ WHERE any_match(requestParameters.list, x -> x = 2 OR x = 1 AND requestParameters LIKE '%k699%')", hostile, limits); err != nil || got != "_col0|1" {
+		t.Errorf("%.50s, %v", got, err)
+	}
+}
+
 // Members that differ in case alone, which a caller can send, have one answer.
 func TestAmbiguousMembers(t *testing.T) {
 	twice := func(_ context.Context, _ lake.Hint, fn func([]byte) error) error {

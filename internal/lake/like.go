@@ -1,8 +1,38 @@
 package lake
 
-// maxSteps bounds the steps that the LIKEs of a question take on one event: patterns and
-// texts that are made for it cost the product of their lengths.
+// maxSteps bounds the steps that a question takes on one event. Patterns and texts that
+// are made for it cost the product of their lengths, and a condition on the elements of
+// a list, which may show all of the event each time, that of theirs.
 const maxSteps = 5_000_000
+
+// shown is a value as text, for a step a byte; nothing once the steps are used up.
+func (e *env) shown(v any) string {
+	if e.steps > maxSteps {
+		return ""
+	}
+	s := shown(v)
+	e.steps += len(s)
+	return s
+}
+
+// compared is that of what an event has: lists and objects are shown to be compared.
+func (e *env) compared(a, b any) (order int, ok bool) {
+	e.steps++
+	if _, text := b.(string); text && compound(a) {
+		a = e.shown(a)
+	} else if _, text := a.(string); text && compound(b) {
+		b = e.shown(b)
+	}
+	return compared(a, b)
+}
+
+func compound(v any) bool {
+	switch v.(type) {
+	case map[string]any, []any:
+		return true
+	}
+	return false
+}
 
 // like matches with % for any text and _ for one character. Once the steps are used up
 // nothing matches, and the question fails.

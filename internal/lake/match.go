@@ -20,6 +20,9 @@ func (n *anyMatch) value(e *env) any {
 	}
 	var out any = false
 	for _, v := range list {
+		if e.steps++; e.steps > maxSteps {
+			return nil
+		}
 		e.element = v
 		switch b, ok := n.on[1].value(e).(bool); {
 		case !ok:
@@ -43,7 +46,7 @@ func (n *element) with([]node) node { return n }
 func (n *element) value(e *env) any {
 	at := e.element
 	for _, step := range n.steps {
-		at = member(at, step)
+		at = e.member(at, step)
 	}
 	return at
 }

@@ -21,7 +21,7 @@ type env struct {
 	event map[string]any
 	kept  []any
 	now   time.Time
-	steps int // that LIKE took
+	steps int // that it took
 	// element is that of a list which any_match looks at.
 	element any
 }
@@ -45,7 +45,7 @@ func (n *path) with([]node) node { return n }
 func (n *path) value(e *env) any {
 	var at any = e.event
 	for _, step := range n.steps {
-		at = member(at, step)
+		at = e.member(at, step)
 	}
 	if s, ok := at.(string); ok && n.of.time {
 		if t, ok := moment(s); ok {
@@ -56,12 +56,14 @@ func (n *path) value(e *env) any {
 }
 
 // member finds a name without regard to case, as Trino does; of several, the first.
-func member(of any, name string) any {
+func (e *env) member(of any, name string) any {
+	e.steps++
 	switch of := of.(type) {
 	case map[string]any:
 		if v, ok := of[name]; ok {
 			return v
 		}
+		e.steps += len(of)
 		found, value := "", any(nil)
 		for k, v := range of {
 			if strings.EqualFold(k, name) && (found == "" || k < found) {
@@ -125,19 +127,19 @@ func (n *test) value(e *env) any {
 		if a == nil || b == nil {
 			return nil
 		}
-		return e.like(shown(a), shown(b))
+		return e.like(e.shown(a), e.shown(b))
 	case "DISTINCT":
-		order, ok := compared(a, b)
+		order, ok := e.compared(a, b)
 		return !(ok && order == 0 || a == nil && b == nil)
 	case "BETWEEN":
-		return both(ordered(">=", a, b), ordered("<=", a, n.on[2].value(e)))
+		return both(e.ordered(">=", a, b), e.ordered("<=", a, n.on[2].value(e)))
 	}
-	return ordered(n.op, a, b)
+	return e.ordered(n.op, a, b)
 }
 
 // ordered is a comparison; NULL if there is no order.
-func ordered(op string, a, b any) any {
-	order, ok := compared(a, b)
+func (e *env) ordered(op string, a, b any) any {
+	order, ok := e.compared(a, b)
 	if !ok {
 		return nil
 	}
@@ -186,7 +188,7 @@ func (n *test) among(e *env) any {
 	a := n.on[0].value(e)
 	var out any = false
 	for _, x := range n.on[1:] {
-		switch order, ok := compared(a, x.value(e)); {
+		switch order, ok := e.compared(a, x.value(e)); {
 		case !ok:
 			out = nil
 		case order == 0:

@@ -138,7 +138,7 @@ func read(raw []byte) (event map[string]any, err error) {
 // spent is why what an event was asked cannot be believed.
 func (e *env) spent() error {
 	if e.steps > maxSteps {
-		return tooMuch("LIKE takes too long on one event: use shorter patterns")
+		return tooMuch("it takes too long on one event: use shorter patterns and fewer conditions")
 	}
 	return nil
 }
