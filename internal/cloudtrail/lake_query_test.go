@@ -2,6 +2,7 @@ package cloudtrail
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -211,6 +212,28 @@ func TestResults(t *testing.T) {
 	swept(t, b)
 	if n := b.count(t, "SELECT COUNT(*) FROM cloudtrail_results"); n != 0 {
 		t.Errorf("%d parts of results are left", n)
+	}
+}
+
+// Names of columns are the asker's too: a page is as long with long ones.
+func TestPagesOfLongNames(t *testing.T) {
+	b := newBench(t)
+	arn := b.lake(t, b.admin, &shape.CreateEventDataStoreInput{Name: "all"})
+	for i := range 150 {
+		b.act(t, fmt.Sprint("some", i))
+	}
+	query := b.ask(t, b.admin, arn, `SELECT 1 AS "`+strings.Repeat("あ", 9900)+`" FROM $`)
+	b.answering(t)
+	rows, pages := 0, 0
+	for token := ""; pages == 0 || token != ""; pages++ {
+		out := apitest.Must[shape.GetQueryResultsOutput](t, b.admin, "cloudtrail:GetQueryResults", &shape.GetQueryResultsInput{QueryId: query, NextToken: token})
+		if raw, err := json.Marshal(out.QueryResultRows); err != nil || len(raw) > pageBytes+100_000 || len(out.QueryResultRows) == 0 {
+			t.Fatalf("a page of %d rows in %d bytes, %v", len(out.QueryResultRows), len(raw), err)
+		}
+		rows, token = rows+len(out.QueryResultRows), out.NextToken
+	}
+	if pages < 4 || rows < 150 {
+		t.Errorf("%d rows on %d pages", rows, pages)
 	}
 }
 

@@ -131,9 +131,9 @@ func (s *Service) resultRows(q store.Querier, k *queryRow, from int64, limit int
 		if at-found[0].first >= int64(len(p.Rows)) {
 			return nil, fmt.Errorf("cloudtrail: the result of query %s lacks row %d", k.id, at)
 		}
-		rows := p.Rows[at-found[0].first:]
+		rows, names := p.Rows[at-found[0].first:], rowBytes(p.Columns)
 		for _, row := range rows[:min(len(rows), limit-len(out))] {
-			if bytes += rowBytes(row); bytes > pageBytes && len(out) > 0 {
+			if bytes += names + rowBytes(row); bytes > pageBytes && len(out) > 0 {
 				return out, nil
 			}
 			out = append(out, cells(p.Columns, row))
