@@ -276,3 +276,29 @@ func TestLakeShowsWhatIsChosen(t *testing.T) {
 		t.Errorf("categories: %s", got)
 	}
 }
+
+// A call that began before a change of the store and ends after it, as one does whose
+// body is sent slowly, changes it after that: no event is shown twice.
+func TestChangesOutOfOrder(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bench) {
+		b.Advance(past)
+		arn := b.lake(t, b.admin, &shape.CreateEventDataStoreInput{Name: "all", AdvancedEventSelectors: everything()})
+		update := func(selectors []shape.AdvancedEventSelector) {
+			t.Helper()
+			apitest.Must[shape.UpdateEventDataStoreOutput](t, b.admin, "cloudtrail:UpdateEventDataStore", &shape.UpdateEventDataStoreInput{EventDataStore: arn, AdvancedEventSelectors: selectors})
+		}
+		b.Advance(10 * time.Second)
+		b.act(t, "some")
+		b.Advance(10 * time.Second)
+		update(everything()[:1])
+		b.Advance(-15 * time.Second)
+		update(everything())
+		apitest.Must[shape.StopEventDataStoreIngestionOutput](t, b.admin, "cloudtrail:StopEventDataStoreIngestion", &shape.StopEventDataStoreIngestionInput{EventDataStore: arn})
+		apitest.Must[shape.StartEventDataStoreIngestionOutput](t, b.admin, "cloudtrail:StartEventDataStoreIngestion", &shape.StartEventDataStoreIngestionInput{EventDataStore: arn})
+		b.Advance(time.Minute)
+		if got := b.rows(t, b.admin, arn, "SELECT eventName, count(*) FROM $ WHERE NOT readOnly AND eventName <> 'StartQuery' GROUP BY eventName"); got !=
+			"CreateAlias,1 CreateEventDataStore,1 StartEventDataStoreIngestion,1 StopEventDataStoreIngestion,1 UpdateEventDataStore,2" {
+			t.Errorf("the store has %s", got)
+		}
+	})
+}

@@ -23,7 +23,7 @@ func (s *Service) updateLake(_ context.Context, c *api.Call, in *shape.UpdateEve
 		return nil, err
 	}
 	l := *f.lakeRow
-	l.name, l.updated = cmp.Or(in.Name, l.name), c.Now.UnixMicro()
+	l.name, l.updated = cmp.Or(in.Name, l.name), f.changed(c)
 	if in.RetentionPeriod != nil {
 		l.retention = *in.RetentionPeriod
 	}
@@ -73,10 +73,14 @@ func (s *Service) updateLake(_ context.Context, c *api.Call, in *shape.UpdateEve
 	}, nil
 }
 
+// changed is when a call changes a store: after the change before, also where the call
+// began earlier. So no two periods have a moment in common.
+func (f *foundLake) changed(c *api.Call) int64 { return max(c.Now.UnixMicro(), f.updated+1) }
+
 // turned is a store as it is after a change of its life, and the change.
 func (f *foundLake) turned(c *api.Call, change func(l *lakeRow)) (*lakeRow, func(tx *store.Tx) error) {
 	l := *f.lakeRow
-	l.updated = c.Now.UnixMicro()
+	l.updated = f.changed(c)
 	change(&l)
 	return &l, func(tx *store.Tx) error {
 		if err := updateLake(tx, &l); err != nil {
