@@ -211,7 +211,7 @@ func (w *work) run(ctx context.Context) (*lake.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &view{account: k.account, cutoff: l.cutoff(s.Now()), records: s.Records, turn: w.turn}
+	v := &view{account: k.account, cutoff: l.cutoff(s.Now()), records: s.Records, chosen: w.chosen, turn: w.turn}
 	if v.periods, err = spans(sn, l.id); err != nil {
 		return nil, err
 	}
@@ -229,6 +229,15 @@ func (w *work) run(ctx context.Context) (*lake.Result, error) {
 		})
 	}
 	return question.Run(ctx, source, lake.Limits{Events: maxEvents, Rows: maxRows, Bytes: maxResult, Memory: maxMemory}, s.Now())
+}
+
+func (w *work) chosen(ctx context.Context, p period) (choice, error) {
+	sn, err := w.store.Snapshot(ctx)
+	if err != nil {
+		return choice{}, err
+	}
+	defer sn.Close()
+	return chosenIn(sn, p)
 }
 
 // rest counts the work since it was last counted.

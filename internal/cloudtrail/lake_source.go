@@ -15,6 +15,8 @@ type view struct {
 	cutoff  time.Time // what is older is not kept
 	periods []period  // newest first
 	records Records
+	// chosen is what is chosen in a period.
+	chosen func(ctx context.Context, p period) (choice, error)
 	// turn is asked after each page of events how to go on.
 	turn func(ctx context.Context) error
 }
@@ -24,10 +26,6 @@ type view struct {
 // mean.
 func (v *view) source(ctx context.Context, hint lake.Hint, fn func([]byte) error) error {
 	for _, p := range v.periods {
-		chosen, err := parseChoice(p.choice)
-		if err != nil {
-			return err
-		}
 		q := hinted(hint)
 		q.Account, q.Start = v.account, later(hint.Since, later(v.cutoff, moment(p.since)))
 		if !hint.Until.IsZero() {
@@ -38,6 +36,10 @@ func (v *view) source(ctx context.Context, hint lake.Hint, fn func([]byte) error
 		}
 		if !q.End.IsZero() && q.End.Before(q.Start) {
 			continue
+		}
+		chosen, err := v.chosen(ctx, p)
+		if err != nil {
+			return err
 		}
 		if err := v.read(ctx, q, chosen, fn); err != nil {
 			return err

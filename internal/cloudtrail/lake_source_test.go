@@ -48,8 +48,10 @@ func TestIndexLeavesNothingOut(t *testing.T) {
 		apitest.Call[shape.ListTrailsOutput](t, c, "cloudtrail:ListTrails", &shape.ListTrailsInput{})
 		b.Advance(1700 * time.Millisecond)
 	}
-	all := choice{Global: true, Advanced: everything()}.text()
-	v := &view{account: apitest.Account, periods: []period{{choice: all}}, records: lazily{b}, turn: func(context.Context) error { return nil }}
+	all := func(context.Context, period) (choice, error) {
+		return choice{Global: true, Advanced: everything()}, nil
+	}
+	v := &view{account: apitest.Account, periods: []period{{}}, records: lazily{b}, chosen: all, turn: func(context.Context) error { return nil }}
 	matched := func(where string, source lake.Source) int64 {
 		t.Helper()
 		s, err := lake.Parse("SELECT count(*) FROM some-store WHERE " + where)

@@ -46,7 +46,7 @@ func (s *Service) Sweep(ctx context.Context, st *store.Store) error {
 
 // overdue are the stores that have something to go.
 func overdue(q store.Querier, now time.Time) (due []*lakeRow, err error) {
-	lakes, err := lakeRows(q, "id <> ''")
+	lakes, err := allLakes(q)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +93,7 @@ func (l *lakeRow) sweep(tx *store.Tx, now time.Time) error {
 // Holds is the time from which on event data stores need the record, those that can be
 // restored too; the zero time if there are none.
 func (s *Service) Holds(q store.Querier) (since time.Time, err error) {
-	lakes, err := lakeRows(q, "id <> ''")
+	lakes, err := allLakes(q)
 	now := s.Now()
 	for _, l := range lakes {
 		if from := later(moment(l.created), l.cutoff(now)); !l.gone(now) && (since.IsZero() || from.Before(since)) {

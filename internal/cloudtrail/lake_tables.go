@@ -45,10 +45,19 @@ type lakeRow struct {
 const lakeColumns = "id, account, name, choice, retention, protected, multi_region, ingesting, created, updated, deleted"
 
 func lakeRows(q store.Querier, where string, args ...any) ([]*lakeRow, error) {
+	return lakesWith(q, lakeColumns, where, args...)
+}
+
+// allLakes are the stores of all accounts, without what they choose, which may be long.
+func allLakes(q store.Querier) ([]*lakeRow, error) {
+	return lakesWith(q, strings.Replace(lakeColumns, "choice", "''", 1), "id <> ''")
+}
+
+func lakesWith(q store.Querier, columns, where string, args ...any) ([]*lakeRow, error) {
 	return store.Collect(q, func(r *store.Rows) (*lakeRow, error) {
 		l := &lakeRow{}
 		return l, r.Scan(&l.id, &l.account, &l.name, &l.choice, &l.retention, &l.protected, &l.multiRegion, &l.ingesting, &l.created, &l.updated, &l.deleted)
-	}, "SELECT "+lakeColumns+" FROM cloudtrail_stores WHERE "+where, args...)
+	}, "SELECT "+columns+" FROM cloudtrail_stores WHERE "+where, args...)
 }
 
 func insertLake(tx *store.Tx, l *lakeRow) error {
@@ -64,15 +73,25 @@ func updateLake(tx *store.Tx, l *lakeRow) error {
 	return err
 }
 
-// A period is a time in which a store takes in what is chosen.
+// A period is a time in which a store takes in what is chosen. Who changes a store again
+// and again makes many, and what each chooses may be long: that is read one at a time.
 type period struct {
-	choice       string
+	seq          int64
 	since, until int64 // 0: it is open
 }
 
 func spans(q store.Querier, lake string) ([]period, error) {
-	return store.Collect(q, func(r *store.Rows) (s period, err error) { return s, r.Scan(&s.choice, &s.since, &s.until) },
-		"SELECT choice, since, until FROM cloudtrail_spans WHERE store = ? ORDER BY since DESC, seq DESC", lake)
+	return store.Collect(q, func(r *store.Rows) (s period, err error) { return s, r.Scan(&s.seq, &s.since, &s.until) },
+		"SELECT seq, since, until FROM cloudtrail_spans WHERE store = ? ORDER BY since DESC, seq DESC", lake)
+}
+
+// chosenIn is what is chosen in a period.
+func chosenIn(q store.Querier, p period) (choice, error) {
+	var text string
+	if err := q.QueryRow("SELECT choice FROM cloudtrail_spans WHERE seq = ?", p.seq).Scan(&text); err != nil {
+		return choice{}, err
+	}
+	return parseChoice(text)
 }
 
 // take begins to take events in, from a moment on.
