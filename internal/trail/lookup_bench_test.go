@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bawn.dev/internal/store"
+	"bawn.dev/internal/store/pgtest"
 	"bawn.dev/internal/store/storetest"
 )
 
@@ -83,7 +84,7 @@ func BenchmarkLookup(b *testing.B) {
 	filled(b, s, t, n)
 	b.Run("storage", func(b *testing.B) {
 		b.ReportMetric(0, "ns/op") // nothing is timed
-		sizes(b, s, n)
+		sizes(b, s, n, inSQLite)
 	})
 	b.Run("pages", func(b *testing.B) {
 		b.ReportMetric(0, "ns/op")
@@ -188,8 +189,27 @@ func forget(b *testing.B, path string) {
 	}
 }
 
-// sizes reports the bytes per record.
-func sizes(b *testing.B, s *store.Store, n int) {
+// BenchmarkStorage is what a record costs in PostgreSQL; BenchmarkLookup tells it of
+// SQLite.
+func BenchmarkStorage(b *testing.B) {
+	const n = 200_000
+	s := storetest.Open(b, store.Config{DatabaseURL: pgtest.Start(b).Database(b)})
+	t, err := New(s, signerOf(b), Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	filled(b, s, t, n)
+	b.Run("postgres", func(b *testing.B) {
+		b.ReportMetric(0, "ns/op") // nothing is timed
+		sizes(b, s, n, "SELECT pg_total_relation_size(CAST(? AS TEXT))")
+	})
+}
+
+// inSQLite is what a table takes in its file, with its indexes.
+const inSQLite = "SELECT sum(pgsize) FROM dbstat WHERE aggregate = TRUE AND name LIKE ? || '%'"
+
+// sizes reports the bytes per record on the disk.
+func sizes(b *testing.B, s *store.Store, n int, query string) {
 	b.Helper()
 	sn, err := s.Snapshot(b.Context())
 	if err != nil {
@@ -197,18 +217,13 @@ func sizes(b *testing.B, s *store.Store, n int) {
 	}
 	defer sn.Close()
 	var whole int64
-	if err := sn.QueryRow("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()").Scan(&whole); err != nil {
-		b.Fatal(err)
-	}
-	b.ReportMetric(float64(whole)/float64(n), "bytes/record")
-	for table, sum := range map[string]string{
-		"trail_records": "sum(length(event) + length(account) + 12)", "trail_leaves": "sum(length(hash) + 24)", "trail_hashes": "sum(length(hash) + 12)",
-		"trail_terms": "sum(length(account) + length(term) + 16 + coalesce(length(more), 0))", "trail_checkpoints": "sum(length(signed) + 8)",
-	} {
+	for _, table := range []string{"records", "terms", "hashes", "leaves", "checkpoints"} {
 		var bytes int64
-		if err := sn.QueryRow("SELECT " + sum + " FROM " + table).Scan(&bytes); err != nil {
+		if err := sn.QueryRow(query, "trail_"+table).Scan(&bytes); err != nil {
 			b.Fatal(err)
 		}
-		b.ReportMetric(float64(bytes)/float64(n), table[len("trail_"):]+"-bytes/record")
+		whole += bytes
+		b.ReportMetric(float64(bytes)/float64(n), table+"-bytes/record")
 	}
+	b.ReportMetric(float64(whole)/float64(n), "bytes/record")
 }
