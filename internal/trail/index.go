@@ -2,7 +2,6 @@ package trail
 
 import (
 	"cmp"
-	"container/heap"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -105,24 +104,11 @@ func scanBlock(r *store.Rows) (b block, err error) { return b, r.Scan(&b.time, &
 
 // places are all of a block's.
 func (b block) places() []place {
-	all := []place{b.place}
+	all := append(make([]place, 0, 1+len(b.more)/placeSize), b.place)
 	for more := b.more; len(more) >= placeSize; more = more[placeSize:] {
 		all = append(all, place{int64(binary.BigEndian.Uint64(more)), int64(binary.BigEndian.Uint64(more[8:]))})
 	}
 	return all
-}
-
-// newest is a heap of places.
-type newest []place
-
-func (h newest) Len() int           { return len(h) }
-func (h newest) Less(i, j int) bool { return h[i].compare(h[j]) > 0 }
-func (h newest) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *newest) Push(x any)        { *h = append(*h, x.(place)) }
-func (h *newest) Pop() any {
-	last := (*h)[len(*h)-1]
-	*h = (*h)[:len(*h)-1]
-	return last
 }
 
 // before lists up to limit places of a term that lie before one place and from start
@@ -135,11 +121,10 @@ func before(q store.Querier, key posted, at place, start, end int64, limit int) 
 	} else {
 		last = math.MaxInt64
 	}
-	var found []place
-	var waiting newest
+	var found, waiting []place // both newest first
 	emit := func(until place) bool {
 		for len(waiting) > 0 && waiting[0].compare(until) >= 0 && len(found) < limit {
-			found = append(found, heap.Pop(&waiting).(place))
+			found, waiting = append(found, waiting[0]), waiting[1:]
 		}
 		return len(found) == limit
 	}
@@ -160,10 +145,14 @@ func before(q store.Querier, key posted, at place, start, end int64, limit int) 
 			if emit(b.place) {
 				return found, rows.Close()
 			}
+			left := len(waiting)
 			for _, p := range b.places() {
 				if p.compare(at) < 0 && start <= p.time && p.time <= end {
-					heap.Push(&waiting, p)
+					waiting = append(waiting, p)
 				}
+			}
+			if left > 0 && left < len(waiting) && waiting[left-1].compare(waiting[left]) < 0 {
+				slices.SortFunc(waiting, func(a, b place) int { return b.compare(a) })
 			}
 			from = place{b.time, b.seq - 1}
 		}

@@ -16,7 +16,7 @@ type join struct {
 }
 
 // places of the index are read in the time of one record.
-const placesPerRecord = 128
+const placesPerRecord = 32
 
 // joined are the places older than at that a query's terms have in common.
 func (q Query) joined(n store.Querier, at place) *join {
@@ -39,7 +39,8 @@ func indexable(trait string) bool {
 }
 
 // next gives up to limit more places, and says whether there may be others. It stops
-// early when it has read about as long as so many records take.
+// early when it has read about as long as so many records take; of fewer than a term's
+// first places each, it may come no further.
 func (j *join) next(limit, patience int) (found []place, more bool, err error) {
 	for stop := j.passed + patience*placesPerRecord; len(found) < limit && j.passed < stop; {
 		candidate, agreed := place{j.at.time, j.at.seq - 1}, 0

@@ -95,7 +95,7 @@ func TestTermsInCommon(t *testing.T) {
 			for at, more := beyond, true; more; {
 				j := q.joined(n, at)
 				var some []place
-				if some, more, err = j.next(3, 1); err != nil {
+				if some, more, err = j.next(3, 8); err != nil {
 					t.Fatal(err)
 				}
 				places, at = append(places, some...), j.at
