@@ -44,6 +44,16 @@ func parseSource(header, owner string, k conditions) (*copySource, error) {
 	return &copySource{bucket, key, version, owner, k}, nil
 }
 
+// CopiedFrom is the object that a call with this CopySource copies, as "bucket/key". It
+// is for who reads the record: what copies is read in one way only.
+func CopiedFrom(source string) (object string, ok bool) {
+	what, err := parseSource(source, "", conditions{})
+	if err != nil {
+		return "", false
+	}
+	return what.bucket + "/" + what.key, true
+}
+
 // sourceConditions are those that a copy makes of its source.
 func sourceConditions(match, noneMatch string, since, unmodified time.Time) conditions {
 	return conditions{match, noneMatch, since, unmodified}

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"bawn.dev/internal/s3"
 	"bawn.dev/internal/store"
 	"bawn.dev/internal/trail"
 )
@@ -170,9 +170,8 @@ func copiedFrom(r *trail.Record, arn string) bool {
 	if json.Unmarshal(r.RequestParameters, &said, json.MatchCaseInsensitiveNames(true)) != nil {
 		return true // it is more than can be told apart: show it
 	}
-	source, _, _ := strings.Cut(said.CopySource, "?")
-	source, err := url.PathUnescape(strings.TrimPrefix(source, "/"))
-	return err != nil || source == "" || source == strings.TrimPrefix(arn, "arn:aws:s3:::") || strings.HasSuffix(source, "/"+arn)
+	source, ok := s3.CopiedFrom(said.CopySource)
+	return !ok || source == strings.TrimPrefix(arn, "arn:aws:s3:::") || strings.HasSuffix(source, "/"+arn) || strings.HasSuffix(source, ":"+arn)
 }
 
 // names answers people's names, asking for each once.

@@ -51,6 +51,11 @@ func TestAuditAnswersQuestions(t *testing.T) {
 	ok(t)(c.object(t.Context(), "GET", "/scans/a.dcm", nil))
 	ok(t)(c.do(t.Context(), "s3", "PUT", "/scans/copy-of-a", map[string][]string{"X-Amz-Copy-Source": {"/scans/a.dcm"}}, nil))
 	ok(t)(c.do(t.Context(), "s3", "PUT", "/scans/a.dcm", map[string][]string{"X-Amz-Copy-Source": {"/scans/b.dcm"}}, nil))
+	// However the source is spelled, S3 copies it, and the audit finds it.
+	ok(t)(c.object(t.Context(), "PUT", "/scans/c%20d:e%3Ff", []byte("third")))
+	for _, source := range []string{"%2Fscans/c%20d:e%3Ff", "scans/c+d:e?f", "/scans/c%20d%3Ae?f"} {
+		ok(t)(c.do(t.Context(), "s3", "PUT", "/scans/copy-of-c", map[string][]string{"X-Amz-Copy-Source": {source}}, nil))
+	}
 	ok(t)(c.iam(t.Context(), "CreateUser", "UserName", "mallory"))
 	var made struct {
 		Key struct {
@@ -81,6 +86,8 @@ func TestAuditAnswersQuestions(t *testing.T) {
 		s.finds(denied, "--key", made.Key.ID)
 		s.finds(denied, "--user", "mallory", "--errors")
 		s.finds("CopyObject", "--event", "CopyObject", "--limit", "1")
+		s.finds("CopyObject, CopyObject, CopyObject", "--resource", "arn:aws:s3:::scans/c d:e?f", "--reads")
+		s.finds("CopyObject, CopyObject, CopyObject", "--resource", "e?f", "--reads")
 
 		var causes []struct{ Error, Cause, Action, Who, EventID string }
 		text := strings.ReplaceAll(strings.TrimSpace(s.must("audit", "--denied", "--output", "json")), "\n", ",")
