@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math/bits"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -93,7 +94,27 @@ type Range struct {
 	stack []Hash
 }
 
-// Size is the number of leaves added.
+// Continue is the Range of the first size leaves, from stored nodes. It is as good as
+// those: its root tells.
+func Continue(size int64, stored Hashes) (*Range, error) {
+	r := &Range{size: size}
+	if size == 0 {
+		return r, nil
+	}
+	var indexes []int64
+	first := int64(0)
+	for level := bits.Len64(uint64(size)) - 1; level >= 0; level-- { //nolint:gosec // not negative
+		if size>>level&1 == 1 {
+			indexes = append(indexes, tlog.StoredHashIndex(level, first>>level))
+			first += 1 << level
+		}
+	}
+	var err error
+	r.stack, err = stored.ReadHashes(indexes)
+	return r, err
+}
+
+// Size is the number of leaves.
 func (r *Range) Size() int64 { return r.size }
 
 // Add appends a leaf by its hash. It returns the nodes that a Builder would have

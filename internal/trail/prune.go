@@ -118,12 +118,29 @@ func (t *Trail) stated(n *store.Snapshot) (p ledger.Pruning, err error) {
 }
 
 // prunable goes on from a pruning as far as may be.
-func (t *Trail) prunable(ctx context.Context, p ledger.Pruning, r Retention) (ledger.Pruning, error) {
+func (t *Trail) prunable(ctx context.Context, stated ledger.Pruning, r Retention) (ledger.Pruning, error) {
+	tree, err := t.grown(ctx, stated.Leaves)
+	if err != nil {
+		return stated, err
+	}
+	p, err := t.old(ctx, stated, r, tree)
+	if err != nil || p == stated {
+		return stated, err
+	}
+	return p, t.signs(ctx, tree)
+}
+
+// old goes on as far as the records are old enough by what is stored, and adds their
+// leaves to the tree.
+func (t *Trail) old(ctx context.Context, p ledger.Pruning, r Retention, tree *ledger.Range) (ledger.Pruning, error) {
 	for {
 		began := time.Now()
 		b, err := t.sealedBatch(ctx, p.Leaves)
 		if err != nil || b == nil || b.last {
 			return p, err
+		}
+		if b.begin != p.Leaves {
+			return p, fmt.Errorf("the checkpoint over %d leaves is gone: %w", p.Leaves, ErrNotSealed)
 		}
 		newest := p.Newest
 		for _, row := range b.rows {
@@ -141,11 +158,41 @@ func (t *Trail) prunable(ctx context.Context, p ledger.Pruning, r Retention) (le
 				newest = record.EventTime
 			}
 		}
+		for _, row := range b.rows {
+			tree.Add(row.hash)
+		}
 		p = ledger.Pruning{Leaves: b.end, Newest: newest}
 		if err := rest(ctx, began); err != nil {
 			return p, err
 		}
 	}
+}
+
+// grown is the tree of the first leaves as it is stored.
+func (t *Trail) grown(ctx context.Context, leaves int64) (*ledger.Range, error) {
+	n, err := t.store.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer n.Close()
+	return ledger.Continue(leaves, nodes{n})
+}
+
+// signs says whether the newest checkpoint signs a tree among its leaves. Rows that look
+// old, leaves and records alike, are otherwise whatever was written there.
+func (t *Trail) signs(ctx context.Context, tree *ledger.Range) error {
+	e, err := t.Extend(ctx, tree.Size(), nil)
+	if err != nil {
+		return err
+	}
+	c, err := t.verifier.Open(e.Signed)
+	if err != nil {
+		return err
+	}
+	if err := ledger.VerifyConsistency(c, ledger.Checkpoint{Origin: c.Origin, Size: tree.Size(), Root: tree.Root()}, e.Hashes); err != nil {
+		return fmt.Errorf("the first %d leaves: %w: %w", tree.Size(), ErrNotSealed, err)
+	}
+	return nil
 }
 
 // A sealedBatch is what one sealing made: the leaves from one checkpoint to the next.

@@ -1,6 +1,7 @@
 package trail_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,7 @@ func TestPrune(t *testing.T) {
 			"OlderIndex":                prunesOlderIndex,
 			"Attacks":                   prunedAttacks,
 			"NothingThatWasTampered":    prunesNothingTampered,
+			"NothingMadeToLookOld":      prunesNothingMadeOld,
 			"InterruptedAtEveryPoint":   interruptedAtEveryPoint,
 			"TwoCopiesAtOnce":           prunedByTwo,
 			"WhileOthersAppendAndFind":  prunedWhileUsed,
@@ -272,6 +274,36 @@ func prunesNothingTampered(t *testing.T, s *store.Store) {
 		})
 	}
 	prune(t, tr, before(30), 30)
+	must(t, tr.Verify(t.Context()))
+}
+
+// Who writes older events over what shall be gone, with their leaves, does not have the
+// server sign that it may be.
+func prunesNothingMadeOld(t *testing.T, s *store.Store) {
+	tr, signer := sixty(t, s)
+	_, leaves := exported(t, tr, 0)
+	prune(t, tr, before(10), 10)
+	restore := saved(t, s)
+	hashes := bytes.Repeat(leaves[12].Hash[:], 10)
+	must(t, s.Update(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.Exec(`UPDATE trail_records SET event = (SELECT event FROM trail_records WHERE seq = 13),
+			time = (SELECT time FROM trail_records WHERE seq = 13) WHERE seq BETWEEN 31 AND 40`)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec("UPDATE trail_leaves SET hash = ? WHERE leaf = 30", hashes)
+		return err
+	}))
+	for range 2 {
+		if gone, err := newPruning(t, s, signer).Prune(t.Context(), before(30)); gone != 0 || !errors.Is(err, trail.ErrNotSealed) {
+			t.Errorf("%d were pruned, %v", gone, err)
+		}
+	}
+	restore()
+	if p, err := tr.Pruned(t.Context()); err != nil || p.Leaves != 10 {
+		t.Errorf("it says %+v, %v", p, err)
+	}
+	prune(t, newPruning(t, s, signer), before(30), 20)
 	must(t, tr.Verify(t.Context()))
 }
 
