@@ -33,8 +33,7 @@ var frontConnections = netlimit.Limits{PerSource: 1024, Total: 8192}
 
 // Serve listens until the context ends, then lets calls in progress finish. ready
 // is called once clients can connect.
-func (s *Server) Serve(ctx context.Context, ready func(addr string)) error {
-	var err error
+func (s *Server) Serve(ctx context.Context, ready func(addr string)) (err error) {
 	if s.remembering, err = s.memories(); err != nil {
 		return err
 	}
@@ -81,11 +80,7 @@ func (s *Server) Serve(ctx context.Context, ready func(addr string)) error {
 	if err := s.life(ctx, "StartServer", s.settings()); err != nil {
 		return errors.Join(err, front.Close(), admin.Close())
 	}
-	defer func() {
-		if err := s.life(ctx, "StopServer", nil); err != nil {
-			s.log.Error("the end is not in the record", "err", err)
-		}
-	}()
+	defer func() { s.end(ctx, err) }()
 
 	group, ctx := errgroup.WithContext(ctx)
 	s.background(ctx, group)
@@ -96,7 +91,7 @@ func (s *Server) Serve(ctx context.Context, ready func(addr string)) error {
 	}
 	err = group.Wait()
 	if errors.Is(err, context.Canceled) {
-		return nil
+		err = nil
 	}
 	return err
 }

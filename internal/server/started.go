@@ -70,6 +70,23 @@ func (s *Server) life(ctx context.Context, name string, parameters any) error {
 	return s.store.Update(ctx, func(tx *store.Tx) error { return s.trail.Append(tx, r) })
 }
 
+// end records that the server stops and, if nothing is wrong with it, seals the record and
+// shows the head to what remembers it: nobody could tell what is changed until the next
+// start.
+func (s *Server) end(ctx context.Context, failed error) {
+	err := s.life(ctx, "StopServer", nil)
+	if err == nil && failed == nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lifeTime)
+		defer cancel()
+		if err = s.trail.Seal(ctx); err == nil {
+			err = s.recall(ctx)
+		}
+	}
+	if err != nil {
+		s.log.Error("the end is not in the record, or not sealed", "err", err)
+	}
+}
+
 // own is the record of what the server does by itself, for who started it.
 func (s *Server) own(name string, parameters any) (*trail.Record, error) {
 	r := &trail.Record{
