@@ -16,7 +16,7 @@ type auditCmd struct {
 	Data     string `required:"" type:"path" help:"Data directory."`
 	Database string `env:"BAWN_DATABASE" help:"postgres:// URL, if the server uses one."`
 
-	Person   string `help:"Only what was done on behalf of this person (user name or id), through any role or job, in any account."`
+	Person   string `help:"Only what was done on behalf of this person (id, or who has this user name now), through any role or job, in any account."`
 	Resource string `help:"Only events about this ARN, or about what has this as the last part of its ARN."`
 	Reads    bool   `help:"Only what read: with --resource, who read it, or copied it."`
 	Key      string `help:"Only what was done with this key: an access key's id, or a KMS key's id or ARN."`
@@ -116,6 +116,9 @@ func (c *auditCmd) pages(ctx context.Context, req server.AuditRequest, found fun
 		}
 		if !page.Pruned.IsZero() && req.After == "" {
 			fmt.Fprintf(os.Stderr, "bawn: events up to %s were pruned; they are where they were exported to\n", page.Pruned.Local().Format(time.DateTime))
+		}
+		if page.Nobody && req.After == "" {
+			fmt.Fprintf(os.Stderr, "bawn: nobody has the name or id %s now: it is taken for the id of somebody who was here\n", visible(c.Person))
 		}
 		told.say(page.Read, len(page.Lines))
 		if err := found(page.Lines); err != nil {

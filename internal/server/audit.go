@@ -44,6 +44,9 @@ type AuditPage struct {
 	// Pruned is the time of the newest event that is not in the record any more, if the
 	// question reaches there.
 	Pruned time.Time `json:"pruned,omitzero"`
+	// Nobody says that no person has the name or id that was asked for any more. It was
+	// taken for an id: names of who is gone are not known.
+	Nobody bool `json:"nobody,omitzero"`
 }
 
 // AuditLine is one record as `bawn audit` gets it.
@@ -83,6 +86,9 @@ func (s *Server) Audit(ctx context.Context, in AuditRequest) (*AuditPage, error)
 	if pruned.Leaves > 0 && !in.Since.After(pruned.Newest) {
 		page.Pruned = pruned.Newest
 	}
+	if page.Nobody, err = s.nobody(sn, in.Person); err != nil {
+		return nil, err
+	}
 	name := s.names(sn)
 	for i, e := range found.Entries {
 		if page.Lines[i], err = line(e, name); err != nil {
@@ -90,6 +96,18 @@ func (s *Server) Audit(ctx context.Context, in AuditRequest) (*AuditPage, error)
 		}
 	}
 	return page, nil
+}
+
+func (s *Server) nobody(q store.Querier, person string) (bool, error) {
+	if person == "" {
+		return false, nil
+	}
+	id, err := s.identity.UserID(q, person)
+	if err != nil || id != "" {
+		return false, err
+	}
+	name, err := s.identity.UserName(q, person)
+	return name == person, err
 }
 
 // search makes queries of a question: one for each account and alternative.

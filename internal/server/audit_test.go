@@ -113,6 +113,9 @@ func TestAuditAnswersQuestions(t *testing.T) {
 	if !strings.Contains(asked, `"resource":"arn:aws:s3:::scans/a.dcm"`) || !strings.Contains(asked, `"key":"`+made.Key.ID) {
 		t.Errorf("questions on record: %s", asked)
 	}
+	if out := s.must("audit", "--person", "gone"); !strings.Contains(out, "nobody has the name or id gone now") {
+		t.Errorf("of a person who is not there: %s", out)
+	}
 	s.refused("exclude each other", "audit", "--key", "a", "--job", "b")
 	s.refused("is no time", "audit", "--since", "yesterday")
 	s.refused("not with", "audit", "--follow", "--limit", "1")
