@@ -43,6 +43,7 @@ type recent struct {
 	seed maphash.Seed
 	mu   sync.Mutex
 	all  map[uint64]appended
+	held int // bytes, about
 }
 
 type appended struct {
@@ -51,29 +52,51 @@ type appended struct {
 	terms  []string
 }
 
-// maxRecent bounds what waits to be sealed, or never was committed.
-const maxRecent = 1 << 14
+func (a appended) size() int {
+	n := 128 + len(a.stored)
+	for _, term := range a.terms {
+		n += 32 + len(term)
+	}
+	return n
+}
+
+// What is kept of records that wait to be sealed, by this copy or another, or never were
+// committed.
+const (
+	maxRecent      = 1 << 14
+	maxRecentBytes = 64 << 20
+)
 
 func (c *recent) put(a appended) {
 	hash := maphash.Bytes(c.seed, a.stored)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.all == nil || len(c.all) >= maxRecent {
-		c.all = make(map[uint64]appended)
+	if c.all == nil || len(c.all) >= maxRecent || c.held >= maxRecentBytes {
+		c.all, c.held = make(map[uint64]appended), 0
 	}
-	c.all[hash] = a
+	c.drop(hash)
+	c.all[hash], c.held = a, c.held+a.size()
 }
 
 // take gives what the sealer needs of a record as it is stored.
 func (c *recent) take(stored []byte) appended {
 	hash := maphash.Bytes(c.seed, stored)
 	c.mu.Lock()
-	a := c.all[hash]
-	delete(c.all, hash)
+	a := c.drop(hash)
 	c.mu.Unlock()
 	if a.terms == nil || !bytes.Equal(a.stored, stored) {
 		event := expanded(stored)
 		a = appended{stored, ledger.LeafHash(event), termsOf(event)}
+	}
+	return a
+}
+
+// drop takes one out, if it is there.
+func (c *recent) drop(hash uint64) appended {
+	a, ok := c.all[hash]
+	if ok {
+		delete(c.all, hash)
+		c.held -= a.size()
 	}
 	return a
 }
