@@ -51,7 +51,7 @@ func counted(causes map[denial]*denial, lines []server.AuditLine) error {
 		if err := json.Unmarshal(l.Event, &e); err != nil {
 			return err
 		}
-		key := denial{Error: e.ErrorCode, Cause: cause(e.ErrorMessage), Action: action(e), Who: cmp.Or(l.Person, principal(e))}
+		key := denial{Error: e.ErrorCode, Cause: cause(e.ErrorMessage), Action: action(e), Who: who(l, e)}
 		d := causes[key]
 		if d == nil {
 			told := key
@@ -63,6 +63,18 @@ func counted(causes map[denial]*denial, lines []server.AuditLine) error {
 		d.First = e.EventTime
 	}
 	return nil
+}
+
+// who is the person or, where none stands behind the call, the principal. Whose
+// credential was tried in vain may not have tried it.
+func who(l server.AuditLine, e event) string {
+	switch {
+	case l.Person == "":
+		return principal(e)
+	case e.UserIdentity.Type == "Unknown":
+		return "Unknown, with a credential of " + l.Person
+	}
+	return l.Person
 }
 
 // cause is the end of a refusal: which kind of policy it was. What comes before names

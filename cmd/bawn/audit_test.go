@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -94,6 +96,24 @@ func TestTimesAsTheyAreTyped(t *testing.T) {
 	}
 	if end := day.end(now); !end.Equal(time.Date(2026, 2, 1, 0, 0, 0, 0, time.Local).Add(-time.Microsecond)) {
 		t.Errorf("the day ends at %v", end)
+	}
+}
+
+// A credential that is tried in vain is not yet its person's act.
+func TestDenialsOfWhoIsNotProven(t *testing.T) {
+	tried := recorded(t, "x", "m")
+	tried.Event = bytes.Replace(tried.Event, []byte(`"userIdentity":{`), []byte(`"userIdentity":{"type":"Unknown",`), 1)
+	causes := map[denial]*denial{}
+	if err := counted(causes, []server.AuditLine{tried, recorded(t, "x", "m")}); err != nil {
+		t.Fatal(err)
+	}
+	var who []string
+	for _, d := range causes {
+		who = append(who, d.Who)
+	}
+	slices.Sort(who)
+	if got := strings.Join(who, "; "); got != "Unknown, with a credential of x; x" {
+		t.Errorf("denied are %s", got)
 	}
 }
 
