@@ -90,6 +90,13 @@ func TestTimesAsTheyAreTyped(t *testing.T) {
 			t.Errorf("%q is taken", text)
 		}
 	}
+	var second when
+	if err := second.UnmarshalText([]byte("2026-01-31T15:04:05Z")); err != nil {
+		t.Fatal(err)
+	}
+	if end := second.end(now); !end.Equal(time.Date(2026, 1, 31, 15, 4, 5, 999_999_000, time.UTC)) || !new(when).end(now).IsZero() {
+		t.Errorf("the second ends at %v", end)
+	}
 	var day when
 	if err := day.UnmarshalText([]byte("2026-01-31")); err != nil {
 		t.Fatal(err)

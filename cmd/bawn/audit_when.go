@@ -46,10 +46,14 @@ func (w when) begin(now time.Time) time.Time {
 	return w.at
 }
 
-// end is the last microsecond that is meant: the record knows no smaller.
+// end is the last microsecond that is meant: the record knows no smaller. An event says
+// its time in seconds: one that says the typed time is meant too.
 func (w when) end(now time.Time) time.Time {
-	if w.day {
+	switch {
+	case w.day:
 		return w.at.AddDate(0, 0, 1).Add(-time.Microsecond)
+	case w.ago > 0 || w.IsZero():
+		return w.begin(now)
 	}
-	return w.begin(now)
+	return w.at.Truncate(time.Second).Add(time.Second - time.Microsecond)
 }
