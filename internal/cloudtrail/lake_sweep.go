@@ -51,7 +51,7 @@ func overdue(q store.Querier, now time.Time) (due []*lakeRow, err error) {
 		return nil, err
 	}
 	for _, l := range lakes {
-		n, err := count(q, "SELECT COUNT(*) FROM cloudtrail_spans WHERE store = ? AND until > 0 AND until < ?", l.id, l.cutoff(now).UnixMicro())
+		n, err := count(q, "SELECT COUNT(*) FROM cloudtrail_spans WHERE store = ? AND until > 0 AND until < ? AND choice = ''", l.id, l.cutoff(now).UnixMicro())
 		if err != nil {
 			return nil, err
 		}
@@ -64,7 +64,7 @@ func overdue(q store.Querier, now time.Time) (due []*lakeRow, err error) {
 
 func (l *lakeRow) sweep(tx *store.Tx, now time.Time) error {
 	if !l.gone(now) {
-		_, err := tx.Exec("DELETE FROM cloudtrail_spans WHERE store = ? AND until > 0 AND until < ?", l.id, l.cutoff(now).UnixMicro())
+		_, err := tx.Exec("DELETE FROM cloudtrail_spans WHERE store = ? AND until > 0 AND until < ? AND choice = ''", l.id, l.cutoff(now).UnixMicro())
 		return err
 	}
 	n, err := count(tx, "SELECT COUNT(*) FROM cloudtrail_stores WHERE id = ? AND deleted = ?", l.id, l.deleted)

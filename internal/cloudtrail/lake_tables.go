@@ -14,6 +14,7 @@ var lakeTables = store.Migration{Room: "cloudtrail", Version: 2, SQL: []string{
 		protected BOOLEAN NOT NULL, multi_region BOOLEAN NOT NULL, ingesting BOOLEAN NOT NULL,
 		created INTEGER NOT NULL, updated INTEGER NOT NULL, deleted INTEGER NOT NULL, UNIQUE (account, name)) WITHOUT ROWID`,
 	// Both ends belong to a span; the last one is open while the store takes events in.
+	// One without a choice has that of the span before.
 	`CREATE TABLE cloudtrail_spans (seq INTEGER PRIMARY KEY AUTOINCREMENT, store TEXT NOT NULL, choice TEXT NOT NULL,
 		since INTEGER NOT NULL, until INTEGER NOT NULL)`,
 	`CREATE INDEX cloudtrail_spans_store ON cloudtrail_spans (store, since)`,
@@ -74,7 +75,8 @@ func updateLake(tx *store.Tx, l *lakeRow) error {
 }
 
 // A period is a time in which a store takes in what is chosen. Who changes a store again
-// and again makes many, and what each chooses may be long: that is read one at a time.
+// and again makes many, and what each chooses may be long: that is read one at a time,
+// and kept where it differs.
 type period struct {
 	seq          int64
 	since, until int64 // 0: it is open
@@ -88,15 +90,35 @@ func spans(q store.Querier, lake string) ([]period, error) {
 // chosenIn is what is chosen in a period.
 func chosenIn(q store.Querier, p period) (choice, error) {
 	var text string
-	if err := q.QueryRow("SELECT choice FROM cloudtrail_spans WHERE seq = ?", p.seq).Scan(&text); err != nil {
+	if err := q.QueryRow(`SELECT choice FROM cloudtrail_spans WHERE store = (SELECT store FROM cloudtrail_spans WHERE seq = ?) AND seq <= ? AND choice <> ''
+		ORDER BY seq DESC LIMIT 1`, p.seq, p.seq).Scan(&text); err != nil {
 		return choice{}, err
 	}
 	return parseChoice(text)
 }
 
+// maxChosen bounds, in characters, what a store has chosen in its time.
+const maxChosen = 16 << 20
+
 // take begins to take events in, from a moment on.
 func (l *lakeRow) take(tx *store.Tx, since int64) error {
-	_, err := tx.Exec("INSERT INTO cloudtrail_spans (store, choice, since, until) VALUES (?, ?, ?, 0)", l.id, l.choice, since)
+	before, err := store.Collect(tx, func(r *store.Rows) (c string, err error) { return c, r.Scan(&c) },
+		"SELECT choice FROM cloudtrail_spans WHERE store = ? AND choice <> '' ORDER BY seq DESC LIMIT 1", l.id)
+	if err != nil {
+		return err
+	}
+	chosen := l.choice
+	if len(before) > 0 && before[0] == chosen {
+		chosen = ""
+	}
+	all, err := count(tx, "SELECT coalesce(sum(length(choice)), 0) FROM cloudtrail_spans WHERE store = ?", l.id)
+	if err != nil {
+		return err
+	}
+	if chosen != "" && all+len(chosen) > maxChosen {
+		return fail("ThrottlingException", "The event data store has chosen too much in its time: %d characters of selectors at most. Make another.", maxChosen)
+	}
+	_, err = tx.Exec("INSERT INTO cloudtrail_spans (store, choice, since, until) VALUES (?, ?, ?, 0)", l.id, chosen, since)
 	return err
 }
 

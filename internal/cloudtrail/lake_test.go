@@ -302,3 +302,42 @@ func TestChangesOutOfOrder(t *testing.T) {
 		}
 	})
 }
+
+// Who changes a store again and again fills no disk, and loses nothing by it.
+func TestStoresThatChangeOften(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bench) {
+		arn := b.lake(t, b.admin, &shape.CreateEventDataStoreInput{Name: "all", TerminationProtectionEnabled: no(), RetentionPeriod: days(7)})
+		chosen := func() int {
+			return b.count(t, "SELECT sum(length(choice)) FROM cloudtrail_spans")
+		}
+		one := chosen()
+		cycle := func() {
+			t.Helper()
+			b.act(t, "some")
+			apitest.Must[shape.StopEventDataStoreIngestionOutput](t, b.admin, "cloudtrail:StopEventDataStoreIngestion", &shape.StopEventDataStoreIngestionInput{EventDataStore: arn})
+			apitest.Must[shape.StartEventDataStoreIngestionOutput](t, b.admin, "cloudtrail:StartEventDataStoreIngestion", &shape.StartEventDataStoreIngestionInput{EventDataStore: arn})
+			apitest.Must[shape.DeleteEventDataStoreOutput](t, b.admin, "cloudtrail:DeleteEventDataStore", &shape.DeleteEventDataStoreInput{EventDataStore: arn})
+			apitest.Must[shape.RestoreEventDataStoreOutput](t, b.admin, "cloudtrail:RestoreEventDataStore", &shape.RestoreEventDataStoreInput{EventDataStore: arn})
+		}
+		for range 5 {
+			cycle()
+		}
+		if n := chosen(); n != one {
+			t.Errorf("%d characters are chosen, and were %d", n, one)
+		}
+		const aliases = "SELECT count(*) FROM $ WHERE eventName = 'CreateAlias'"
+		if got := b.rows(t, b.admin, arn, aliases); got != "5" {
+			t.Errorf("%s events", got)
+		}
+		b.Advance(8 * 24 * time.Hour)
+		swept(t, b)
+		cycle()
+		if got := b.rows(t, b.admin, arn, aliases); got != "1" || b.count(t, "SELECT COUNT(*) FROM cloudtrail_spans") > 5 {
+			t.Errorf("after a sweep %s events", got)
+		}
+		if err := b.Door.Store.Update(t.Context(), doing("UPDATE cloudtrail_spans SET choice = ? WHERE choice <> ''", strings.Repeat(" ", maxChosen))); err != nil {
+			t.Fatal(err)
+		}
+		refused[shape.UpdateEventDataStoreOutput](t, b.admin, "cloudtrail:UpdateEventDataStore", &shape.UpdateEventDataStoreInput{EventDataStore: arn, AdvancedEventSelectors: everything()}, "ThrottlingException")
+	})
+}
