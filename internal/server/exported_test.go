@@ -124,6 +124,7 @@ func TestRetentionWaitsForTheExport(t *testing.T) {
 	b.Restart(t)
 	b.Python(t, `client("iam").create_user(UserName="early")`)
 	later := time.Now().AddDate(0, 0, 9)
+	pass(t, b, later, 2*day)
 	if gone, err := b.PruneAt(t.Context(), later); gone != 0 || err != nil {
 		t.Errorf("%d pruned, %v", gone, err)
 	}
@@ -153,7 +154,11 @@ func TestRetentionWaitsForTheExport(t *testing.T) {
 	}()
 	for !strings.Contains(<-heard, `"userName":"early"`) {
 	}
-	for m, err := status(); m.Export.Behind > 2; m, err = status() {
+	end, err := b.Trail().End(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for m, err := status(); m.Export.Seq < end; m, err = status() { // which is on record itself
 		if err != nil {
 			t.Fatal(err)
 		}

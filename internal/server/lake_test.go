@@ -73,7 +73,9 @@ assert made["RetentionPeriod"] == 30, made
 client("iam").create_user(UserName="after")
 print(made["EventDataStoreArn"].split("/")[1])
 `)
-	if gone, err := b.PruneAt(t.Context(), time.Now().AddDate(0, 0, 60)); err != nil {
+	later := time.Now().AddDate(0, 0, 60)
+	pass(t, b, later, 31*day)
+	if gone, err := b.PruneAt(t.Context(), later); err != nil {
 		t.Errorf("%d pruned, %v", gone, err)
 	}
 	b.Python(t, `
@@ -82,6 +84,7 @@ ct = client("cloudtrail")
 q = ct.start_query(QueryStatement="SELECT requestParameters.userName FROM %s WHERE eventName = 'CreateUser'" % sys.argv[1].strip())["QueryId"]
 while ct.describe_query(QueryId=q)["QueryStatus"] in ("QUEUED", "RUNNING"):
     time.sleep(0.05)
-assert ct.get_query_results(QueryId=q)["QueryResultRows"] == [[{"userName": "after"}]]
+rows = ct.get_query_results(QueryId=q)["QueryResultRows"]
+assert rows == [[{"userName": "after"}]], (rows, ct.describe_query(QueryId=q))
 `, eds)
 }

@@ -20,6 +20,10 @@ const (
 
 const day = 24 * time.Hour
 
+// quietShare is how much of the time that records are kept a silence counts for at most. A
+// clock that jumps ahead lets no more go at once.
+const quietShare = 10
+
 // A hold says what of the record must stay though it is old.
 type hold struct {
 	name string
@@ -79,7 +83,10 @@ func (s *Server) retaining(ctx context.Context, first time.Duration, now func() 
 
 // prune lets records of whole days go. It says how many went.
 func (s *Server) prune(ctx context.Context, now time.Time) (gone int64, err error) {
-	r := trail.Retention{Before: now.UTC().Truncate(day).Add(-time.Duration(s.cfg.Retain) * day), Last: everything}
+	r := trail.Retention{Last: everything}
+	if r.Before, err = s.aged(ctx, now); err != nil {
+		return 0, err
+	}
 	r.State = func(p ledger.Pruning, statement []byte) (*trail.Record, error) {
 		return s.own(ledger.PruneEvent, map[string]any{
 			"leaves": p.Leaves, "newest": p.Newest.UTC().Format(time.RFC3339), "retainDays": s.cfg.Retain, "statement": string(statement),
@@ -101,7 +108,7 @@ func (s *Server) prune(ctx context.Context, now time.Time) (gone int64, err erro
 			s.log.Warn("records that are old enough to go are kept", "for", h.name, "since", next)
 		}
 		if r.Last = min(r.Last, after); !since.IsZero() && since.Before(r.Before) {
-			r.Before = since
+			r.Before = since.Truncate(time.Second) // events tell no finer time
 		}
 	}
 	if err := sn.Close(); err != nil {
@@ -111,6 +118,31 @@ func (s *Server) prune(ctx context.Context, now time.Time) (gone int64, err erro
 		s.log.Info("the record was pruned", "records", gone, "before", r.Before)
 	}
 	return gone, err
+}
+
+// aged is the day before which records are old enough to go: by the clock, and by what the
+// record itself bears out.
+func (s *Server) aged(ctx context.Context, now time.Time) (time.Time, error) {
+	keep := time.Duration(s.cfg.Retain) * day
+	before := now.UTC().Truncate(day).Add(-keep)
+	since, err := s.trail.Passed(ctx, now, keep, keep/quietShare)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if since = since.Truncate(day); !since.Before(before) {
+		return before, nil
+	}
+	sn, err := s.store.Snapshot(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer sn.Close()
+	oldest, err := s.trail.Next(sn, 0)
+	if err == nil && !oldest.IsZero() && oldest.Before(before.Add(-keep/quietShare)) {
+		s.log.Warn("records that are old by the clock are kept: for long nothing was recorded. Is the clock right? Then they go later; otherwise set it",
+			"clock", now.UTC(), "oldest", oldest.UTC())
+	}
+	return since, err
 }
 
 // notePruned says in a report what is not in the record any more.

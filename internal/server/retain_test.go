@@ -11,6 +11,7 @@ import (
 	"bawn.dev/internal/server"
 	"bawn.dev/internal/server/servertest"
 	"bawn.dev/internal/store/pgtest"
+	"bawn.dev/internal/trail"
 	"bawn.dev/internal/verify"
 )
 
@@ -35,6 +36,25 @@ func copyRecord(t *testing.T, b *servertest.Bawn, dir string) (*verify.Report, *
 	}
 	return r, m
 }
+
+// pass has the record bear out that so long passed, by a tick in each of many parts of it.
+func pass(t *testing.T, b *servertest.Bawn, until time.Time, long time.Duration) {
+	t.Helper()
+	if err := b.Trail().Seal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for at := until.Add(-long); at.Before(until); at = at.Add(long / 24) {
+		tick := &trail.Record{EventTime: at, EventSource: "bawn", EventName: "Tick", Account: b.Config.AccountID}
+		if err := b.Trail().Write(t.Context(), tick); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.Trail().Seal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const day = 24 * time.Hour
 
 func checked(t *testing.T, b *servertest.Bawn) *server.Report {
 	t.Helper()
@@ -68,6 +88,7 @@ func TestRetention(t *testing.T) {
 			}
 
 			later := time.Now().AddDate(0, 0, 32)
+			pass(t, b, later, 31*day)
 			gone, err := b.PruneAt(t.Context(), later)
 			if err != nil || gone < all.Checked-5 {
 				t.Fatalf("%d of %d pruned, %v", gone, all.Checked, err)
@@ -123,7 +144,9 @@ client("s3").put_bucket_policy(Bucket="logs", Policy=json.dumps({"Version": "201
 client("cloudtrail").create_trail(Name="all", S3BucketName="logs")
 client("iam").create_user(UserName="before")
 `)
-	checked(t, b) // which seals
+	if err := b.Trail().Seal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	b.Python(t, `
 client("cloudtrail").start_logging(Name="all")
 client("iam").create_user(UserName="after")
@@ -131,6 +154,7 @@ client("iam").create_user(UserName="after")
 	for range 3 { // that is not the last
 		checked(t, b)
 	}
+	pass(t, b, time.Now().AddDate(0, 0, 9), 2*day)
 	if gone, err := b.PruneAt(t.Context(), time.Now().AddDate(0, 0, 9)); err != nil || gone == 0 {
 		t.Errorf("%d pruned, %v", gone, err)
 	}
@@ -139,5 +163,43 @@ client("iam").create_user(UserName="after")
 		t.Errorf("%d left, %v", len(page.Lines), err)
 	}
 	b.Python(t, `client("cloudtrail").delete_trail(Name="all")`)
+	checked(t, b)
+}
+
+// A clock that jumps ahead, for a moment or until somebody looks, makes little of the
+// record old, in this run of the server or in the next.
+func TestRetentionOfAClockThatJumps(t *testing.T) {
+	b := servertest.Start(t)
+	b.Config.Retain = 30
+	b.Restart(t)
+	now := time.Now().Add(60 * day)
+	for d := 1; d <= 60; d++ { // a batch each
+		pass(t, b, time.Now().Add(time.Duration(d)*day), 2*time.Hour)
+	}
+	if gone, err := b.PruneAt(t.Context(), now); err != nil || gone < 28*24 {
+		t.Fatalf("%d pruned, %v", gone, err)
+	}
+	wrong := now.AddDate(10, 0, 0)
+	var all int64
+	for range 3 {
+		gone, err := b.PruneAt(t.Context(), wrong)
+		if all += gone; err != nil || all > 4*24 {
+			t.Errorf("%d pruned of 30 days, %v", all, err)
+		}
+		b.Restart(t)
+	}
+	for d := range 2 { // which people work in, and the server is started
+		pass(t, b, wrong.Add(time.Duration(d)*day), day)
+	}
+	gone, err := b.PruneAt(t.Context(), wrong.Add(day))
+	if all += gone; err != nil || all > 7*24 {
+		t.Errorf("%d pruned of 30 days, %v", all, err)
+	}
+	if gone, err := b.PruneAt(t.Context(), now); err != nil || gone != 0 {
+		t.Errorf("%d pruned when the clock is right again, %v", gone, err)
+	}
+	if n := strings.Count(b.Log.String(), "old by the clock are kept"); n != 4 {
+		t.Errorf("it is told %d times:\n%s", n, b.Log)
+	}
 	checked(t, b)
 }
