@@ -22,7 +22,7 @@ type auditCmd struct {
 	Key      string `help:"Only what was done with this key: an access key's id, or a KMS key's id or ARN."`
 	Job      string `help:"The timeline of this job (name or ARN): what was done to it, by it and in its name, its connections and its keys."`
 	Denied   bool   `help:"What was denied, counted by error, cause, action and person."`
-	Errors   bool   `help:"Only calls that failed."`
+	Errors   bool   `help:"Only calls that failed, or some of what they were about."`
 	Event    string `help:"Only events of this name, such as GetObject."`
 	User     string `help:"Only events of this user or session name."`
 	Account  string `help:"Only this account's record."`

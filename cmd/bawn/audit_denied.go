@@ -51,16 +51,22 @@ func counted(causes map[denial]*denial, lines []server.AuditLine) error {
 		if err := json.Unmarshal(l.Event, &e); err != nil {
 			return err
 		}
-		key := denial{Error: e.ErrorCode, Cause: cause(e.ErrorMessage), Action: action(e), Who: who(l, e)}
-		d := causes[key]
-		if d == nil {
-			told := key
-			told.Last, told.Event = e.EventTime, e.EventID
-			d = &told
-			causes[key] = d
+		codes := []string{e.ErrorCode}
+		if e.ErrorCode == "" {
+			codes = slices.DeleteFunc(e.failed(), func(code string) bool { return !server.Denied(code) })
 		}
-		d.Count++
-		d.First = e.EventTime
+		for _, code := range codes {
+			key := denial{Error: code, Cause: cause(e.ErrorMessage), Action: action(e), Who: who(l, e)}
+			d := causes[key]
+			if d == nil {
+				told := key
+				told.Last, told.Event = e.EventTime, e.EventID
+				d = &told
+				causes[key] = d
+			}
+			d.Count++
+			d.First = e.EventTime
+		}
 	}
 	return nil
 }

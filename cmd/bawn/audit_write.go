@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -42,6 +43,21 @@ type event struct {
 	Resources []struct {
 		ARN string `json:"ARN"`
 	} `json:"resources"`
+	Additional struct {
+		Items []struct {
+			ErrorCode string `json:"errorCode"`
+		} `json:"items"`
+	} `json:"additionalEventData"`
+}
+
+// failed are the error codes of the things that a call was about, each once.
+func (e event) failed() (codes []string) {
+	for _, item := range e.Additional.Items {
+		if item.ErrorCode != "" && !slices.Contains(codes, item.ErrorCode) {
+			codes = append(codes, item.ErrorCode)
+		}
+	}
+	return codes
 }
 
 // An auditWriter shows records in one of the formats.
@@ -100,7 +116,7 @@ func auditRow(l server.AuditLine, e event) string {
 		resource = e.Resources[0].ARN
 	}
 	return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\n", e.EventTime.Local().Format(time.DateTime), visible(cmp.Or(l.Person, "-")), visible(principal(e)),
-		visible(action(e)), visible(resource), visible(cmp.Or(e.ErrorCode, "ok")))
+		visible(action(e)), visible(resource), visible(cmp.Or(e.ErrorCode, strings.Join(e.failed(), " "), "ok")))
 }
 
 func action(e event) string {
@@ -134,7 +150,7 @@ func auditCSV(l server.AuditLine, e event) string {
 	u := e.UserIdentity
 	return csvLine(e.EventTime.UTC().Format(time.RFC3339), e.Account, l.Person, u.OnBehalfOf.UserID, cmp.Or(u.ARN, u.UserName, u.Type), u.AccessKeyID,
 		cmp.Or(u.InScopeOf.CredentialsIssuedTo, u.InScopeOf.SourceARN), u.InvokedBy, action(e), fmt.Sprint(e.ReadOnly), strings.Join(resources, " "),
-		e.ErrorCode, e.ErrorMessage, e.SourceIP, e.Endpoint, e.RequestID, e.EventID)
+		cmp.Or(e.ErrorCode, strings.Join(e.failed(), " ")), e.ErrorMessage, e.SourceIP, e.Endpoint, e.RequestID, e.EventID)
 }
 
 // csvLine quotes every cell, whatever a spreadsheet takes for the separator, and

@@ -143,7 +143,7 @@ func (s *Server) search(ctx context.Context, q store.Querier, in AuditRequest) (
 		}
 	}
 	out.Only = func(r *trail.Record) bool {
-		return (!in.Denied || denied(r.ErrorCode)) && (!in.Reads || r.ReadOnly || copiedFrom(r, in.Resource))
+		return (!in.Denied || slices.ContainsFunc(failures(r), Denied)) && (!in.Errors || len(failures(r)) > 0) && (!in.Reads || r.ReadOnly || copiedFrom(r, in.Resource))
 	}
 	return out, nil
 }
@@ -170,6 +170,9 @@ func alternatives(one trail.Query, in AuditRequest) ([]trail.Query, error) {
 	}
 	if in.Job != "" {
 		either(func(q *trail.Query) { q.Scope = in.Job }, func(q *trail.Query) { q.ResourceName, q.ResourceType = in.Job, "AWS::SageMaker::TrainingJob" })
+	}
+	if one.ErrorsOnly && (one.EventName == "" || one.EventName == deletesMany) {
+		either(func(*trail.Query) {}, func(q *trail.Query) { q.ErrorsOnly, q.EventName = false, deletesMany })
 	}
 	if in.Reads && in.Resource == "" { // a copy is a read of something only
 		yes := true

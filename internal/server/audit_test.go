@@ -2,6 +2,8 @@ package server_test
 
 import (
 	"bufio"
+	"crypto/md5"
+	"encoding/base64"
 	"encoding/csv"
 	"encoding/json"
 	"encoding/xml"
@@ -40,6 +42,8 @@ func exited(err error, code int) bool {
 	return ok && e.ExitCode() == code
 }
 
+const deleteBoth = `<Delete><Object><Key>a.dcm</Key></Object><Object><Key>b.dcm</Key></Object></Delete>`
+
 // The questions of an auditor, to the real binary: while it serves, and when it does not.
 func TestAuditAnswersQuestions(t *testing.T) {
 	s := newSite(t)
@@ -74,6 +78,11 @@ func TestAuditAnswersQuestions(t *testing.T) {
 		}
 	}
 
+	sum := md5.Sum([]byte(deleteBoth))
+	if a, err := mallory.do(t.Context(), "s3", "POST", "/scans?delete", map[string][]string{"Content-Md5": {base64.StdEncoding.EncodeToString(sum[:])}}, []byte(deleteBoth)); err != nil || !strings.Contains(string(a.body), "AccessDenied") {
+		t.Fatalf("%+v, %v", a, err)
+	}
+
 	object := []string{"--resource", "arn:aws:s3:::scans/a.dcm", "--reads"}
 	ask := func() {
 		t.Helper()
@@ -83,8 +92,9 @@ func TestAuditAnswersQuestions(t *testing.T) {
 		s.finds(denied+", CopyObject, GetObject", append(object, "--since", "1h", "--until", time.Now().Format(time.DateOnly))...)
 		s.finds("", append(object, "--until", time.Now().AddDate(0, 0, -1).Format(time.DateOnly))...)
 		s.finds("", append(object, "--since", time.Now().AddDate(0, 0, 1).Format(time.DateOnly))...)
-		s.finds(denied, "--key", made.Key.ID)
-		s.finds(denied, "--user", "mallory", "--errors")
+		s.finds("DeleteObjects, "+denied, "--key", made.Key.ID)
+		s.finds("DeleteObjects, "+denied, "--user", "mallory", "--errors")
+		s.finds("DeleteObjects", "--event", "DeleteObjects", "--errors")
 		s.finds("CopyObject", "--event", "CopyObject", "--limit", "1")
 		s.finds("CopyObject, CopyObject, CopyObject", "--resource", "arn:aws:s3:::scans/c d:e?f", "--reads")
 		s.finds("CopyObject, CopyObject, CopyObject", "--resource", "e?f", "--reads")
@@ -94,7 +104,7 @@ func TestAuditAnswersQuestions(t *testing.T) {
 		if err := json.Unmarshal([]byte("["+text+"]"), &causes); err != nil {
 			t.Fatalf("%v: %s", err, text)
 		}
-		if len(causes) != 1 || causes[0].Action != "s3:GetObject" || causes[0].Who != "user/mallory" ||
+		if len(causes) != 2 || causes[1].Action != "s3:DeleteObjects" || causes[1].Error != "AccessDenied" || causes[1].Who != "user/mallory" || causes[0].Action != "s3:GetObject" || causes[0].Who != "user/mallory" ||
 			causes[0].Cause != "no identity-based policy allows the s3:GetObject action" || !strings.Contains(text, `"count":3`) {
 			t.Errorf("denied: %s", text)
 		}
