@@ -85,7 +85,7 @@ func exitCode(err error) int {
 	switch {
 	case errors.Is(err, config.ErrNotInitialized), errors.Is(err, server.ErrRunning), errors.Is(err, server.ErrNotRunning):
 		return exitNotReady
-	case errors.Is(err, errProblems), errors.Is(err, server.ErrForgotten):
+	case errors.Is(err, errProblems), server.Altered(err):
 		return exitProblems
 	case errors.Is(err, errDenied):
 		return exitDenied

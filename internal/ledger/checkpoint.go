@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"crypto/ed25519"
+	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -79,6 +80,15 @@ func (s Signer) Verifier() (Verifier, error) {
 	}
 	key := s.note.(*ed25519Signer)
 	return ParseVerifier(verifierText(key.name, key.key.Public().(ed25519.PublicKey)))
+}
+
+// Secret derives a key from the signing key, for what the log's servers alone may do
+// besides signing: another for each purpose.
+func (s Signer) Secret(purpose string) ([]byte, error) {
+	if s.note == nil {
+		return nil, errors.New("ledger: no key to derive from")
+	}
+	return hkdf.Key(sha256.New, s.note.(*ed25519Signer).key.Seed(), nil, "bawn ledger: "+purpose, sha256.Size)
 }
 
 // Sign returns the checkpoint as a signed note.

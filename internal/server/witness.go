@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"bawn.dev/internal/ledger"
+	"bawn.dev/internal/trail"
 	"bawn.dev/internal/witness"
 )
 
@@ -232,6 +233,12 @@ func (s *Server) consult(ctx context.Context, m *memory, head []byte) (line []by
 
 // ErrForgotten says that somebody remembers what the record does not hold.
 var ErrForgotten = errors.New("the record is not what it was")
+
+// Altered says whether err ended a server because its record is not what it was.
+func Altered(err error) bool {
+	var foreign *trail.Foreign
+	return errors.Is(err, ErrForgotten) || errors.As(err, &foreign)
+}
 
 // unless drops an error that only says that the server ends.
 func unless(ctx context.Context, err error) error {

@@ -91,6 +91,7 @@ func appendForEver(t *testing.T, path string) {
 	tr, err := trail.New(s, fixedSigner(t), trail.Options{Interval: time.Millisecond})
 	must(t, err)
 	var wg sync.WaitGroup
+	must := orExit
 	wg.Go(func() { must(t, tr.Run(t.Context())) })
 	for i := range 8 {
 		wg.Go(func() {
@@ -103,4 +104,12 @@ func appendForEver(t *testing.T, path string) {
 		})
 	}
 	wg.Wait()
+}
+
+// orExit is must for a child whose goroutines never end.
+func orExit(_ *testing.T, err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }

@@ -158,7 +158,7 @@ func recordsAt(q store.Querier, places []place) ([]row, error) {
 		for i, p := range chunk {
 			seqs[i] = p.seq
 		}
-		found, err := store.Collect(q, scanRow, "SELECT seq, time, account, event FROM trail_records WHERE seq IN (?"+
+		found, err := store.Collect(q, scanRow, "SELECT "+rowColumns+" FROM trail_records WHERE seq IN (?"+
 			strings.Repeat(",?", len(seqs)-1)+")", seqs...)
 		if err != nil {
 			return nil, err

@@ -86,6 +86,7 @@ func pruneForEver(t *testing.T, path string) {
 	var minutes sync.Mutex
 	now := int(time.Now().Unix() - noon.Unix()) // later than in the round before
 	var wg sync.WaitGroup
+	must := orExit
 	wg.Go(func() { must(t, tr.Run(t.Context())) })
 	for i := range 4 {
 		wg.Go(func() {

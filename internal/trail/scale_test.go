@@ -96,7 +96,7 @@ func filled(b *testing.B, s *store.Store, t *Trail, n int) {
 		err := s.Update(b.Context(), func(tx *store.Tx) error {
 			for end := min(n, first+32*batch); first < end; {
 				rows := make([]row, min(batch, n-first))
-				values, leaves := make([]any, 0, 3*len(rows)), []byte{}
+				values, leaves := make([]any, 0, 4*len(rows)), []byte{}
 				for i := range rows {
 					r := scaleRecord(draw, first+i)
 					if err := r.complete(); err != nil {
@@ -107,7 +107,8 @@ func filled(b *testing.B, s *store.Store, t *Trail, n int) {
 						return err
 					}
 					rows[i] = row{seq: int64(first + i + 1), time: r.EventTime.UnixMicro(), account: r.Account, terms: r.terms()}
-					values = append(values, rows[i].time, r.Account, work.compressed(event))
+					stored := work.compressed(event)
+					values = append(values, rows[i].time, r.Account, stored, t.authors.mac(rows[i].time, r.Account, stored))
 					hash := ledger.LeafHash(event)
 					leaves = append(leaves, hash[:]...)
 					if err := tree.Add(hash); err != nil {
@@ -128,7 +129,7 @@ func filled(b *testing.B, s *store.Store, t *Trail, n int) {
 				if err != nil {
 					return err
 				}
-				if err := errors.Join(tx.Insert(records, 3, values),
+				if err := errors.Join(tx.Insert(records, 4, values),
 					tx.Insert("trail_leaves (leaf, seq, hash)", 3, []any{int64(first), int64(first + 1), leaves}),
 					tx.Insert("trail_hashes (idx, hash)", 2, []any{tree.First, hashes}),
 					tx.Insert("trail_checkpoints (size, signed)", 2, []any{size, signed})); err != nil {

@@ -82,6 +82,9 @@ func (t *Trail) sealBatch(ctx context.Context, last int64) (done bool, err error
 	next := h
 	for i := range rows {
 		r := &rows[i]
+		if !t.authors.wrote(*r) {
+			return false, &Foreign{r.seq}
+		}
 		was := t.recent.take(r.event)
 		hash := was.leaf
 		if err := tree.Add(hash); err != nil {
@@ -254,9 +257,12 @@ type row struct {
 	seq, time int64
 	account   string
 	event     []byte
+	mac       []byte   // what it was stored with: see mac.go
 	terms     []string // once it is being sealed or verified
 	leaf      int64    // likewise, verified
 }
+
+const rowColumns = "seq, time, account, event, mac"
 
 // scanRow reads a record with its event.
 func scanRow(rows *store.Rows) (row, error) {
@@ -267,7 +273,7 @@ func scanRow(rows *store.Rows) (row, error) {
 
 // scanStored reads a record with its event as it is stored.
 func scanStored(rows *store.Rows) (r row, err error) {
-	return r, rows.Scan(&r.seq, &r.time, &r.account, &r.event)
+	return r, rows.Scan(&r.seq, &r.time, &r.account, &r.event, &r.mac)
 }
 
 // readRows reads up to limit records after one sequence number, up to another.
@@ -280,6 +286,6 @@ func storedRows(q store.Querier, after, last int64, limit int) ([]row, error) {
 }
 
 func rowsBy(scan func(*store.Rows) (row, error), q store.Querier, after, last int64, limit int) ([]row, error) {
-	return store.Collect(q, scan, `SELECT seq, time, account, event FROM trail_records
+	return store.Collect(q, scan, `SELECT `+rowColumns+` FROM trail_records
 		WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?`, after, last, limit)
 }

@@ -95,13 +95,26 @@ func TestStoredAsItIs(t *testing.T) {
 					return err
 				}
 				want[r.EventID] = string(event)
-				if i%2 == 0 {
-					if _, err := tx.Exec("UPDATE trail_records SET event = ? WHERE seq = (SELECT max(seq) FROM trail_records)", event); err != nil {
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := tr.Seal(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		err = s.Update(t.Context(), func(tx *store.Tx) error {
+			rows, err := readRows(tx, 0, 20, 20)
+			for _, r := range rows {
+				if r.seq%2 == 0 {
+					_, err := tx.Exec("UPDATE trail_records SET event = ?, mac = NULL WHERE seq = ?", r.event, r.seq)
+					if err != nil {
 						return err
 					}
 				}
 			}
-			return nil
+			return err
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -28,10 +28,13 @@ var migrations = []store.Migration{{Room: "trail", Version: 1, SQL: []string{
 	// Further records of the row: see index.go. Rows of leaves and hashes hold several
 	// too from here on: those that follow each other, in seq and idx as well.
 	`ALTER TABLE trail_terms ADD COLUMN more BLOB`,
+}}, {Room: "trail", Version: 3, SQL: []string{
+	// See mac.go. What was sealed before has none.
+	`ALTER TABLE trail_records ADD COLUMN mac BLOB`,
 }}}
 
 // records is where a record goes.
-const records = "trail_records (time, account, event)"
+const records = "trail_records (time, account, event, mac)"
 
 // nodes reads the tree's nodes.
 type nodes struct{ q store.Querier }

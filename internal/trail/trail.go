@@ -25,6 +25,7 @@ type Trail struct {
 	verifier ledger.Verifier
 	interval time.Duration
 	account  string // Options.Account
+	authors  *authors
 
 	sealing chan struct{} // holds one token: the right to seal
 	head    head          // of the last seal; guarded by sealing
@@ -42,10 +43,14 @@ func New(st *store.Store, signer ledger.Signer, opts Options) (*Trail, error) {
 	if err != nil {
 		return nil, fmt.Errorf("trail: a signer is required: %w", err)
 	}
+	key, err := signer.Secret("rows of the trail")
+	if err != nil {
+		return nil, err
+	}
 	if err := st.Migrate(context.Background(), migrations); err != nil {
 		return nil, err
 	}
-	t := &Trail{store: st, signer: signer, verifier: verifier, interval: opts.Interval, account: opts.Account,
+	t := &Trail{store: st, signer: signer, verifier: verifier, interval: opts.Interval, account: opts.Account, authors: newAuthors(key),
 		sealing: make(chan struct{}, 1), sealed: make(chan struct{}), recent: recent{seed: maphash.MakeSeed()}}
 	if t.interval <= 0 {
 		t.interval = 500 * time.Millisecond
@@ -67,7 +72,7 @@ func (t *Trail) Append(tx *store.Tx, rs ...*Record) error {
 	if err != nil {
 		return err
 	}
-	if err := tx.Insert(records, 3, values); err != nil {
+	if err := tx.Insert(records, 4, values); err != nil {
 		return fmt.Errorf("trail: append: %w", err)
 	}
 	return nil
@@ -80,7 +85,7 @@ func (t *Trail) Write(ctx context.Context, rs ...*Record) error {
 	if err != nil {
 		return err
 	}
-	if err := t.store.Insert(ctx, gate, records, 3, values); err != nil {
+	if err := t.store.Insert(ctx, gate, records, 4, values); err != nil {
 		return fmt.Errorf("trail: append: %w", err)
 	}
 	return nil
@@ -88,7 +93,7 @@ func (t *Trail) Write(ctx context.Context, rs ...*Record) error {
 
 // stored completes records and gives their rows' values.
 func (t *Trail) stored(rs []*Record) ([]any, error) {
-	values := make([]any, 0, 3*len(rs))
+	values := make([]any, 0, 4*len(rs))
 	work := rooms.Get().(*room)
 	defer rooms.Put(work)
 	for _, r := range rs {
@@ -105,7 +110,8 @@ func (t *Trail) stored(rs []*Record) ([]any, error) {
 		work.event = event
 		stored := work.compressed(event)
 		t.recent.put(appended{stored, ledger.LeafHash(event), r.terms()})
-		values = append(values, r.EventTime.UnixMicro(), r.Account, stored)
+		at := r.EventTime.UnixMicro()
+		values = append(values, at, r.Account, stored, t.authors.mac(at, r.Account, stored))
 	}
 	return values, nil
 }

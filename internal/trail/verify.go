@@ -37,7 +37,8 @@ const maxProblems = 100
 // Verify checks the whole log as it is stored: each record hashes to its leaf, or is one
 // of the oldest, of which the log itself states that they were pruned, the leaves follow each other without gap, no record stands between that is not
 // a leaf, the tree's nodes and roots are what the checkpoints sign, and the
-// lookup index is complete. known are signed checkpoints that were kept
+// lookup index is complete; and what waits to be sealed was written by a server of
+// this log. known are signed checkpoints that were kept
 // elsewhere; the log must extend each. It returns nil, or all problems as
 // *Tampered errors, joined.
 func (t *Trail) Verify(ctx context.Context, known ...[]byte) error {
@@ -57,7 +58,7 @@ func (t *Trail) Verify(ctx context.Context, known ...[]byte) error {
 		}
 		v.witnessed[c.Size] = append(v.witnessed[c.Size], c.Root)
 	}
-	for _, step := range []func() error{v.leaves, v.strangers, v.ends} {
+	for _, step := range []func() error{v.leaves, v.strangers, v.waiting, v.ends} {
 		if err := step(); errors.Is(err, errEnough) {
 			break
 		} else if err != nil {
@@ -333,6 +334,24 @@ func (v *verification) strangers() error {
 		}
 	}
 	return nil
+}
+
+// waiting looks for records that are not sealed yet, and will not be.
+func (v *verification) waiting() error {
+	for from := v.lastSeq; ; {
+		rows, err := storedRows(v.q, from, math.MaxInt64, batch)
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		for _, r := range rows {
+			if from = r.seq; v.trail.authors.wrote(r) {
+				continue
+			}
+			if err := v.report(None, r.seq, "was not written by a server of this log, or was changed since: neither it nor what follows is sealed"); err != nil {
+				return err
+			}
+		}
+	}
 }
 
 // ends checks that nothing ends early or goes on too long.
