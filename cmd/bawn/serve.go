@@ -142,5 +142,6 @@ func administrateWith[In, Out any](ctx context.Context, data, database, path str
 		return out, err
 	}
 	defer s.Close()
+	defer s.Settle(ctx)
 	return local(s, ctx, in)
 }

@@ -87,6 +87,16 @@ func (s *Server) end(ctx context.Context, failed error) {
 	}
 }
 
+// Settle seals what an administration command recorded while no server runs: nobody could
+// tell what is changed until the next start.
+func (s *Server) Settle(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lifeTime)
+	defer cancel()
+	if err := s.trail.Seal(ctx); err != nil {
+		s.log.Error("what was recorded is not sealed", "err", err)
+	}
+}
+
 // own is the record of what the server does by itself, for who started it.
 func (s *Server) own(name string, parameters any) (*trail.Record, error) {
 	r := &trail.Record{

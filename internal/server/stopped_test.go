@@ -33,3 +33,13 @@ func TestTheEndIsSealed(t *testing.T) {
 		t.Error(out)
 	}
 }
+
+// Nor what an administration command recorded while no server runs.
+func TestCommandsAreSealed(t *testing.T) {
+	h := newHouse(t)
+	h.run(0, "scim", "list-tokens", "--data", h.data)
+	outside(t, &victim{data: h.data}, "DELETE FROM trail_records WHERE seq = (SELECT max(seq) FROM trail_records)")
+	if out := h.run(4, "fsck", "--data", h.data); !strings.Contains(out, "was deleted") {
+		t.Error(out)
+	}
+}
