@@ -12,5 +12,6 @@
 // record come from attackers; each is bounded and must be UTF-8, and none is
 // interpreted. An attacker who can edit the database can hide a record only
 // until [Trail.Verify] runs, which names the first wrong record; what was
-// committed in the last second and is not sealed yet, he can alter unseen.
+// committed in the last second and is not sealed yet, he can take away or store again
+// unseen.
 package trail
