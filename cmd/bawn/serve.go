@@ -71,7 +71,7 @@ type serveCmd struct {
 }
 
 func (c *serveCmd) Run(ctx context.Context) error {
-	tuneMemory()
+	tune()
 	cfg, err := load(c.Data, c.Database)
 	if err != nil {
 		return err

@@ -7,9 +7,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/debug"
 	"strconv"
 	"strings"
+	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -23,10 +24,20 @@ import (
 // decided, recorded durably, answered. Client and server share the process and the
 // cores, and the allocations of both are counted.
 
+// asServe sets the collector and the scheduler as bawn serve does.
+func asServe(b *testing.B) {
+	percent, threads := debug.SetGCPercent(400), runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(threads + 2)
+	b.Cleanup(func() {
+		debug.SetGCPercent(percent)
+		runtime.GOMAXPROCS(threads)
+	})
+}
+
 // atOnce lets so many clients, with a connection each, make b.N calls.
 func atOnce(b *testing.B, call func(i int64) (*answer, error)) {
 	b.Helper()
-	defer debug.SetGCPercent(debug.SetGCPercent(400)) // as bawn serve does
+	asServe(b)
 	for _, clients := range []int{1, 64} {
 		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
 			var next atomic.Int64

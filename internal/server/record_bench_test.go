@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"context"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -28,7 +27,7 @@ func (forgotten) Write(context.Context, ...*trail.Record) error { return nil }
 // it is due, whether or not the answers before have come, so that one that waits for
 // others counts with what it waited. ms-p99-added is what recording adds.
 func BenchmarkRecordLatency(b *testing.B) {
-	defer debug.SetGCPercent(debug.SetGCPercent(400)) // as bawn serve does
+	asServe(b)
 	s := servertest.Start(b)
 	c := newClient(b, s.Config.Data, s.URL)
 	took := map[string][]time.Duration{}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"regexp"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -73,7 +72,7 @@ var requestID = regexp.MustCompile(`"requestID":"([^"]+)"`)
 // BenchmarkCheckpointLag is how long after its answer a call is under a signed head, with
 // 16 clients that never pause.
 func BenchmarkCheckpointLag(b *testing.B) {
-	defer debug.SetGCPercent(debug.SetGCPercent(400)) // as bawn serve does
+	asServe(b)
 	s := servertest.Start(b)
 	c := newClient(b, s.Config.Data, s.URL)
 	ctx := b.Context()
