@@ -84,7 +84,9 @@ func pruneForEver(t *testing.T, path string) {
 	tr, err := trail.New(s, fixedSigner(t), trail.Options{Account: operator, Interval: time.Millisecond})
 	must(t, err)
 	var minutes sync.Mutex
+	ahead := sync.NewCond(&minutes)
 	now := int(time.Now().Unix() - noon.Unix()) // later than in the round before
+	looked := now
 	var wg sync.WaitGroup
 	must := orExit
 	wg.Go(func() { must(t, tr.Run(t.Context())) })
@@ -92,6 +94,9 @@ func pruneForEver(t *testing.T, path string) {
 		wg.Go(func() {
 			for n := 0; ; n++ {
 				minutes.Lock()
+				for now-looked > 500 { // the whole log is checked afterwards
+					ahead.Wait()
+				}
 				now++
 				at := now
 				minutes.Unlock()
@@ -112,6 +117,10 @@ func pruneForEver(t *testing.T, path string) {
 			if gone > 0 {
 				fmt.Println("pruned.")
 			}
+			minutes.Lock()
+			looked = at
+			ahead.Broadcast()
+			minutes.Unlock()
 		}
 	})
 	wg.Wait()
